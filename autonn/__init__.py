@@ -1,0 +1,51 @@
+"""autonn: reverse-mode autodiff and neural networks in plain NumPy.
+
+Read the rooms in this order; each imports only rooms above it.
+
+- ``engine/tensor.py``: `Tensor`, an array that remembers where it came from, and `no_grad`
+- ``engine/ops.py``: every op, its formula and its derivative rules in one paragraph
+- ``engine/autodiff.py``: the backward pass, `grad` and `value_and_grad`
+- ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
+- ``optim.py``: gradient descent, and L-BFGS by SciPy
+- ``training.py``: `fit`, which trains a model and keeps the history
+- ``data.py``: the digits, the course's files, `split`
+- ``files.py``: weights in and out
+- ``plots.py``: pictures
+"""
+
+from autonn import optim, plots
+from autonn.data import load_digits
+from autonn.engine.autodiff import grad, value_and_grad
+from autonn.engine.ops import log_sigmoid, relu, sigmoid, softplus
+from autonn.engine.tensor import Tensor, no_grad
+from autonn.nn.activations import ReLU, Sigmoid, Tanh
+from autonn.nn.layers import Layer
+from autonn.nn.losses import CrossEntropy, l2_penalty, one_hot
+from autonn.nn.module import Module, Sequential
+from autonn.training import fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CrossEntropy",
+    "Layer",
+    "Module",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "Tensor",
+    "fit",
+    "grad",
+    "l2_penalty",
+    "load_digits",
+    "log_sigmoid",
+    "no_grad",
+    "one_hot",
+    "optim",
+    "plots",
+    "relu",
+    "sigmoid",
+    "softplus",
+    "value_and_grad",
+]

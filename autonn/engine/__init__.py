@@ -1,0 +1,1 @@
+"""The engine: Tensor, its ops and the backward pass."""

@@ -1,0 +1,655 @@
+"""A Tensor is an array that remembers where it came from.
+
+Everything else in the engine follows from that memory: an op makes a Tensor out of Tensors and
+keeps what its derivative rules will need; the backward pass (`autodiff.py`) walks from newest to
+oldest. NumPy's own dispatch protocols lead ``np.exp(t)`` and ``array @ t`` here, so a derivative
+rule, or a user's cost function, is plain NumPy and works on arrays and on Tensors alike.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+Array = NDArray[Any]
+Operand = Any  # a Tensor, an array, a Python number or nested lists of them
+Rule = Callable[..., Any]
+
+# The two thread-local switches of the package. ContextVars start anew in every thread and task.
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+_tracing: ContextVar[bool] = ContextVar("tracing", default=False)
+_is_recording = _recording.get
+_is_tracing = _tracing.get
+
+# A tensor can only be made from older ones, so this number orders every graph.
+_next_index = itertools.count().__next__
+
+# Below this size a copy (0.2 microseconds) is cheaper than keeping the caller from writing.
+_COPY_BYTES = 4096
+
+
+# Where a result came from: the op, its arguments as given, their values as the op saw them (a rule
+# never reads a tensor's present data), its static arguments, and what keeps others from writing
+# to the values. The arguments are None once the graph was freed.
+Origin = tuple[Any, Any, Any, Any, Any]
+
+
+class NotDifferentiableError(TypeError, RuntimeError):
+    """A gradient was asked for where there is none: integers, booleans, complex numbers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Op:
+    """One differentiable operation: its forward, its formula and one rule per argument.
+
+    A rule takes the incoming gradient, the output and the op's own arguments, and returns the
+    gradient for its argument, up to broadcasting. `None` in place of a rule means that the
+    argument has no gradient. A variadic op has one rule for all its arguments, which is told
+    the argument's position first.
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    formula: str
+    rules: tuple[Rule | None, ...]
+    kinks: str = ""
+    cure: str = ""
+    variadic: bool = False
+    keeps_input: bool = False
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}: {self.formula}>"
+
+
+class Tensor:
+    """An array with a memory: ``Tensor(data, requires_grad=False, dtype=None, copy=True)``.
+
+    Parameters
+    ----------
+    data
+        Numbers, nested lists of them, or an array; copied unless ``copy=False``.
+    requires_grad
+        Whether `backward` leaves the gradient of this tensor in ``.grad``.
+    dtype
+        As for `numpy.array`; the default keeps the data's own (Python floats give float64).
+    copy
+        With ``copy=False`` the tensor shares the caller's array where it can.
+
+    Raises
+    ------
+    TypeError
+        For data that are not numbers, and for integers or booleans that require a gradient.
+    ValueError
+        For ragged lists.
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> np.sum(x * x).backward()
+    >>> x.grad
+    array([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_exposed", "_index", "_origin", "_tracked", "grad")
+
+    _data: Array
+    _exposed: bool  # whether the caller may hold the array, or a view of it
+    _index: int
+    _origin: Origin | None  # None for a leaf
+    _tracked: bool
+    grad: Any  # None, an array, or a Tensor after backward(create_graph=True)
+
+    def __init__(
+        self,
+        data: ArrayLike | Tensor,
+        requires_grad: bool = False,
+        dtype: DTypeLike | None = None,
+        copy: bool = True,
+    ) -> None:
+        self._data = _numbers(data, dtype, copy)
+        self._exposed = not copy
+        self._origin = self.grad = None
+        self._index = _next_index()
+        self._tracked = False
+        self.requires_grad = requires_grad
+
+    # ---- what it holds
+
+    @property
+    def data(self) -> Array:
+        """The array itself for a leaf, a read-only view for the result of an op.
+
+        Writing into a leaf's array is safe at any time: a graph that needs the old values keeps
+        them. Assigning takes an array of the same shape and dtype (`ValueError` otherwise).
+
+        >>> w = Tensor([1.0, 2.0], requires_grad=True)
+        >>> w.data -= 0.5
+        >>> w
+        Tensor([0.5, 1.5], requires_grad=True)
+        """
+        self._refuse_tracing("reading .data of")
+        if self._origin is not None:
+            return _read_only(self._data)
+        self._writable()
+        self._exposed = True
+        return self._data
+
+    @data.setter
+    def data(self, value: ArrayLike) -> None:
+        if value is self._data:  # what `t.data -= step` does last
+            return
+        if self._origin is not None:
+            raise RuntimeError(
+                f"the data of a result ({self._origin[0].name}) cannot be set, a graph may need "
+                "it; set the data of a leaf, or make a new one with Tensor(array)"
+            )
+        if isinstance(value, Tensor):
+            value = value._data
+        new = np.array(value)
+        if new.dtype != self.dtype and not isinstance(value, ndarray | np.generic):
+            new = new.astype(self.dtype, casting="same_kind")
+        if new.shape != self.shape or new.dtype != self.dtype:
+            raise ValueError(
+                f"data of shape {new.shape}, {new.dtype} set on a tensor of shape {self.shape}, "
+                f"{self.dtype}; reshape or cast it first, or make a new Tensor"
+            )
+        self._data = new
+        self._exposed = False
+
+    def _writable(self) -> Array:
+        """Give the array to be updated in place: no pending graph will see it.
+
+        CPython's reference count tells whether anyone shares it, graphs and views included. An
+        array that the caller may hold is theirs to share, unless a graph keeps it read-only.
+        """
+        shared = self._data.base is not None or _references(self) > _ALONE
+        if not self._data.flags.writeable or (shared and not self._exposed):
+            self._data = self._data.copy("K")
+        return self._data
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor."""
+        return self._tracked
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self._data.dtype.kind != "f":
+            raise NotDifferentiableError(
+                f"a Tensor of {self.dtype} cannot require a gradient, only floating point can; "
+                "pass dtype=float"
+            )
+        if not value and self._origin is not None and self._tracked:
+            raise RuntimeError("a result keeps requires_grad; use detach() to cut it off")
+        self._tracked = bool(value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the numbers."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user rather than by a recorded op."""
+        return self._origin is None
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: axes reversed."""
+        return cast(Tensor, np.transpose(cast(Any, self)))
+
+    def item(self) -> Any:
+        """Return the only element as a Python number; `ValueError` if there are several."""
+        self._refuse_tracing("item() of")
+        return self._data.item()
+
+    def numpy(self) -> Array:
+        """Return a copy of the values, the caller's own."""
+        self._refuse_tracing("numpy() of")
+        return self._data.copy()
+
+    def detach(self) -> Tensor:
+        """Return the same values as a new leaf that no gradient passes through."""
+        return _leaf(self._data)
+
+    # ---- what it is to Python
+
+    def __repr__(self) -> str:
+        if _is_tracing():
+            return f"<Tensor {self.shape} {self.dtype} being traced>"
+        body = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        dtype = "" if self.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self.dtype}"
+        return f"Tensor({body}{dtype}{', requires_grad=True' if self._tracked else ''})"
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self._data)))
+
+    def __bool__(self) -> bool:
+        self._refuse_tracing("the truth of")
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        self._refuse_tracing("float() of")
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        self._refuse_tracing("int() of")
+        return int(self._data.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    __hash__ = object.__hash__
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        raise RuntimeError(
+            "item assignment on a Tensor would change what a graph may need; "
+            "build the value with np.where, or write to a leaf's .data"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._origin is not None and self._tracked:
+            raise RuntimeError(
+                f"a result ({self._origin[0].name}) cannot be copied or pickled without its graph; "
+                "use detach() first"
+            )
+        return _unpickle, (self._data, self._tracked, self.grad)
+
+    def _refuse_tracing(self, action: str) -> None:
+        if _is_tracing():
+            raise RuntimeError(
+                f"{action} a Tensor while its function is being compiled: the value is not "
+                "known yet; use np.where, or leave this part out of the compiled function"
+            )
+
+    # ---- what it is to NumPy
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NoReturn:
+        raise TypeError(
+            "a Tensor does not turn into an array by itself, its gradient would be lost; "
+            "use .data or .numpy()"
+        )
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if "out" in options:
+            raise RuntimeError(
+                f"np.{ufunc.__name__} cannot write into out=, a graph may need what was there; "
+                "use the result, or write to a leaf's .data"
+            )
+        if method == "reduce" and ufunc in _REDUCTIONS:
+            reduction = _IMPLEMENTATIONS[_REDUCTIONS[ufunc]]
+            return reduction(*inputs, **({"axis": 0} | options))
+        implementation = _IMPLEMENTATIONS.get(ufunc)
+        if implementation is None or method != "__call__":
+            suffix = "" if method == "__call__" else f".{method}"
+            raise _unsupported(f"np.{ufunc.__name__}{suffix}")
+        if options:
+            raise _unsupported(f"np.{ufunc.__name__} with {', '.join(options)}=")
+        return implementation(*inputs)
+
+    def __array_function__(
+        self,
+        function: Callable[..., Any],
+        types: tuple[type, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        implementation = _IMPLEMENTATIONS.get(function)
+        if implementation is None:
+            raise _unsupported(f"{function.__module__}.{function.__name__}")
+        return implementation(*args, **kwargs)
+
+    if TYPE_CHECKING:  # each is set where it is declared: ops in ops.py, backward in autodiff.py
+
+        def __add__(self, other: Operand) -> Tensor: ...
+        def __radd__(self, other: Operand) -> Tensor: ...
+        def __sub__(self, other: Operand) -> Tensor: ...
+        def __rsub__(self, other: Operand) -> Tensor: ...
+        def __mul__(self, other: Operand) -> Tensor: ...
+        def __rmul__(self, other: Operand) -> Tensor: ...
+        def __truediv__(self, other: Operand) -> Tensor: ...
+        def __rtruediv__(self, other: Operand) -> Tensor: ...
+        def __pow__(self, other: Operand) -> Tensor: ...
+        def __rpow__(self, other: Operand) -> Tensor: ...
+        def __matmul__(self, other: Operand) -> Tensor: ...
+        def __rmatmul__(self, other: Operand) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: Operand) -> Tensor: ...
+        def __le__(self, other: Operand) -> Tensor: ...
+        def __gt__(self, other: Operand) -> Tensor: ...
+        def __ge__(self, other: Operand) -> Tensor: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...
+        def transpose(self, *axes: Any) -> Tensor: ...
+        def backward(
+            self,
+            gradient: Any = None,
+            retain_graph: bool = False,
+            create_graph: bool = False,
+        ) -> None: ...
+
+
+class no_grad(ContextDecorator):
+    """Within it ops record no graph, in this thread alone; a context manager and a decorator.
+
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> with no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    _value = False
+
+    def __enter__(self) -> None:
+        self._tokens: list[Token[bool]] = getattr(self, "_tokens", [])
+        self._tokens.append(_recording.set(self._value))
+
+    def __exit__(self, *exception: object) -> None:
+        _recording.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> no_grad:
+        return type(self)()  # a decorated function may run in several threads at once
+
+
+class _enable_grad(no_grad):
+    """Within it ops record again: the backward pass of create_graph needs it."""
+
+    _value = True
+
+
+def define(
+    name: str,
+    forward: Callable[..., Any],
+    formula: str,
+    *rules: Rule | None,
+    numpy: tuple[Callable[..., Any], ...] = (),
+    method: str = "",
+    reflected: str = "",
+    kinks: str = "",
+    cure: str = "",
+    variadic: bool = False,
+    keeps_input: bool = False,
+) -> Callable[..., Any]:
+    """Declare an op and return the function that applies it to Tensors and to plain arrays.
+
+    Parameters
+    ----------
+    name, forward, formula, rules, kinks, cure, variadic, keeps_input
+        As in `Op`: `kinks` says what the gradient is where the derivative does not exist, `cure`
+        what to do when the operands do not fit; `keeps_input` remembers the input even where
+        nothing is recorded, as the losses need it of sigmoid and softmax.
+    numpy
+        The NumPy or SciPy functions that lead here when they are given a Tensor.
+    method, reflected
+        The methods of Tensor that it becomes, as in ``__sub__`` and ``__rsub__``.
+    """
+    op = OPS[name] = Op(name, forward, formula, rules, kinks, cure, variadic, keeps_input)
+
+    def call(*args: Any, **static: Any) -> Any:
+        values = []
+        tracked = None  # None: no Tensor so far; then whether one of them wants a gradient
+        shared = False
+        for a in args:
+            if isinstance(a, Tensor):
+                values.append(a._data)
+                if a._tracked:
+                    tracked = True
+                elif tracked is None:
+                    tracked = False
+                if a._exposed:
+                    shared = True
+            else:
+                values.append(a)
+                if isinstance(a, ndarray):
+                    shared = True
+        try:
+            data = forward(*values, **static)
+        except (TypeError, ValueError) as error:
+            explained = _explained(error, op, values)
+            if explained is error:
+                raise
+            raise explained from error
+        if tracked is None:
+            return data
+        if type(data) is not ndarray:
+            data = np.asarray(data)
+        if data.dtype.kind != "f":
+            tracked = tracked and _differentiable(op, data)
+        out = _new(Tensor)
+        out._data = data
+        out._index = _next_index()
+        out._exposed = False
+        out.grad = None
+        if tracked and _is_recording():
+            out._tracked = True
+        elif _is_tracing() or keeps_input:
+            out._tracked = False
+        else:
+            out._tracked = False
+            out._origin = None
+            return out
+        holds = None
+        if shared:
+            holds = _shelter(args, values)
+            out._exposed = data.base is not None  # a view of what others may write to
+        out._origin = (op, args, values, static, holds)
+        return out
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = _describe(op)
+    _register(call, numpy, method, reflected)
+    return call
+
+
+def _describe(op: Op) -> str:
+    return f"{op.formula}\n\nWorks on Tensors and on arrays alike. {op.kinks}".rstrip() + "\n"
+
+
+def _register(
+    call: Callable[..., Any], numpy: tuple[Callable[..., Any], ...], method: str, reflected: str
+) -> None:
+    for function in numpy:
+        _IMPLEMENTATIONS[function] = call
+    if method:
+        setattr(Tensor, method, call)
+    if reflected:
+        setattr(Tensor, reflected, lambda self, other: call(other, self))
+
+
+def implements(*functions: Callable[..., Any], method: str = "") -> Callable[[Any], Any]:
+    """Decorate a function written with ops as what the given NumPy functions do on Tensors."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        _register(function, functions, method, "")
+        return function
+
+    return decorate
+
+
+# Every op by name, in the order of declaration.
+OPS: dict[str, Op] = {}
+
+# Which op stands behind each NumPy function: filled by `define` and `implements` when ops.py is
+# read, only read after that.
+_IMPLEMENTATIONS: dict[Any, Callable[..., Any]] = {}
+_REDUCTIONS: dict[np.ufunc, Any] = {np.add: np.sum, np.multiply: np.prod}
+
+_new = Tensor.__new__
+
+
+def _leaf(data: Array) -> Tensor:
+    """Wrap an array that is ours, without a look at it."""
+    out = _new(Tensor)
+    out._data = data
+    out._origin = out.grad = None
+    out._exposed = out._tracked = False
+    out._index = _next_index()
+    return out
+
+
+def input_of(tensor: Tensor, name: str) -> Tensor | None:
+    """Return what the op of that name made the tensor from, if that is still there unchanged."""
+    if tensor._origin is None or tensor._origin[0].name != name or tensor._origin[1] is None:
+        return None
+    source, value = tensor._origin[1][0], tensor._origin[2][0]
+    return source if source._data is value else None
+
+
+def _unpickle(data: Array, requires_grad: bool, grad: Any) -> Tensor:
+    out = Tensor(data, requires_grad=requires_grad)
+    out.grad = grad
+    return out
+
+
+def _numbers(data: Any, dtype: DTypeLike | None, copy: bool) -> Array:
+    if isinstance(data, Tensor):
+        data = data._data
+    elif isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data):
+        raise TypeError("a list of Tensors does not make a Tensor; use np.stack")
+    array = np.array(data, dtype=dtype) if copy else np.asarray(data, dtype=dtype)
+    if array.dtype.kind not in "fiubc":
+        raise TypeError(f"a Tensor holds numbers, not {array.dtype} (from {type(data).__name__})")
+    return array
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _references(tensor: Tensor) -> int:
+    return sys.getrefcount(tensor._data)
+
+
+_ALONE = _references(Tensor(0.0))
+
+
+class _Hold:
+    """Keeps a caller's array read-only for as long as a pending graph needs its values.
+
+    It covers the array that owns the memory too, so that neither it nor a view of it made from
+    now on can be written to. (A view made earlier can: NumPy has no way to reach it.)
+    """
+
+    __slots__ = ("__weakref__", "arrays")
+
+    def __init__(self) -> None:
+        self.arrays: list[Array] = []
+
+    def add(self, array: Array) -> None:
+        if array.flags.writeable:
+            array.flags.writeable = False
+            self.arrays.append(array)
+
+    def __del__(self) -> None:
+        for array in self.arrays:  # the owner comes first: a view follows what it looks at
+            array.flags.writeable = True
+
+
+_holds: weakref.WeakValueDictionary[int, _Hold] = weakref.WeakValueDictionary()
+_holds_lock = threading.Lock()
+
+
+def _hold(array: Array) -> _Hold:
+    owner = array
+    while isinstance(owner.base, ndarray):
+        owner = owner.base
+    with _holds_lock:
+        hold = _holds.get(id(owner))
+        if hold is None:
+            hold = _holds[id(owner)] = _Hold()
+        hold.add(owner)
+        hold.add(array)
+    return hold
+
+
+def _shelter(args: tuple[Any, ...], values: list[Any]) -> list[_Hold] | None:
+    """See to it that the saved values survive writes by others: copy the small, hold the large."""
+    holds = None
+    for k, a in enumerate(args):
+        if type(a) is ndarray:
+            value = a
+        elif isinstance(a, Tensor) and a._exposed and not _is_private_again(a, values):
+            value = a._data
+        else:
+            continue
+        if value.nbytes <= _COPY_BYTES:
+            values[k] = value.copy("K")
+        else:
+            holds = [*(holds or ()), _hold(value)]
+    return holds
+
+
+def _is_private_again(tensor: Tensor, values: list[Any]) -> bool:
+    """Whether the caller has let go of an exposed array, so that only the tensor can change it."""
+    ours = sum(value is tensor._data for value in values)
+    if tensor._data.base is None and _references(tensor) - ours <= _ALONE:
+        tensor._exposed = False
+    return not tensor._exposed
+
+
+def _unsupported(function: str) -> TypeError:
+    return TypeError(
+        f"{function} is not differentiable here: no op stands for it; "
+        "use another function, or .data where no gradient is needed"
+    )
+
+
+def _differentiable(op: Op, data: Array) -> bool:
+    """Whether a result that is not of floating point still carries a gradient: it never does."""
+    if data.dtype.kind in "iub":
+        return False
+    raise NotDifferentiableError(
+        f"{op.name} gave {data.dtype}, which has no gradient here; "
+        "only floating-point numbers do, operands included"
+    )
+
+
+def _explained(error: Exception, op: Op, values: list[Any]) -> Exception:
+    """Say in one sentence which op failed, on what, and what to do about it."""
+    for value in values:
+        if value is None or isinstance(value, str | bytes):
+            return TypeError(f"{op.name} takes Tensors, arrays and numbers, not {value!r}")
+    if type(error) is TypeError:
+        return TypeError(str(error).replace("<lambda>()", op.name))
+    if type(error) is ValueError and op.cure:
+        shapes = " and ".join(str(np.shape(v)) for v in values if isinstance(v, ndarray))
+        return ValueError(f"{op.name} of shapes {shapes} does not fit: {op.cure}")
+    return error

@@ -1,0 +1,1 @@
+"""The building blocks of networks: modules, layers, activations, losses and initialisers."""

@@ -1,0 +1,163 @@
+"""Losses: one number that says how wrong the network is, exact even where it is sure."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from autonn.engine import ops
+from autonn.engine.tensor import Array, Tensor, input_of
+from autonn.nn.module import Module
+
+
+class CrossEntropy:
+    """The tutorials' cost on probabilities, a mean over examples and a sum over classes.
+
+    ``J = -1/m sum_i sum_k [ y_k ln a_k + (1 - y_k) ln(1 - a_k) ]``
+
+    Where the probabilities come from a sigmoid, the cost and its gradient ``(a - y) / m`` are
+    computed from the sigmoid's own input, and stay exact where `a` rounds to 0 or 1.
+
+    Examples
+    --------
+    >>> CrossEntropy()(Tensor([[0.5, 0.5]]), [1])
+    Tensor(1.38629436)
+    """
+
+    def __call__(self, probabilities: Tensor | ArrayLike, targets: Tensor | ArrayLike) -> Tensor:
+        """Return the cost.
+
+        Parameters
+        ----------
+        probabilities
+            The output `a` of the network, shape (m, k).
+        targets
+            Classes, whole numbers of shape (m,), or probabilities of shape (m, k), as one-hot
+            rows are.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, or something is not a probability.
+        IndexError, TypeError
+            For a class outside 0..k-1, and for classes that are not whole numbers.
+        """
+        a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
+        y = _targets(targets, a, "CrossEntropy")
+        logits = input_of(a, "sigmoid")
+        if logits is not None:
+            return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
+        _check_probabilities(a._data, "CrossEntropy", "probabilities")
+        return cast(Tensor, ops.cross_entropy(a, y))
+
+    def __repr__(self) -> str:
+        return "CrossEntropy()"
+
+
+def l2_penalty(model: Module, strength: float, examples: int) -> Tensor:
+    """Return the tutorials' ``lambda / (2m)`` times the sum of squares of all weights.
+
+    The biases are left out: a module says which parameters they are.
+
+    Parameters
+    ----------
+    model
+        The module whose weights are penalised.
+    strength
+        The tutorials' lambda, not negative.
+    examples
+        Their m, the number of examples that the cost is a mean over.
+
+    Examples
+    --------
+    >>> from autonn import Layer
+    >>> l2_penalty(Layer(2, 1, weight=[[1.0, 2.0]], bias=[9.0]), 1.0, examples=5)
+    Tensor(0.5, requires_grad=True)
+    """
+    if not 0 <= strength < np.inf:
+        raise ValueError(f"l2_penalty: lambda is at least 0 and finite, not {strength}")
+    if examples < 1:
+        raise ValueError(f"l2_penalty: a mean over {examples} examples; it takes at least 1")
+    squares = [ops.sum_of_squares(weight) for weight in model.weights()]
+    if not squares:
+        raise ValueError(f"l2_penalty: {model!r} has no weights to penalise")
+    total = squares[0]
+    for square in squares[1:]:
+        total = total + square
+    return cast(Tensor, total * (strength / (2 * examples)))
+
+
+def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
+    """Turn classes into rows with a single 1, ``Y[i, y_i] = 1``.
+
+    Parameters
+    ----------
+    y
+        Whole numbers from 0 to classes - 1, shape (m,).
+
+    Raises
+    ------
+    IndexError
+        For a class outside 0..classes-1; -1 does not wrap.
+    TypeError, ValueError
+        For classes that are not whole numbers; for NaN.
+
+    Examples
+    --------
+    >>> one_hot([2, 0], classes=3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+    if operator.index(classes) < 1:
+        raise ValueError(f"one_hot: classes is at least 1, not {classes}")
+    labels = _labels(y)
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        row = int(outside.argmax())
+        raise IndexError(
+            f"one_hot: class {labels[row]} of {classes} in row {row}; "
+            f"labels run from 0 to {classes - 1} and never wrap"
+        )
+    rows = np.zeros((len(labels), classes), dtype)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows
+
+
+def _labels(y: ArrayLike) -> Array:
+    labels = np.asarray(y)
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        row = int(np.flatnonzero(np.isnan(labels))[0])
+        raise ValueError(f"labels: NaN in row {row}; drop or relabel such rows")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, not {labels.dtype}; try y.astype(int)")
+    if labels.ndim != 1:
+        raise ValueError(f"labels must be a vector (m,), not {labels.shape}; try y.ravel()")
+    return labels
+
+
+def _targets(targets: Any, a: Tensor, name: str) -> Any:
+    """Bring the targets to one row of probabilities for each row of predictions."""
+    y = targets._data if isinstance(targets, Tensor) else np.asarray(targets)
+    if a.ndim != 2:
+        raise ValueError(f"{name}: predictions of shape {a.shape}; they are (examples, classes)")
+    if y.ndim == 1:
+        if len(y) != len(a):
+            raise ValueError(f"{name}: {len(a)} predictions against {len(y)} targets")
+        return one_hot(y, a.shape[1], a.dtype)
+    if y.shape != a.shape:
+        raise ValueError(
+            f"{name}: targets of shape {y.shape} against predictions of shape {a.shape}; give "
+            f"classes of shape ({len(a)},), as y.ravel() may, or one-hot rows of shape {a.shape}"
+        )
+    _check_probabilities(y, name, "targets")
+    return targets if isinstance(targets, Tensor) else y.astype(a.dtype, copy=False)
+
+
+def _check_probabilities(p: Array, name: str, what: str) -> None:
+    good = (p >= 0) & (p <= 1)
+    if not good.all():
+        at = np.unravel_index(int(good.argmin()), p.shape)
+        raise ValueError(f"{name}: {what} are from 0 to 1, not {p[at]} as at {tuple(map(int, at))}")

@@ -1,0 +1,480 @@
+"""Pictures, because a network that can be looked at is a network that can be understood.
+
+Every function takes plain arrays and gives back a Matplotlib figure, or the axes it drew on;
+showing and saving are the caller's (`figure.savefig("digits.png")`). Nothing here needs a display,
+touches Matplotlib's global state, or imports Matplotlib before a picture is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[Any]
+    Canvas = Figure | SubFigure
+
+__all__ = [
+    "confusion_matrix",
+    "digits",
+    "grid_shape",
+    "hidden_units",
+    "learning_curve",
+    "probability_bars",
+    "worst_mistakes",
+]
+
+# Two of Okabe and Ito's colours, which differ for every kind of colour vision. In grey print they
+# are close: dashes, frames and words always say the same.
+_BLUE = "#0072B2"
+_VERMILION = "#D55E00"
+_PALE = "#D9D9D9"
+_CROSS = "\N{MULTIPLICATION SIGN}"
+_COLORS = {"training": _BLUE, "validation": _VERMILION}
+_STYLES = {"training": "o-", "validation": "o--"}
+
+
+def grid_shape(count: int, columns: int | None = None) -> tuple[int, int]:
+    """Choose the (rows, columns) of a grid for `count` pictures, square or somewhat wider.
+
+    Among such shapes the one that leaves the fewest empty places wins; `columns` fixes the width
+    instead. ValueError if either number is below 1.
+
+    >>> grid_shape(25), grid_shape(10), grid_shape(10, columns=4)
+    ((5, 5), (2, 5), (3, 4))
+    """
+    _require(count >= 1, f"grid_shape: got count={count}, expected at least 1")
+    if columns is None:
+        widths = range(math.ceil(math.sqrt(count)), math.ceil(math.sqrt(2 * count)) + 1)
+        columns = min(widths, key=lambda width: -count % width)
+    _require(columns >= 1, f"grid_shape: got columns={columns}, expected at least 1")
+    return math.ceil(count / columns), columns
+
+
+def digits(
+    images: ArrayLike,
+    titles: Iterable[object] | None = None,
+    *,
+    wrong: ArrayLike | None = None,
+    columns: int | None = None,
+    figure: Canvas | None = None,
+) -> Figure:
+    """Draw a grid of pictures, dark ink on white paper, each with its title.
+
+    `images` is (n, height, width), where 0 and below is paper and the largest value is ink.
+    `titles` holds n texts or labels; where `wrong`, n booleans, is true, the picture gets a thick
+    frame and its title a cross. `figure` is an empty figure or subfigure to draw into. Returns the
+    whole figure. ValueError if a shape or a length doesn't fit.
+
+    >>> figure = digits(np.eye(20)[None], ["a stroke"])
+    >>> figure.axes[0].get_title()
+    'a stroke'
+    """
+    pictures = _array("digits: images", images, "n", "height", "width")
+    count, height, width = pictures.shape
+    captions = _captions(titles, count)
+    mask = _mask("digits: wrong", np.zeros(count, bool) if wrong is None else wrong, count)
+    rows, columns = grid_shape(count, columns)
+    if figure is None:
+        figure = _figure(*_grid_size(rows, columns, height / width, caption=0.22 * any(captions)))
+    axes, ink = _picture_axes(figure, rows, columns, count), max(pictures.max(), 0)
+    for ax, picture, caption, bad in zip(axes, pictures, captions, mask, strict=True):
+        ax.imshow(picture, cmap="Greys", vmin=0, vmax=ink)
+        _frame(ax, wrong=bad)
+        _caption(ax, caption, 16 if columns == 1 else 12 if columns <= 3 else 9, wrong=bad)
+    return figure.figure
+
+
+def worst_mistakes(
+    images: ArrayLike,
+    probabilities: ArrayLike,
+    actual: ArrayLike,
+    *,
+    count: int = 25,
+    figure: Canvas | None = None,
+) -> Figure:
+    """Draw the wrongly read pictures that the network was surest of, the surest first.
+
+    `images` is (n, height, width), `probabilities` (n, classes) and `actual` (n,) class numbers; at
+    most `count` pictures are drawn, each titled like "5 read as 3 (0.98)". Without a mistake the
+    figure says so. ValueError if a shape, a length, a class or a probability doesn't fit.
+
+    >>> figure = worst_mistakes(np.ones((2, 20, 20)), [[0.1, 0.9], [0.2, 0.8]], [1, 0])
+    >>> [ax.get_title() for ax in figure.axes]
+    ['0 read as 1 (0.80)']
+    """
+    here = "worst_mistakes"
+    pictures = _array(f"{here}: images", images, "n", "height", "width")
+    chances = _probabilities(here, probabilities, "n", "classes")
+    truth = _classes(f"{here}: actual", actual, chances.shape[1])
+    _same_length(here, images=pictures, probabilities=chances, actual=truth)
+    _require(count >= 1, f"{here}: got count={count}, expected at least 1")
+    mistakes = _by_confidence(chances, truth)
+    if not mistakes.size:
+        return _message(figure, f"No mistakes in {len(truth):,} pictures")
+    shown = mistakes[:count]
+    titles = [_misreading(truth[i], chances[i]) for i in shown]
+    # Six such titles in a row would run into each other.
+    columns = min(5, grid_shape(len(shown))[1])
+    return digits(pictures[shown], titles, columns=columns, figure=figure)
+
+
+def hidden_units(
+    weight: ArrayLike, shape: tuple[int, int] | None = None, *, figure: Canvas | None = None
+) -> Figure:
+    """Draw what each hidden unit looks for: its row of weights, folded back into a picture.
+
+    `weight` is (units, inputs), without the bias; `shape` is the (height, width) of the inputs, by
+    default a square, unrolled column by column as the digits are. All units share one colour scale,
+    symmetric about zero. ValueError if the inputs don't fill the shape.
+
+    >>> figure = hidden_units([[0.5, -2.0, 1.0, 0.0], [2.0, 2.0, 0.0, 1.0]])
+    >>> figure.axes[0].get_images()[0].get_array().tolist()
+    [[0.5, 1.0], [-2.0, 0.0]]
+    """
+    rows_of_weights = _array("hidden_units: weight", weight, "units", "inputs")
+    units, inputs = rows_of_weights.shape
+    height, width = (math.isqrt(inputs),) * 2 if shape is None else shape
+    _require(
+        height * width == inputs,
+        f"hidden_units: got {inputs} inputs for a {height} x {width} picture, expected "
+        f"{height * width}; give shape=(height, width), and leave the bias column out",
+    )
+    rows, columns = grid_shape(units)
+    if figure is None:
+        across, down = _grid_size(rows, columns, height / width, caption=0.0)
+        figure = _figure(across, down + 0.6)
+    limit = _scale_limit(rows_of_weights)
+    axes = _picture_axes(figure, rows, columns, units)
+    for ax, row in zip(axes, rows_of_weights, strict=True):
+        picture = row.reshape((height, width), order="F")
+        image = ax.imshow(picture, cmap="PuOr_r", vmin=-limit, vmax=limit)
+        _frame(ax)
+    bar = figure.colorbar(image, ax=axes, location="bottom", extend="both", shrink=0.6, aspect=40)
+    bar.set_label("weight")
+    return figure.figure
+
+
+def learning_curve(
+    history: Mapping[str, ArrayLike], *, xlabel: str = "iteration", figure: Canvas | None = None
+) -> Figure:
+    """Draw how the cost fell and the accuracy rose, in training and on the validation examples.
+
+    `history` maps "cost", "validation_cost", "accuracy" and "validation_accuracy" (fractions of 1)
+    to one number for each iteration; other keys are ignored, as are missing and empty ones, and NaN
+    marks an iteration that wasn't measured. Accuracies get a panel of their own below the cost.
+    ValueError if there is nothing to draw, lengths differ, or an accuracy is not within [0, 1].
+
+    >>> figure = learning_curve({"cost": [7.0, 2.0, 1.0], "accuracy": [0.1, 0.6, 0.8]})
+    >>> [ax.get_ylabel() for ax in figure.axes]
+    ['cost', 'accuracy']
+    """
+    series = _series(history)
+    panels = [name for name in ("cost", "accuracy") if _lines_of(name, series)]
+    _require(
+        bool(panels),
+        f"learning_curve: got {sorted(history)} without a number to draw, expected some of "
+        "'cost', 'validation_cost', 'accuracy', 'validation_accuracy'",
+    )
+    if figure is None:
+        figure = _figure(7.0, 1.0 + 2.4 * len(panels))
+    axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for ax, name in zip(axes, panels, strict=True):
+        _curves(ax, name, _lines_of(name, series))
+    axes[-1].set_xlabel(xlabel)
+    return figure.figure
+
+
+def confusion_matrix(
+    predicted: ArrayLike, actual: ArrayLike, *, classes: int = 10, ax: Axes | None = None
+) -> Axes:
+    """Draw which class was read as which: a row for each actual class, a column for each predicted.
+
+    `predicted` and `actual` are (n,) class numbers below `classes`. Only the mistakes are coloured,
+    for else the diagonal would drown them; at the right stands each row's recall, the share of that
+    class which was read rightly. ValueError if lengths differ or a number isn't a class.
+
+    >>> ax = confusion_matrix([0, 1, 1, 1], [0, 1, 1, 0], classes=2)
+    >>> [text.get_text() for text in ax.texts]
+    ['1', '1', '2']
+    """
+    guess = _classes("confusion_matrix: predicted", predicted, classes)
+    truth = _classes("confusion_matrix: actual", actual, classes)
+    _same_length("confusion_matrix", predicted=guess, actual=truth)
+    counts = np.bincount(truth * classes + guess, minlength=classes**2).reshape(classes, classes)
+    ax = _figure(7.0, 6.2).subplots() if ax is None else ax
+    _draw_counts(ax, counts)
+    _draw_recall(ax, counts)
+    right, total = int(np.trace(counts)), len(truth)
+    ax.set_title(f"{right:,} of {total:,} right ({right / total:.1%})")
+    return ax
+
+
+def probability_bars(
+    probabilities: ArrayLike, *, actual: int | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw one prediction as bars, a bar for each class, the predicted class in colour.
+
+    `probabilities` is (classes,); `actual`, where it is known, is pointed out by name. ValueError
+    if a probability is not within [0, 1] or `actual` isn't a class.
+
+    >>> ax = probability_bars([0.1, 0.7, 0.2], actual=2)
+    >>> [text.get_text() for text in ax.texts]
+    ['0.10', '0.70 predicted', '0.20 actual']
+    """
+    chances = _probabilities("probability_bars", probabilities, "classes")
+    count, predicted = len(chances), int(chances.argmax())
+    if actual is not None:
+        _classes("probability_bars: actual", [actual], count)
+    ax = _figure(5.0, 0.8 + 0.28 * count).subplots() if ax is None else ax
+    bars = ax.barh(range(count), chances, color=_PALE)
+    bars[predicted].set_color(_BLUE if actual in (None, predicted) else _VERMILION)
+    verdicts = _verdicts(predicted, actual)
+    texts = [f"{chance:.2f} {verdicts.get(k, '')}".strip() for k, chance in enumerate(chances)]
+    ax.bar_label(bars, texts, padding=3)
+    ax.set(xlim=(0, 1), yticks=range(count), xlabel="probability", ylabel="class")
+    ax.invert_yaxis()
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _figure(width: float, height: float) -> Figure:
+    # A bare Figure, made without pyplot: it opens no window and goes when the caller drops it.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _grid_size(rows: int, columns: int, aspect: float, caption: float) -> tuple[float, float]:
+    width = min(7.5, 3.5 * columns)
+    return width, rows * (width / columns * aspect + caption)
+
+
+def _picture_axes(figure: Canvas, rows: int, columns: int, count: int) -> list[Axes]:
+    bare: dict[str, Any] = {"xticks": [], "yticks": []}
+    axes = figure.subplots(rows, columns, squeeze=False, subplot_kw=bare).ravel()
+    for spare in axes[count:]:
+        spare.remove()
+    return list(axes[:count])
+
+
+def _captions(titles: Iterable[object] | None, count: int) -> list[str]:
+    captions = [""] * count if titles is None else [str(title) for title in titles]
+    _require(
+        len(captions) == count,
+        f"digits: got {len(captions)} titles, expected {count}, one for each image",
+    )
+    return captions
+
+
+def _frame(ax: Axes, *, wrong: bool = False) -> None:
+    # Thickness and the cross say "wrong" to a reader who can't tell the colours apart.
+    ax.spines[:].set(color=_VERMILION if wrong else _PALE, linewidth=3.0 if wrong else 0.8)
+
+
+def _caption(ax: Axes, text: str, size: int, *, wrong: bool) -> None:
+    if wrong:
+        ax.set_title(f"{_CROSS} {text}".strip(), size=size, color=_VERMILION, weight="bold")
+    else:
+        ax.set_title(text, size=size)
+
+
+def _scale_limit(weights: Array) -> float:
+    # A few outliers would bleach all other weights, so the scale ends below them and is left open.
+    sizes = np.abs(weights)
+    return float(np.percentile(sizes, 99.5) or sizes.max() or 1.0)
+
+
+def _message(figure: Canvas | None, text: str) -> Figure:
+    figure = _figure(5.0, 1.5) if figure is None else figure
+    figure.text(0.5, 0.5, text, ha="center", va="center", size=14)
+    return figure.figure
+
+
+def _by_confidence(chances: Array, truth: Array) -> Array:
+    mistakes = np.flatnonzero(chances.argmax(axis=1) != truth)
+    return mistakes[np.argsort(-chances[mistakes].max(axis=1), kind="stable")]
+
+
+def _misreading(truth: int, chances: Array) -> str:
+    return f"{truth} read as {chances.argmax()} ({chances.max():.2f})"
+
+
+def _series(history: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    if not isinstance(history, Mapping):
+        kind = type(history).__name__
+        raise TypeError(f'learning_curve: got a {kind}, expected a mapping like {{"cost": [...]}}')
+    names = ("cost", "validation_cost", "accuracy", "validation_accuracy")
+    known = [name for name in names if history.get(name) is not None]
+    series = {name: _measurements(name, history[name]) for name in known}
+    given = {name: values for name, values in series.items() if np.isfinite(values).any()}
+    _same_length("learning_curve", **given)
+    return given
+
+
+def _measurements(name: str, values: ArrayLike) -> Array:
+    where, numbers = f"learning_curve: {name}", np.asarray(values, dtype=float)
+    _require(numbers.ndim == 1, f"{where} has shape {numbers.shape}, expected (iterations,)")
+    if name.endswith("accuracy"):
+        _fractions(where, numbers[np.isfinite(numbers)])
+    return numbers
+
+
+def _lines_of(panel: str, series: dict[str, Array]) -> dict[str, Array]:
+    named = {"training": panel, "validation": f"validation_{panel}"}
+    return {label: _points(series[name]) for label, name in named.items() if name in series}
+
+
+def _points(values: Array) -> Array:
+    measured = np.flatnonzero(np.isfinite(values))
+    return np.array([measured + 1, values[measured]])
+
+
+def _curves(ax: Axes, panel: str, lines: dict[str, Array]) -> None:
+    for label, points in lines.items():
+        ax.plot(*points, _STYLES[label], color=_COLORS[label], markersize=4, markevery=[-1])
+    ax.set_ylabel(panel)
+    ax.margins(x=0.01)
+    ax.grid(color=_PALE, linewidth=0.5)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.locator_params(axis="x", integer=True, min_n_ticks=1)
+    if panel == "accuracy":
+        _percent(ax)
+    _name_ends(ax, lines, "{:.1%}" if panel == "accuracy" else "{:.3g}")
+
+
+def _percent(ax: Axes) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
+def _name_ends(ax: Axes, lines: dict[str, Array], number: str) -> None:
+    # A name at the end of its line is read faster than a legend, but two lines may end together.
+    ends = sorted((points[1, -1], points[0, -1], label) for label, points in lines.items())
+    close = ends[-1][0] - ends[0][0] < 0.12 * np.ptp(ax.get_ylim())
+    sides = ("top", "bottom") if close and len(ends) == 2 else ("center", "center")
+    for (y, x, label), side in zip(ends, sides, strict=False):
+        ax.annotate(
+            f"{label} {number.format(y)}",
+            (x, y),
+            (8, 0),
+            textcoords="offset points",
+            va=side,
+            color=_COLORS[label],
+        )
+
+
+def _draw_counts(ax: Axes, counts: Array) -> None:
+    classes = len(counts)
+    _write_counts(ax, counts, _colour_mistakes(ax, counts))
+    ax.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="actual")
+    ax.tick_params(length=0)
+    ax.spines[:].set_color(_PALE)
+
+
+def _colour_mistakes(ax: Axes, counts: Array) -> Array:
+    diagonal = np.eye(len(counts))
+    mistakes = np.where(diagonal, 0, counts)
+    # Blank where nothing was mistaken; short of the darkest colours, for the numbers to be read.
+    top = 1.3 * max(mistakes.max(), 1)
+    image = ax.imshow(np.ma.masked_equal(mistakes, 0), cmap="Oranges", vmin=0, vmax=top)
+    ax.imshow(np.ma.masked_equal(diagonal, 0), cmap="Greys", vmin=0, vmax=8)
+    return image.to_rgba(mistakes)
+
+
+def _write_counts(ax: Axes, counts: Array, papers: Array) -> None:
+    size = 10 if len(counts) <= 12 else 8
+    for row, column in np.argwhere(counts):
+        text, color = f"{counts[row, column]:,}", _ink_on(papers[row, column])
+        ax.text(column, row, text, color=color, size=size, ha="center", va="center")
+
+
+def _ink_on(paper: Array) -> str:
+    # The eye's weights for linear red, green and blue; at 0.18 black and white read equally well.
+    return "black" if paper[:3] ** 2.2 @ (0.2126, 0.7152, 0.0722) > 0.18 else "white"
+
+
+def _draw_recall(ax: Axes, counts: Array) -> None:
+    margin = ax.secondary_yaxis("right")
+    totals = counts.sum(axis=1)
+    shares = [f"{counts[k, k] / total:.1%}" if total else "" for k, total in enumerate(totals)]
+    margin.set_yticks(range(len(counts)), shares)
+    margin.set_ylabel("recall")
+    margin.tick_params(length=0)
+    margin.spines[:].set_visible(False)
+
+
+def _verdicts(predicted: int, actual: int | None) -> dict[int | None, str]:
+    if predicted == actual:
+        return {predicted: "right"}
+    return {predicted: "predicted", actual: "actual"}
+
+
+def _require(fits: bool, message: str) -> None:
+    if not fits:
+        raise ValueError(message)
+
+
+def _array(where: str, values: ArrayLike, *axes: str) -> Array:
+    array = np.asarray(values)
+    shape = ", ".join(axes) + ("," if len(axes) == 1 else "")
+    _require(
+        array.ndim == len(axes) and array.size > 0,
+        f"{where} has shape {array.shape}, expected ({shape}), not empty",
+    )
+    _require(
+        array.dtype.kind in "biuf" and bool(np.isfinite(array).all()),
+        f"{where} ({array.dtype}) holds something else than finite real numbers",
+    )
+    return array
+
+
+def _mask(where: str, values: ArrayLike, count: int) -> Array:
+    mask = np.asarray(values)
+    _require(
+        mask.dtype == bool and mask.shape == (count,),
+        f"{where} is {mask.dtype} of shape {mask.shape}, expected bool of shape ({count},)",
+    )
+    return mask
+
+
+def _classes(where: str, values: ArrayLike, classes: int) -> Array:
+    numbers = _array(where, values, "n")
+    _require(numbers.dtype.kind in "iu", f"{where} is {numbers.dtype}, expected whole numbers")
+    low, high = numbers.min(), numbers.max()
+    _require(
+        low >= 0 and high < classes,
+        f"{where} holds {low} to {high}, expected classes from 0 to {classes - 1}",
+    )
+    # A uint8 label would overflow where classes are counted.
+    return numbers.astype(np.intp)
+
+
+def _fractions(where: str, values: Array) -> Array:
+    # float32 softmax may pass 1 by a rounding error; a logit or a percentage passes it by far.
+    _require(
+        bool(np.all((values > -1e-5) & (values < 1 + 1e-5))),
+        f"{where} holds {values.min():g} to {values.max():g}, expected numbers within [0, 1]",
+    )
+    return values
+
+
+def _probabilities(function: str, values: ArrayLike, *axes: str) -> Array:
+    where = f"{function}: probabilities"
+    return _fractions(where, _array(where, values, *axes))
+
+
+def _same_length(where: str, **arrays: Array) -> None:
+    lengths = ", ".join(f"{len(array)} {name}" for name, array in arrays.items())
+    _require(
+        len({len(array) for array in arrays.values()}) <= 1,
+        f"{where}: got {lengths}, expected equally many",
+    )

@@ -1,0 +1,17 @@
+"""Hypothesis profiles: `dev` for every day, `ci` derandomised, `deep` for a night.
+
+Choose with ``HYPOTHESIS_PROFILE=deep python -m pytest``. Examples are never timed: a slow machine
+is no error.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=quiet)
+settings.register_profile(
+    "ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=quiet
+)
+settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=quiet)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))

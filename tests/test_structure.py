@@ -1,0 +1,106 @@
+"""The house keeps its order: rooms import only rooms above, and the front door is light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import autonn
+
+HOUSE = Path(autonn.__file__).parent
+
+# The order of reading. A room may import the rooms before it, and no other.
+ROOMS = [
+    "engine.tensor",
+    "engine.ops",
+    "engine.autodiff",
+    "nn.init",
+    "nn.module",
+    "nn.layers",
+    "nn.activations",
+    "nn.losses",
+    "optim",
+    "training",
+    "formats",
+    "data",
+    "files",
+    "plots",
+]
+
+
+def room_path(room: str) -> Path:
+    return HOUSE / Path(*room.split(".")).with_suffix(".py")
+
+
+def imports(source: str) -> list[tuple[str, bool]]:
+    """List the modules of autonn that a source imports, and whether inside a function."""
+    found = []
+    tree = ast.parse(source)
+    top = set(tree.body) | {n for node in tree.body if isinstance(node, ast.If) for n in node.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the whole path"
+            modules = [node.module or ""]
+            if node.module in ("autonn", "autonn.engine", "autonn.nn"):
+                modules = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        else:
+            continue
+        found += [(m, node in top) for m in modules if m.split(".")[0] == "autonn"]
+    return found
+
+
+def complaints(room: str, source: str) -> list[str]:
+    above = {f"autonn.{name}" for name in ROOMS[: ROOMS.index(room)]}
+    return [
+        f"{room} imports {module}{'' if at_top else ' inside a function'}"
+        for module, at_top in imports(source)
+        if module not in above or not at_top
+    ]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_above_it(room: str) -> None:
+    assert complaints(room, room_path(room).read_text()) == []
+
+
+def test_every_file_is_a_room() -> None:
+    files = {path for path in HOUSE.rglob("*.py") if path.name != "__init__.py"}
+    assert files == {room_path(room) for room in ROOMS}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "from autonn.optim import SGD",
+        "from autonn import fit",
+        "import autonn.training",
+        "def f():\n    from autonn.engine.tensor import Tensor",
+        "if True:\n    from autonn.plots import digits",
+    ],
+)
+def test_the_order_is_seen_to_be_broken(wrong: str) -> None:
+    assert complaints("nn.layers", wrong)
+
+
+def test_the_front_door_is_light() -> None:
+    heavy = ["matplotlib", "scipy.optimize", "scipy.io", "sklearn", "tqdm", "PIL"]
+    code = f"import sys, autonn; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in autonn.__all__:
+        assert getattr(autonn, name).__doc__, f"autonn.{name} has no docstring"
+
+
+def test_the_library_never_prints() -> None:
+    for path in HOUSE.rglob("*.py"):
+        calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
+        assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], path
