@@ -8,7 +8,8 @@ Read the rooms in this order; each imports only rooms above it.
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
 - ``optim.py``: gradient descent, and L-BFGS by SciPy
 - ``training.py``: `fit`, which trains a model and keeps the history
-- ``data.py``: the digits, the course's files, `split`
+- ``formats.py``: the bytes of the course's files, and writing that leaves no half-written file
+- ``data.py``: the digits, the course's examples, `split`
 - ``files.py``: weights in and out
 - ``plots.py``: pictures
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import scipy
 from threadpoolctl import ThreadpoolController
 
 from autonn.engine.tensor import Array, Tensor
@@ -73,14 +74,17 @@ class Optimizer:
 
     def evaluate(self, cost: Cost) -> float:
         """Compute the cost and leave its gradients in the parameters."""
-        if not self.parameters:
-            raise RuntimeError(
-                f"{type(self).__name__} has no parameters yet; call bind(model.parameters())"
-            )
+        self._require_parameters()
         self.zero_grad()
         loss = cost()
         loss.backward()
         return float(loss)
+
+    def _require_parameters(self) -> None:
+        if not self.parameters:
+            raise RuntimeError(
+                f"{type(self).__name__} has no parameters yet; call bind(model.parameters())"
+            )
 
 
 class StepOptimizer(Optimizer):
@@ -154,6 +158,7 @@ class LBFGS(Optimizer):
         """Search for so many iterations, or until nothing improves; keep the cost after each."""
         from scipy import optimize  # 90 ms to import, so only where it is needed
 
+        self._require_parameters()
         best = self._vector([p._data for p in self.parameters])
 
         def evaluate(vector: Array) -> tuple[float, Array]:
@@ -161,14 +166,14 @@ class LBFGS(Optimizer):
             value = self.evaluate(cost)
             return value, self._vector([_gradient(p) for p in self.parameters])
 
-        def after_each(intermediate_result: Any) -> None:
+        def after_each(intermediate_result: optimize.OptimizeResult) -> None:
             best[:] = intermediate_result.x
             self.costs.append(float(intermediate_result.fun))
             if callback is not None:
                 callback(self.costs[-1])
 
         # maxfun: the line search seldom needs more than two evaluations per iteration
-        options = {"maxiter": iterations, "maxfun": 20 * iterations}
+        options: Any = {"maxiter": iterations, "maxfun": 20 * iterations}
         try:
             with _scipy_on_one_thread():
                 optimize.minimize(
@@ -195,15 +200,14 @@ class LBFGS(Optimizer):
 def _scipy_on_one_thread() -> Any:
     """Limit SciPy's own BLAS and leave NumPy's alone; a context manager.
 
-    The two are told apart by the folder: wheels keep theirs in scipy.libs (scipy/.dylibs on a
-    Mac). Where both share one library nothing is limited.
+    The two are told apart by the folder: wheels keep theirs in scipy.libs, or in scipy/.dylibs on
+    a Mac. Where NumPy and SciPy share one library nothing is limited.
     """
+    home = Path(scipy.__file__).parent
+    folders = {home, home.with_name("scipy.libs")}
     controller = ThreadpoolController()
-    scipys = [
-        library["filepath"]
-        for library in controller.info()
-        if {"scipy.libs", "scipy"} & set(Path(library["filepath"]).parts)
-    ]
+    paths = [library["filepath"] for library in controller.info()]
+    scipys = [path for path in paths if folders & set(Path(path).parents)]
     return controller.select(filepath=scipys).limit(limits=1)
 
 

@@ -460,10 +460,12 @@ def _classes(where: str, values: ArrayLike, classes: int) -> Array:
 
 def _fractions(where: str, values: Array) -> Array:
     # float32 softmax may pass 1 by a rounding error; a logit or a percentage passes it by far.
-    _require(
-        bool(np.all((values > -1e-5) & (values < 1 + 1e-5))),
-        f"{where} holds {values.min():g} to {values.max():g}, expected numbers within [0, 1]",
-    )
+    if values.size:
+        low, high = values.min(), values.max()
+        _require(
+            bool(low > -1e-5 and high < 1 + 1e-5),
+            f"{where} holds {low:g} to {high:g}, expected numbers within [0, 1]",
+        )
     return values
 
 

@@ -177,8 +177,9 @@ class _Examples:
             raise ValueError(f"{name}: there are no examples")
         finite = np.isfinite(X)
         if not finite.all():
-            at = tuple(int(k) for k in np.unravel_index(int(finite.argmin()), X.shape))
-            raise ValueError(f"{name}: X has {X[at]} in row {at[0]}, column {at[1:]}")
+            row, *rest = (int(k) for k in np.unravel_index(int(finite.argmin()), X.shape))
+            column = ", ".join(map(str, rest))
+            raise ValueError(f"{name}: X has {X[row, *rest]} in row {row}, column {column}")
         return cls(X, y, _as_classes(y))
 
     def __len__(self) -> int:

@@ -176,11 +176,11 @@ def draw_what_was_learned(
     probabilities = model.predict(examples.X)
     predicted, actual = probabilities.argmax(axis=1), examples.y
     images = data.as_images(examples.X)
-    some = np.random.default_rng(seed).choice(len(images), 100, replace=False)
+    some = np.random.default_rng(seed).choice(len(images), 64, replace=False)
     pictures: dict[str, tuple[Figure | Axes, str]] = {
         "digits.png": (
             plots.digits(images[some], predicted[some], wrong=(predicted != actual)[some]),
-            "100 digits as the network reads them; mistakes are framed",
+            "64 digits as the network reads them; mistakes are framed",
         ),
         "hidden_units.png": (
             plots.hidden_units(model[0].weight.data),
@@ -235,7 +235,7 @@ def train(options: argparse.Namespace) -> None:
     print(f"{len(training.y):,} handwritten digits to learn from, {apart:,} held out\n")
     print(model.summary())
     # Flushed, so that who reads through a pipe sees it before the long wait.
-    print(f"\n{way}, lambda {options.penalty:g}, from {start}", flush=True)
+    print(f"\n{way}, lambda {options.penalty:g},\nfrom {start}", flush=True)
     history = learn(
         model,
         training,

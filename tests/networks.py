@@ -41,13 +41,13 @@ def cases(draw: st.DrawFn, dtype: Any) -> Case:
     if draw(st.booleans()):
         y = rng.uniform(0, 1, (m, k))
     lam = draw(st.sampled_from([0.0, 0.1, 1.0, 30.0]))
-    arrays = (
-        rng.uniform(-scale, scale, (h, n + 1)),
-        rng.uniform(-scale, scale, (k, h + 1)),
-        rng.standard_normal((m, n)),
-        y,
+    return Case(
+        rng.uniform(-scale, scale, (h, n + 1)).astype(dtype),
+        rng.uniform(-scale, scale, (k, h + 1)).astype(dtype),
+        rng.standard_normal((m, n)).astype(dtype),
+        y.astype(dtype),
+        lam,
     )
-    return Case(*(a.astype(dtype) for a in arrays), lam)
 
 
 def with_modules(theta1: Array, theta2: Array, x: Array, y: Array, lam: float) -> Any:

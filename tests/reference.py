@@ -22,9 +22,8 @@ Gradients = tuple[Any, Array, Array]
 
 
 def sigmoid(z: Any) -> Any:
-    """Compute 1 / (1 + e^-z) by the side on which the exponential cannot overflow."""
-    q = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1, q) / (1 + q)
+    """Compute 1 / (1 + e^-z) as the tutorials do, which overflows below z = -709."""
+    return 1 / (1 + np.exp(-z))
 
 
 def penalty(theta1: Array, theta2: Array, lam: float, m: int) -> Any:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.io import loadmat, savemat  # type: ignore[import-untyped]
+from scipy.io import loadmat, savemat
 
 import autonn.data as room
 from autonn import one_hot

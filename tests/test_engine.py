@@ -113,7 +113,7 @@ def differences(f: Callable[..., Array], args: tuple[Array, ...], k: int, v: Arr
     for index in np.ndindex(gradient.shape):
 
         def slope(h: float, index: tuple[int, ...] = index) -> Any:
-            sides = []
+            sides: list[Any] = []
             for sign in (1, -1):
                 moved = [np.array(a) for a in args]
                 moved[k][index] += sign * h
@@ -316,7 +316,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: Tensor([1j], requires_grad=True), TypeError, ["complex"]),
     (lambda: X * 1j, TypeError, ["multiply", "complex128"]),
     (lambda: Tensor(["a"]), TypeError, ["numbers"]),
-    (lambda: Tensor(None), TypeError, ["numbers"]),
+    (lambda: Tensor(None), TypeError, ["numbers"]),  # type: ignore[arg-type]
     (lambda: Tensor([[1.0], [1.0, 2.0]]), ValueError, ["inhomogeneous"]),
     (lambda: Tensor([X, X]), TypeError, ["np.stack"]),
     (lambda: float(X), ValueError, ["size 1"]),
@@ -513,7 +513,7 @@ def test_changed_arrays_never_give_a_wrong_gradient(size: int) -> None:
     constant = np.full(size, 3.0)
     view = constant[1:]
     x = Tensor(np.full(size, 2.0), requires_grad=True)
-    y = np.sum(x * constant * view.base)
+    y: Tensor = np.sum(x * constant * view.base)
     attempt(lambda: constant.__setitem__(0, 100.0))
     y.backward()
     assert np.all(x.grad == 9)
@@ -548,7 +548,7 @@ def test_a_shared_array_is_protected_too() -> None:
     array = np.full(2000, 2.0)
     x = Tensor(array, requires_grad=True, copy=False)
     flat = x.reshape(40, 50)
-    y = np.sum(flat * flat)
+    y: Tensor = np.sum(flat * flat)
     with pytest.raises(ValueError, match="read-only"):
         array[0] = 1
     y.backward()

@@ -165,8 +165,8 @@ def test_the_digit_network_equals_hand_derived_backprop_on_real_digits() -> None
     digits = load_digits()
     X, y, _, _ = split(digits.X, digits.y, test=4500, rng=0)
     rng = np.random.default_rng(0)
-    thetas = [rng.uniform(-0.3, 0.3, shape) for shape in ((25, 401), (10, 26))]
-    case = Case(*thetas, X, np.eye(10)[y], 1.0)
+    theta1, theta2 = (rng.uniform(-0.3, 0.3, shape) for shape in ((25, 401), (10, 26)))
+    case = Case(theta1, theta2, X, np.eye(10)[y], 1.0)
     cost, *gradients = case.run(with_modules)
     true_cost, *true_gradients = case.run(reference.vectorised)
     assert abs(cost - true_cost) <= 1e-14 * true_cost

@@ -512,3 +512,8 @@ def test_a_bare_list_is_no_history() -> None:
     """A list of costs gets told how a history looks."""
     with pytest.raises(TypeError, match=r'learning_curve: got a list.*\{"cost"'):
         plots.learning_curve([3.0, 2.0])  # type: ignore[arg-type]
+
+
+def test_a_series_that_was_never_measured_is_left_out() -> None:
+    history = {"cost": [2.0, 1.0], "accuracy": [np.nan, np.nan], "validation_accuracy": []}
+    assert len(plots.learning_curve(history).axes) == 1

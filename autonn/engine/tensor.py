@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 Array = NDArray[Any]
 Operand = Any  # a Tensor, an array, a Python number or nested lists of them
 Rule = Callable[..., Any]
+Function = Callable[..., Any]  # an op as it is called: Tensors give Tensors, arrays give arrays
 
 # The two thread-local switches of the package. ContextVars start anew in every thread and task.
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
@@ -405,7 +406,7 @@ def define(
     cure: str = "",
     variadic: bool = False,
     keeps_input: bool = False,
-) -> Callable[..., Any]:
+) -> Function:
     """Declare an op and return the function that applies it to Tensors and to plain arrays.
 
     Parameters

@@ -6,7 +6,7 @@ them to attributes, write `forward`, and parameters, names and the summary follo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autonn.engine.tensor import Array, Operand, Tensor, no_grad
@@ -39,9 +39,13 @@ class Module:
         """Compute the output, as ``model(x)``."""
         return self.forward(x)
 
+    def _attributes(self) -> Iterable[tuple[str, Any]]:
+        """Give what is looked through for parameters and modules, each with its name."""
+        return vars(self).items()
+
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules it holds, each with its name."""
-        return ((name, part) for name, part in _parts(vars(self)) if isinstance(part, Module))
+        return ((name, part) for name, part in _parts(self._attributes()) if not _is_tensor(part))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield itself and all modules below, outer before inner, with dotted names."""
@@ -51,11 +55,8 @@ class Module:
 
     def own_parameters(self) -> dict[str, Tensor]:
         """Return the parameters that it holds itself, not those of modules below."""
-        return {
-            name: part
-            for name, part in _parts(vars(self))
-            if isinstance(part, Tensor) and part.requires_grad
-        }
+        parts = _parts(self._attributes())
+        return {name: part for name, part in parts if _is_tensor(part) and part.requires_grad}
 
     def named_parameters(self) -> dict[str, Tensor]:
         """Return all parameters by dotted name; one that is shared stands under its first name.
@@ -64,28 +65,27 @@ class Module:
         >>> list(Sequential(Layer(2, 3), Layer(3, 1)).named_parameters())
         ['0.weight', '0.bias', '1.weight', '1.bias']
         """
-        named: dict[str, Tensor] = {}
-        seen = set()
-        for prefix, module in self.named_modules():
-            for name, parameter in module.own_parameters().items():
-                if id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    named[f"{prefix}.{name}" if prefix else name] = parameter
-        return named
+        return {name: parameter for name, parameter, _ in self._roles().values()}
 
     def parameters(self) -> list[Tensor]:
         """Return all parameters, each once."""
-        return list(self.named_parameters().values())
+        return [parameter for _, parameter, _ in self._roles().values()]
 
     def weights(self) -> list[Tensor]:
         """Return the parameters that penalties apply to: all but the biases."""
-        kept = {
-            id(parameter)
-            for _, module in self.named_modules()
-            for name, parameter in module.own_parameters().items()
-            if name not in module.biases
-        }
-        return [parameter for parameter in self.parameters() if id(parameter) in kept]
+        return [parameter for _, parameter, is_bias in self._roles().values() if not is_bias]
+
+    def _roles(
+        self, prefix: str = "", found: dict[int, tuple[str, Tensor, bool]] | None = None
+    ) -> dict[int, tuple[str, Tensor, bool]]:
+        """Collect (name, parameter, whether it is a bias): one walk, as training asks each step."""
+        found = {} if found is None else found
+        for name, part in _parts(self._attributes()):
+            if isinstance(part, Module):
+                part._roles(f"{prefix}{name}.", found)
+            elif part.requires_grad and id(part) not in found:
+                found[id(part)] = (f"{prefix}{name}", part, name in self.biases)
+        return found
 
     def zero_grad(self) -> None:
         """Forget the gradients, which would otherwise add up."""
@@ -118,8 +118,10 @@ class Module:
         rows = [("module", "parameter", "shape", "count")]
         for prefix, module in self.named_modules():
             own = module.own_parameters()
-            if own or not any(True for _ in module.children()):
-                label = f"{prefix}  {module!r}" if prefix else repr(module)
+            inner = list(module.children())
+            if own or not inner:
+                shown = type(module).__name__ if inner else repr(module)
+                label = f"{prefix}  {shown}" if prefix else shown
                 entries = [(n, str(p.shape), f"{p.size:,}") for n, p in own.items()]
                 rows += [(label, *entries[0])] if entries else [(label, "", "", "")]
                 rows += [("", *entry) for entry in entries[1:]]
@@ -152,9 +154,9 @@ class Sequential(Module):
                 )
         self.modules = list(modules)
 
-    def children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the modules under their positions, "0", "1" and so on."""
-        return ((str(k), module) for k, module in enumerate(self.modules))
+    def _attributes(self) -> Iterable[tuple[str, Any]]:
+        """Name the modules by their positions, "0", "1" and so on."""
+        return [(str(k), module) for k, module in enumerate(self.modules)]
 
     def forward(self, x: Operand) -> Tensor:
         """Pass x through the modules, in order."""
@@ -175,15 +177,24 @@ class Sequential(Module):
         return f"Sequential({', '.join(map(repr, self.modules))})"
 
 
-def _parts(container: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the Tensors and modules in attributes, lists, tuples and dicts, with dotted names."""
-    items = container.items() if isinstance(container, dict) else enumerate(container)
+def _is_tensor(part: Any) -> bool:
+    return isinstance(part, Tensor)
+
+
+def _parts(items: Iterable[tuple[Any, Any]]) -> list[tuple[str, Any]]:
+    """List the Tensors and modules among items, also in lists, tuples and dicts, with their names.
+
+    >>> [name for name, part in _parts({"a": [Tensor(1.0), {"b": Tensor(2.0)}], "c": 3}.items())]
+    ['a.0', 'a.1.b']
+    """
+    parts = []
     for name, value in items:
         if isinstance(value, Tensor | Module):
-            yield str(name), value
+            parts.append((name, value))
         elif isinstance(value, dict | list | tuple):
-            for inner, part in _parts(value):
-                yield f"{name}.{inner}", part
+            inside = value.items() if isinstance(value, dict) else enumerate(value)
+            parts += [(f"{name}.{inner}", part) for inner, part in _parts(inside)]
+    return parts
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:

@@ -1,0 +1,345 @@
+"""The main example does what it says, and tells its user what went wrong in one sentence."""
+
+import functools
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.testing import assert_array_equal
+
+from autonn import files, load_digits
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "examples" / "digits.py"
+PICTURES = ["confusion_matrix", "digits", "hidden_units", "learning_curve", "worst_mistakes"]
+
+
+def load_example() -> Any:
+    spec = importlib.util.spec_from_file_location("digits_example", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+digits = load_example()
+digits.load_digits = functools.cache(load_digits)  # unpacking them every time would take long
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes most of the time; where it is not in question it is left out."""
+    monkeypatch.setattr(digits, "draw_what_was_learned", lambda *_: {})
+
+
+@pytest.fixture
+def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the titles of all pictures that are saved."""
+    found: list[str] = []
+    savefig = Figure.savefig
+
+    def note(figure: Figure, *args: Any, **kwargs: Any) -> None:
+        found.extend(ax.get_title() for ax in figure.axes)
+        savefig(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", note)
+    return found
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def train(*words: str, iterations: int = 3) -> None:
+    digits.main(["train", "--iterations", str(iterations), *words])
+
+
+def printed_accuracy(output: str, part: str) -> str:
+    found = re.search(rf"^{part} accuracy +([\d.]+%)$", output, re.M)
+    assert found, output
+    return found[1]
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as left:
+        digits.main(words)
+    assert left.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+
+
+# --- The main job --------------------------------------------------------------------------------
+
+
+def test_the_main_job_needs_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    digits.main(["--iterations", "3"])
+    output, errors = capsys.readouterr()
+    assert errors == ""  # the progress bar is for terminals
+    assert "4,000 handwritten digits to learn from, 1,000 held out" in output
+    assert "Gradient descent, 3 iterations, learning rate 0.8, lambda 1" in output
+    printed_accuracy(output, "training")
+    printed_accuracy(output, "held-out")
+    written = [*(f"plots/{name}.png" for name in PICTURES), *map(str, digits.WEIGHTS)]
+    for name in written:
+        assert Path(name).is_file()
+        assert name in output
+    assert sorted(p.name for p in Path().rglob("*.*")) == sorted(Path(n).name for n in written)
+    for name in PICTURES:
+        assert all(500 < side < 2000 for side in png_size(Path(f"plots/{name}.png")))
+
+
+def test_defaults_are_the_first_tutorials() -> None:
+    options = digits.parser().parse_args(["train"])
+    optimizer, iterations, _ = digits.chosen_way(options)
+    assert (repr(optimizer), iterations, options.penalty) == ("SGD(lr=0.8)", 800, 1.0)
+    options = digits.parser().parse_args(["train", "--optimizer", "lbfgs"])
+    optimizer, iterations, _ = digits.chosen_way(options)
+    assert (repr(optimizer), iterations) == ("LBFGS()", 400)
+
+
+def test_the_held_out_digits_are_a_thousand_others_a_hundred_of_each() -> None:
+    training, held_out = digits.split_digits()
+    assert_array_equal(np.bincount(held_out.y), [100] * 10)
+    assert_array_equal(np.bincount(training.y), [400] * 10)
+    rows = {row.tobytes() for row in training.X}
+    assert not any(row.tobytes() in rows for row in held_out.X)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_training_learns_from_the_training_digits_and_measures_the_held_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train(iterations=40)
+    output = capsys.readouterr().out
+    model = digits.network_from(digits.WEIGHTS)
+    training, held_out = digits.split_digits()
+    for part, name in ((training, "training"), (held_out, "held-out")):
+        share = np.mean(model.predict(part.X).argmax(axis=1) == part.y)
+        assert share > 0.6
+        assert printed_accuracy(output, name) == f"{share:.2%}"
+    cost = digits.cost(model, training, 1.0)
+    assert f"training cost {cost:13.4f}\n" in output
+    assert digits.cost(digits.network(), training, 1.0) > 2 * cost
+
+
+def test_all_trains_on_all_and_holds_nothing_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digits, "save", lambda picture, path: path)  # drawn, but not written
+    train("--all", "--optimizer", "lbfgs", "--plots", "else/where")
+    output = capsys.readouterr().out
+    assert "5,000 handwritten digits to learn from, 0 held out" in output
+    assert "held-out accuracy" not in output
+    assert "Written (the pictures show training digits)" in output
+    assert "evaluate --all" in output
+    assert all(f"else/where/{name}.png" in output for name in PICTURES)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
+    for name, seed in (("a.mat", "5"), ("b.mat", "5"), ("c.mat", "6")):
+        train("--seed", seed, "--save", name)
+    assert Path("a.mat").read_bytes() == Path("b.mat").read_bytes()
+    assert Path("a.mat").read_bytes() != Path("c.mat").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "way", [["--lambda", "30"], ["--learning-rate", "0.1"], ["--init", "normal"]]
+)
+@pytest.mark.usefixtures("no_pictures")
+def test_an_option_changes_the_weights(way: list[str]) -> None:
+    train("--save", "usual.mat")
+    train("--save", "other.mat", *way)
+    usual, other = files.read_weights("usual.mat"), files.read_weights("other.mat")
+    assert all(not np.array_equal(a, b) for a, b in zip(usual, other, strict=True))
+
+
+# --- Weights -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("paths", [["w/deep.mat"], ["TrainedW1.in", "TrainedW2.in"]])
+@pytest.mark.usefixtures("no_pictures")
+def test_evaluate_finds_the_accuracies_that_train_printed(
+    paths: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("--hidden", "7", "--save", *paths, iterations=30)
+    output = capsys.readouterr().out
+    assert f"evaluate --weights {' '.join(paths)}\n" in output
+    digits.main(["evaluate", "--weights", *paths])
+    evaluated = capsys.readouterr().out
+    total = re.search(r"^all +(\S+) +(\S+)$", evaluated, re.M)
+    assert total, evaluated
+    assert total[1] == printed_accuracy(output, "training")
+    assert total[2] == printed_accuracy(output, "held-out")
+    assert total[1] != total[2]
+    held_out = [float(x) for x in re.findall(r"^digit \d +\S+ +(\S+)%$", evaluated, re.M)]
+    assert len(held_out) == 10
+    assert f"{np.mean(held_out):.2f}%" == total[2]  # since there is a hundred of each
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_evaluate_all_counts_all(capsys: pytest.CaptureFixture[str]) -> None:
+    train("--all", iterations=20)
+    trained = printed_accuracy(capsys.readouterr().out, "training")
+    digits.main(["evaluate", "--all"])
+    output = capsys.readouterr().out
+    assert re.search(rf"^all +{re.escape(trained)}$", output, re.M)
+    assert "held out" not in output
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_initial_weights_are_where_the_training_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    first = ["W1.in", "W2.in"]
+    train("--hidden", "6", "--seed", "1", "--save", *first)
+    # A step of next to nothing leaves them where they were; the seed must make no difference.
+    train("--initial-weights", *first, "--learning-rate", "1e-12", "--seed", "9", "--save", "n.mat")
+    assert "from W1.in W2.in\n" in capsys.readouterr().out
+    for before, after in zip(files.read_weights(*first), files.read_weights("n.mat"), strict=True):
+        np.testing.assert_allclose(after, before, rtol=0, atol=1e-9)
+    # Three steps and three more are six.
+    train("--initial-weights", *first, "--save", "3+3.mat")
+    train("--hidden", "6", "--seed", "1", "--save", "6.mat", iterations=6)
+    assert Path("3+3.mat").read_bytes() == Path("6.mat").read_bytes()
+
+
+# --- Looking -------------------------------------------------------------------------------------
+
+
+def test_show_draws_digits_by_lot(titles: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in ("1", "1", "2"):
+        digits.main(["show", "--count", "9", "--seed", seed])
+    assert "9 of the 5,000 digits are in plots/random_digits.png" in capsys.readouterr().out
+    assert set(titles) <= set("0123456789")
+    assert titles[:9] == titles[9:18] != titles[18:]
+    assert min(png_size(Path("plots/random_digits.png"))) > 500
+
+
+def test_predict_titles_the_pictures_with_the_class(
+    titles: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = digits.network(seed=3)
+    files.save_weights(model, "some.mat")
+    given, data = [4999, 0, 1234], digits.load_digits()
+    predicted = model.predict(data.X[given]).argmax(axis=1)
+    digits.main(["predict", *map(str, given), "--weights", "some.mat", "--plots", "p"])
+    assert [title.removeprefix("\N{MULTIPLICATION SIGN} ") for title in titles] == [
+        f"predicted {k}" for k in predicted
+    ]
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:4]]
+    for row, index, k in zip(rows, given, predicted, strict=True):
+        assert row[:2] == [str(index), str(k)]
+        assert row[3:] == [str(data.y[index])] + ["wrong"] * bool(data.y[index] != k)
+    assert min(png_size(Path("p/predictions.png"))) > 300
+
+
+# --- What can go wrong ---------------------------------------------------------------------------
+
+
+def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        digits.main(["--help"])
+    assert left.value.code == 0
+    output = capsys.readouterr().out
+    assert all(name in output for name in ("show", "train", "predict", "evaluate"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("predict 5000", "index 5000 is out of range: the digits are numbered 0 to 4999"),
+        ("predict -1", "index -1 is out of range"),
+        ("predict one", "'one'"),
+        ("predict 3", r"no weights/TrainedW1.in yet; it is made by: python \S+ train$"),
+        ("evaluate", r"no weights/TrainedW1.in yet; it is made by: python \S+ train$"),
+        ("evaluate --weights no.mat", r"no no.mat yet; it is made by: .* train --save no.mat$"),
+        ("evaluate --weights one.in", "one .mat file or in two text files, not in one.in"),
+        ("evaluate --weights bad.in bad.in", "one .mat file or in two text files"),
+        ("evaluate --weights bad.in worse.in", "bad.in: Theta1: found"),
+        ("evaluate --weights bad.mat", "bad.mat"),
+        ("evaluate --weights small.mat", r"small.mat: .*\(25, 401\)"),
+        ("train --initial-weights no.in none.in", "no.in: No such file"),
+        ("train --initial-weights good.mat --hidden 24", "initial weights have 25 hidden units"),
+        ("train --initial-weights good.mat --init normal", "not allowed with"),
+        ("train --optimizer lbfgs --learning-rate 1", "finds the length of its steps itself"),
+        ("train --save folder.mat", "folder.mat is a folder"),
+        ("train --save w1.in w2.in w3.in", "two text files"),
+        ("train --plots bad.mat", "bad.mat: File exists"),
+        ("train --iterations 2 --learning-rate 1e300", "try a smaller --learning-rate"),
+        ("--iterations 0", "'0' is not a whole number of at least 1"),
+        ("--iterations 1.5", "'1.5' is not a whole number"),
+        ("--hidden -3", "'-3' is not a whole number"),
+        ("--lambda nan", "'nan' is not a finite number"),
+        ("--lambda -1", "'-1' is not a finite number of at least 0"),
+        ("--learning-rate 0", "'0' is not a positive"),
+        ("--seed -1", "'-1' is not a whole number of at least 0"),
+        ("show --count 401", "'401' is not a whole number from 1 to 400"),
+        ("evalute", "invalid choice: 'evalute'"),
+        ("--no-such-option", "--no-such-option"),
+    ],
+)
+def test_an_error_of_the_user_is_one_sentence(
+    words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bad.in", "worse.in", "bad.mat"):
+        Path(name).write_text("not a number\n")
+    Path("folder.mat").mkdir()
+    files.save_weights(digits.network(), "good.mat")
+    files.write_weights([np.ones((25, 5)), np.ones((10, 26))], "small.mat")
+    assert re.search(sentence, complaint(capsys, *words.split()))
+    assert not Path("weights/TrainedW1.in").exists()
+
+
+def test_an_error_has_status_2_and_no_traceback_on_the_command_line() -> None:
+    process = start("predict", "5000")
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (2, "")
+    assert errors == "digits.py: index 5000 is out of range: the digits are numbered 0 to 4999\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to a single process")
+def test_ctrl_c_keeps_what_was_learned() -> None:
+    process = start("--iterations", "1000000", "--save", "kept.mat")
+    assert process.stdout is not None
+    before = iter(process.stdout.readline, "")
+    assert any(line.startswith("from random weights") for line in before)
+    time.sleep(1.0)  # for the first iteration to begin
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert errors == ""
+    stopped = re.search(r"^Stopped by Ctrl-C at iteration ([\d,]+) of 1,000,000;", output, re.M)
+    assert stopped, output
+    assert printed_accuracy(output, "held-out")
+    untrained, kept = digits.network(), digits.network_from([Path("kept.mat")])
+    assert not np.array_equal(untrained[0].weight.data, kept[0].weight.data)
+    assert sorted(path.stem for path in Path("plots").iterdir()) == PICTURES

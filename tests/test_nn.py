@@ -1,0 +1,210 @@
+"""Modules, layers, losses and initialisers: what they hold, compute and refuse."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autonn import (
+    CrossEntropy,
+    Layer,
+    Module,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    Tensor,
+    l2_penalty,
+    one_hot,
+)
+from autonn.nn.init import glorot_uniform, normal, uniform
+
+
+def network(seed: int = 0) -> Sequential:
+    rng = np.random.default_rng(seed)
+    return Sequential(Layer(4, 3, rng=rng), Sigmoid(), Layer(3, 2, rng=rng), Sigmoid())
+
+
+class Nested(Module):
+    """Parameters in every kind of place."""
+
+    def __init__(self) -> None:
+        self.first = Layer(2, 2)
+        self.several = [Layer(2, 2), Tanh()]
+        self.named = {"gate": Layer(2, 1), "scale": Tensor(1.0, requires_grad=True)}
+        self.pair = (Tensor([1.0], requires_grad=True), Tensor([2.0]))
+        self.again = self.first
+        self.count = 3
+
+
+def test_parameters_are_found_in_attributes_lists_tuples_and_dicts() -> None:
+    assert list(Nested().named_parameters()) == [
+        "first.weight", "first.bias", "several.0.weight", "several.0.bias", "named.gate.weight",
+        "named.gate.bias", "named.scale", "pair.0",
+    ]  # fmt: skip
+    assert list(Sequential(network(), Layer(2, 2)).named_parameters())[-4:] == [
+        "0.2.weight", "0.2.bias", "1.weight", "1.bias",
+    ]  # fmt: skip
+
+
+def test_biases_are_known_by_their_role() -> None:
+    class Shift(Module):
+        biases = ("shift",)
+
+        def __init__(self) -> None:
+            self.shift = Tensor(np.ones((2, 2)), requires_grad=True)
+            self.bias = Tensor(np.ones(3), requires_grad=True)
+
+    assert [w.shape for w in Shift().weights()] == [(3,)]
+    assert [w.shape for w in network().weights()] == [(3, 4), (2, 3)]
+
+
+def test_the_penalty_is_the_tutorials_and_leaves_biases_alone() -> None:
+    model = network()
+    model[0].bias.data = np.full(3, 100.0)
+    squares = sum(np.sum(layer.weight.data**2) for layer in (model[0], model[2]))
+    assert l2_penalty(model, 3.0, examples=7).item() == pytest.approx(3 / 14 * squares, rel=1e-15)
+    l2_penalty(model, 3.0, examples=7).backward()
+    assert model[0].bias.grad is None
+    np.testing.assert_allclose(model[0].weight.grad, 3 / 7 * model[0].weight.data, rtol=1e-15)
+
+
+def test_summary_and_repr_show_shapes_and_counts() -> None:
+    assert network().summary().splitlines() == [
+        "module         parameter  shape   count",
+        "0  Layer(4, 3) weight     (3, 4)     12",
+        "               bias       (3,)        3",
+        "1  Sigmoid()",
+        "2  Layer(3, 2) weight     (2, 3)      6",
+        "               bias       (2,)        2",
+        "3  Sigmoid()",
+        "total                                23",
+    ]
+    assert repr(network()) == "Sequential(Layer(4, 3), Sigmoid(), Layer(3, 2), Sigmoid())"
+    assert repr(Nested()).startswith("Nested(first=Layer(2, 2), several.0=Layer(2, 2), several.1=")
+    assert Nested().summary().splitlines()[1].split() == ["Nested", "named.scale", "()", "1"]
+
+
+def test_theta_is_the_bias_beside_the_weights() -> None:
+    layer = Layer(2, 3, weight=np.arange(6.0).reshape(3, 2), bias=[7.0, 8.0, 9.0])
+    np.testing.assert_array_equal(layer.theta, [[7, 0, 1], [8, 2, 3], [9, 4, 5]])
+    layer.theta = 2 * layer.theta
+    np.testing.assert_array_equal(layer.weight.data, 2 * np.arange(6.0).reshape(3, 2))
+    np.testing.assert_array_equal(layer.bias.data, [14, 16, 18])
+    with pytest.raises(ValueError, match=r"theta of shape \(3, 2\) for Layer\(2, 3\)"):
+        layer.theta = np.ones((3, 2))
+
+
+def test_layers_compute_the_affine_map_for_any_leading_axes() -> None:
+    layer = Layer(3, 2, rng=0)
+    for shape in ((3,), (5, 3), (4, 5, 3), (0, 3)):
+        x = np.random.default_rng(1).standard_normal(shape)
+        expected = x @ layer.weight.data.T + layer.bias.data
+        np.testing.assert_allclose(layer.predict(x), expected, rtol=1e-15)
+    assert layer([[1, 2, 3]]).shape == (1, 2)
+
+
+@pytest.mark.parametrize("module", [Sigmoid(), Tanh(), ReLU(), Layer(2, 2), Sequential()])
+def test_modules_take_arrays_and_tensors(module: Module) -> None:
+    x = np.array([[-1.0, 2.0]])
+    assert isinstance(module(x), Tensor)
+    np.testing.assert_array_equal(module(x).data, module(Tensor(x)).data)
+
+
+def test_float32_layers_keep_float32() -> None:
+    model = Sequential(Layer(4, 3, dtype=np.float32), Tanh(), Layer(3, 2, dtype=np.float32))
+    loss = CrossEntropy()(Sigmoid()(model(np.ones((5, 4), np.float32))), np.zeros(5, int))
+    (loss + l2_penalty(model, 1.0, examples=5)).backward()
+    assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float32)}
+    assert model[0].theta.dtype == np.float32
+
+
+def test_initialisers_draw_what_they_say() -> None:
+    rng = np.random.default_rng(0)
+    limit = np.sqrt(6 / 425)
+    w = glorot_uniform((25, 400), rng)
+    assert limit * 0.999 < np.abs(w).max() <= limit
+    assert np.abs(uniform(0.12)((25, 400), rng)).max() <= 0.12
+    n = normal((25, 400), rng)
+    assert abs(n.std() - 1) < 0.05
+    assert np.all(Layer(3, 2).bias.data == 0)
+    drawn = Layer(3, 2, weight=normal, bias=normal, rng=3)
+    assert np.array_equal(drawn.theta, Layer(3, 2, weight=normal, bias=normal, rng=3).theta)
+    assert np.all(drawn.bias.data != 0)
+
+
+def test_modules_can_be_copied_and_pickled() -> None:
+    model = network()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert np.array_equal(other.predict(np.ones((2, 4))), model.predict(np.ones((2, 4))))
+        other[0].weight.data += 1
+        assert not np.array_equal(other[0].weight.data, model[0].weight.data)
+
+
+def test_cross_entropy_on_probabilities_equals_the_formula() -> None:
+    rng = np.random.default_rng(0)
+    a, y = rng.uniform(0.1, 0.9, (6, 3)), rng.uniform(0, 1, (6, 3))
+    expected = -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a)) / 6
+    assert CrossEntropy()(a, y).item() == pytest.approx(expected, rel=1e-15)
+    t = Tensor(a, requires_grad=True)
+    CrossEntropy()(t, y).backward()
+    np.testing.assert_allclose(t.grad, ((1 - y) / (1 - a) - y / a) / 6, rtol=1e-13)
+
+
+def test_certain_and_right_probabilities_cost_nothing() -> None:
+    a = Tensor([[0.0, 1.0]], requires_grad=True)
+    with np.errstate(all="raise"):
+        loss = CrossEntropy()(a, [1])
+        loss.backward()
+    assert loss.item() == 0
+    np.testing.assert_array_equal(a.grad, [[1, -1]])
+    assert CrossEntropy()(np.array([[1.0, 0.0]]), [1]).item() == np.inf
+
+
+def test_classes_and_one_hot_rows_cost_the_same() -> None:
+    model, x, y = network(), np.ones((3, 4)), np.array([0, 1, 1])
+    loss = CrossEntropy()
+    assert loss(model(x), y).item() == loss(model(x), np.eye(2)[y]).item()
+    assert loss(model(x), Tensor(np.eye(2)[y])).item() == loss(model(x), y).item()
+
+
+P = np.full((2, 3), 0.5)
+BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
+    (lambda: Layer(-1, 2), ValueError, ["Layer(-1, 2)", "at least 1"]),
+    (lambda: Layer("a", 2), TypeError, ["Layer('a', 2)", "whole"]),  # type: ignore[arg-type]
+    (lambda: Layer(2.5, 2), TypeError, ["Layer(2.5, 2)", "whole"]),  # type: ignore[arg-type]
+    (lambda: Layer(2, 3, weight=np.ones((2, 3))), ValueError, ["(2, 3)", "(3, 2)"]),
+    (lambda: network()(np.ones((5, 3))), ValueError, ["Layer(4, 3)", "(5, 3)", "(..., 4)"]),
+    (lambda: Layer(4, 3)(2.0), ValueError, ["Layer(4, 3)", "()"]),
+    (lambda: Sequential(np.tanh), TypeError, ["Sequential", "tanh"]),  # type: ignore[arg-type]
+    (lambda: Module()(1), NotImplementedError, ["forward"]),
+    (lambda: CrossEntropy()(P, [0, 3]), IndexError, ["class 3 of 3", "row 1"]),
+    (lambda: CrossEntropy()(P, [-1, 0]), IndexError, ["class -1 of 3", "never wrap"]),
+    (lambda: CrossEntropy()(P, [0.0, 1.0]), TypeError, ["integers", "float64"]),
+    (lambda: CrossEntropy()(P, [0.0, np.nan]), ValueError, ["NaN", "row 1"]),
+    (lambda: CrossEntropy()(P, [0, 1, 2]), ValueError, ["CrossEntropy", "2 pred", "3 targets"]),
+    (lambda: CrossEntropy()(P, np.ones((2, 1))), ValueError, ["(2, 1)", "(2, 3)", "y.ravel()"]),
+    (lambda: CrossEntropy()(P[0], [1]), ValueError, ["CrossEntropy", "(3,)"]),
+    (lambda: CrossEntropy()(P * 3, [0, 1]), ValueError, ["probabilities", "1.5", "(0, 0)"]),
+    (lambda: CrossEntropy()(P, P - 1), ValueError, ["targets", "-0.5"]),
+    (lambda: CrossEntropy()(P * np.nan, [0, 1]), ValueError, ["nan"]),
+    (lambda: l2_penalty(network(), -1.0, 5), ValueError, ["lambda", "-1.0"]),
+    (lambda: l2_penalty(network(), 1.0, 0), ValueError, ["0 examples"]),
+    (lambda: l2_penalty(Sigmoid(), 1.0, 5), ValueError, ["no weights"]),
+    (lambda: one_hot([1], classes=0), ValueError, ["classes"]),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "words"), BAD, ids=range(len(BAD)))
+def test_bad_calls_say_what_came_and_what_to_do(
+    call: Callable[[], Any], error: type[Exception], words: list[str]
+) -> None:
+    with pytest.raises(error) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value), caught.value

@@ -1,0 +1,44 @@
+"""What the README shows is run: every Python block, in order, in one session."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_every_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    session: dict[str, Any] = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), session)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "(25, 400)"
+    assert re.fullmatch(r"cost \d\.\d{3}, accuracy \d\d\.\d%", printed[1])
+    assert float(printed[2]) == pytest.approx(-2 * 0.46211715726 * (1 - 0.46211715726**2))
+    assert printed[-1].split() == ["total", "25"]
+
+
+def test_the_commands_are_single_lines_that_make_their_own_environment() -> None:
+    commands = blocks("sh")
+    assert len(commands) == 2
+    for command in commands:
+        assert len(command.splitlines()) == 1
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install")
+    assert commands[0].rstrip().endswith("examples/digits.py")
+    assert commands[1].rstrip().endswith("-m pytest -q")
+
+
+def test_links_and_files_that_it_names_exist() -> None:
+    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"`((?:autonn|tests|examples|benchmarks|data)/[\w/.]*)`", README):
+        assert (ROOT / path).exists(), path
