@@ -672,7 +672,7 @@ def test_random_graphs_agree_with_differences(seed: int) -> None:
     steps = [(plan.integers(7), plan.integers(100), plan.integers(100)) for _ in range(8)]
 
     def f(x: Any) -> Any:
-        pool = [x, np.sum(x, axis=0), x.T]
+        pool = [x, np.broadcast_to(np.sum(x, axis=0), (3, 3)), x.T]
         for kind, i, j in steps:
             a, b = pool[i % len(pool)], pool[j % len(pool)]
             made = [
