@@ -393,8 +393,11 @@ def print_what_next(options: argparse.Namespace) -> None:
 
 
 def command(*words: object) -> str:
-    """Spell out a command as it is typed."""
-    return shlex.join(["python", sys.argv[0], *map(str, words)])
+    """Spell out a command as it is typed, with this very Python."""
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    return shlex.join([str(python), sys.argv[0], *map(str, words)])
 
 
 # --- The command line ----------------------------------------------------------------------------
