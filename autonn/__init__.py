@@ -4,7 +4,8 @@ Read the rooms in this order; each imports only rooms above it.
 
 - ``engine/tensor.py``: `Tensor`, an array that remembers where it came from, and `no_grad`
 - ``engine/ops.py``: every op, its formula and its derivative rules in one paragraph
-- ``engine/autodiff.py``: the backward pass, `grad` and `value_and_grad`
+- ``engine/autodiff.py``: the backward pass; `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`
+- ``engine/gradcheck.py``: gradients against the function's own slopes
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
 - ``optim.py``: gradient descent, and L-BFGS by SciPy
 - ``training.py``: `fit`, which trains a model and keeps the history
@@ -16,8 +17,33 @@ Read the rooms in this order; each imports only rooms above it.
 
 from autonn import optim, plots
 from autonn.data import load_digits
-from autonn.engine.autodiff import grad, value_and_grad
-from autonn.engine.ops import log_sigmoid, relu, sigmoid, softplus
+from autonn.engine.autodiff import (
+    checkpoint,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    op,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
+from autonn.engine.gradcheck import GradientError, gradcheck
+from autonn.engine.ops import (
+    elu,
+    erf,
+    gelu,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    logsumexp,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+)
 from autonn.engine.tensor import Tensor, no_grad
 from autonn.nn.activations import ReLU, Sigmoid, Tanh
 from autonn.nn.layers import Layer
@@ -29,6 +55,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CrossEntropy",
+    "GradientError",
     "Layer",
     "Module",
     "ReLU",
@@ -36,17 +63,34 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "Tensor",
+    "checkpoint",
+    "elu",
+    "erf",
     "fit",
+    "gelu",
     "grad",
+    "gradcheck",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "l2_penalty",
+    "leaky_relu",
     "load_digits",
     "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
     "no_grad",
     "one_hot",
+    "op",
     "optim",
     "plots",
     "relu",
     "sigmoid",
+    "silu",
+    "softmax",
     "softplus",
+    "stop_gradient",
     "value_and_grad",
+    "vjp",
 ]

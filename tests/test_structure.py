@@ -18,6 +18,7 @@ ROOMS = [
     "engine.tensor",
     "engine.ops",
     "engine.autodiff",
+    "engine.gradcheck",
     "nn.init",
     "nn.module",
     "nn.layers",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.engine import ops
-from autonn.engine.tensor import Op, Tensor, _enable_grad, _leaf
+from autonn.engine.tensor import Function, Op, Rule, Tensor, _enable_grad, _leaf, define
 
 
 def _stretches_to(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
@@ -279,7 +279,10 @@ def _lift(leaf: Any) -> Tensor:
     if isinstance(leaf, Tensor) and leaf._tracked:
         return cast(Tensor, ops.positive(leaf))
     lifted = _leaf(leaf._data if isinstance(leaf, Tensor) else Tensor(leaf, copy=False)._data)
-    lifted.requires_grad = True
+    if lifted.dtype.kind == "c":  # the complex step of gradcheck
+        lifted._tracked = True
+    else:
+        lifted.requires_grad = True
     return lifted
 
 
@@ -292,19 +295,16 @@ def _evaluate(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
         _depth.reset(token)
 
 
-def _lifted(
-    args: Sequence[Any], positions: Sequence[int]
-) -> tuple[list[Any], list[Tensor], list[Tree], bool]:
+def _lifted(args: Sequence[Any], positions: Sequence[int]) -> tuple[list[Any], list[Tensor], bool]:
     """Lift the arguments at the positions; say whether the result has to be Tensors."""
-    trees = [args[k] for k in positions]
-    leaves = [leaf for tree in trees for leaf in _leaves(tree)]
+    leaves = [leaf for k in positions for leaf in _leaves(args[k])]
     symbolic = _depth.get() > 0 or any(isinstance(leaf, Tensor) for leaf in leaves)
     tensors = [_lift(leaf) for leaf in leaves]
     supply = iter(tensors)
     full = list(args)
     for k in positions:
         full[k] = _rebuild(args[k], supply)
-    return full, tensors, trees, symbolic
+    return full, tensors, symbolic
 
 
 def _gradients(root: Any, seed: Any, wanted: Sequence[Tensor], symbolic: bool) -> list[Any]:
@@ -364,18 +364,15 @@ def value_and_grad(f: Scalar, argnums: int | tuple[int, ...] = 0) -> Callable[..
     >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
     """
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    positions = _positions(argnums)
 
     @functools.wraps(f)
     def both(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        full, tensors, trees, symbolic = _lifted(args, positions)
+        full, tensors, symbolic = _lifted(args, positions)
         result = _scalar(_evaluate(f, full, kwargs), "grad")
-        seed = None
-        if isinstance(result, Tensor):
-            seed = _seed(result, None, symbolic)
-        supply = iter(_gradients(result, seed, tensors, symbolic))
-        gradients = tuple(_rebuild(tree, supply) for tree in trees)
-        return _value(result, symbolic), gradients[0] if isinstance(argnums, int) else gradients
+        seed = _seed(result, None, symbolic) if isinstance(result, Tensor) else None
+        gradients = _gradients(result, seed, tensors, symbolic)
+        return _value(result, symbolic), _hung(args, argnums, gradients)
 
     return both
 
@@ -393,3 +390,246 @@ def grad(f: Scalar, argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
         return both(*args, **kwargs)[1]
 
     return gradient
+
+
+def vjp(f: Callable[..., Any], *args: Tree) -> tuple[Any, Callable[[Any], tuple[Tree, ...]]]:
+    """Return ``f(x)`` and the function that pulls a gradient back, ``v -> v' J``.
+
+    The pullback may be called any number of times; it returns one gradient for each argument.
+
+    >>> value, pullback = vjp(lambda x, y: x * y, np.array([1.0, 2.0]), 3.0)
+    >>> pullback(np.array([1.0, 10.0]))
+    (array([ 3., 30.]), array(21.))
+    """
+    full, tensors, symbolic = _lifted(args, range(len(args)))
+    result = _evaluate(f, full, {})
+
+    def pullback(gradient: Any) -> tuple[Tree, ...]:
+        through = symbolic or isinstance(gradient, Tensor)
+        seed = _seed(result, gradient, through) if isinstance(result, Tensor) else None
+        pulled = _gradients(result, seed, tensors, through)
+        hung: tuple[Tree, ...] = _hung(args, tuple(range(len(args))), pulled)
+        return hung
+
+    return _value(result, symbolic), pullback
+
+
+def jvp(f: Callable[..., Any], args: Tree, tangents: Tree) -> tuple[Any, Any]:
+    """Return ``f(x)`` and its derivative in a direction, ``J v``.
+
+    It is the vjp of the vjp: ``v' J`` is linear in v, and pulling back through that gives J.
+    Several arguments are given as a tuple, and so are their tangents.
+
+    >>> jvp(np.sin, 0.0, 2.0)
+    (np.float64(0.0), array(2.))
+    """
+    args, tangents = _as_tuple(args), _as_tuple(tangents)
+    full, tensors, symbolic = _lifted(args, range(len(args)))
+    directions = _matching(tangents, tensors, "jvp")
+    symbolic = symbolic or any(isinstance(d, Tensor) for d in directions)
+    result = _evaluate(f, full, {})
+    if not isinstance(result, Tensor):
+        return result, np.zeros(np.shape(result))
+    dummy = _leaf(np.zeros(result.shape, result.dtype))
+    dummy._tracked = True
+    pulled = _gradients(result, dummy, tensors, symbolic=True)
+    along = sum(np.sum(g * d) for g, d in zip(pulled, directions, strict=True))
+    one = _seed(along, None, symbolic) if isinstance(along, Tensor) else None
+    (tangent,) = _gradients(along, one, [dummy], symbolic)
+    return _value(result, symbolic), tangent
+
+
+def hvp(f: Scalar, args: Tree, vectors: Tree) -> Tree:
+    """Return the Hessian times a vector, ``H v``, as the gradient of ``<df/dx, v>``.
+
+    Several arguments are given as a tuple, and so are their vectors; then so is the result.
+
+    >>> hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    array([6., 0.])
+    """
+    many = _as_tuple(args)
+    positions = tuple(range(len(many)))
+    directions = _matching(_as_tuple(vectors), _leaves(many), "hvp")
+
+    def along(*inner: Any) -> Any:
+        gradients = _leaves(grad(f, positions)(*inner))
+        return sum(np.sum(g * d) for g, d in zip(gradients, directions, strict=True))
+
+    product = grad(along, positions)(*many)
+    return product if isinstance(args, tuple) else product[0]
+
+
+def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Make the function that returns all derivatives, ``J[i, j] = df_i / dx_j``.
+
+    Its shape is that of the output followed by that of the argument; an argument that is a list,
+    tuple or dict gets one array for each of its leaves.
+
+    >>> jacobian(lambda x: np.sum(x) * x)(np.array([1.0, 2.0]))
+    array([[4., 1.],
+           [2., 5.]])
+    """
+    positions = _positions(argnums)
+
+    @functools.wraps(f)
+    def derivatives(*args: Any, **kwargs: Any) -> Any:
+        full, tensors, symbolic = _lifted(args, positions)
+        result = _evaluate(f, full, kwargs)
+        shape = np.shape(result)
+        rows = [_gradients(result, seed, tensors, symbolic) for seed in _units(result, symbolic)]
+        blocks = [
+            _stacked([row[k] for row in rows], (*shape, *tensor.shape), symbolic)
+            for k, tensor in enumerate(tensors)
+        ]
+        return _hung(args, argnums, blocks)
+
+    return derivatives
+
+
+def hessian(f: Scalar, argnums: int = 0) -> Callable[..., Any]:
+    """Make the function that returns all second derivatives by one array argument.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def stop_gradient(x: Tree) -> Tree:
+    """Return the same values, through which no gradient passes.
+
+    >>> grad(lambda x: x * stop_gradient(x))(3.0)
+    array(3.)
+    """
+    leaves = (leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in _leaves(x))
+    return _rebuild(x, leaves)
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the function that forgets what is inside `f`, and computes it again on the way back.
+
+    It trades time for memory: of a chain of checkpointed parts, one at a time is held. Gradients
+    reach the arguments and all that `f` reads besides, a model's parameters too. `f` must compute
+    the same each time.
+
+    >>> x = Tensor([0.5, 1.0], requires_grad=True)
+    >>> np.sum(checkpoint(lambda x: np.exp(np.sin(x)))(x)).backward()
+    >>> bool(np.allclose(x.grad, np.exp(np.sin(x.data)) * np.cos(x.data)))
+    True
+    """
+
+    @functools.wraps(f)
+    def forgetful(*args: Any) -> Any:
+        start = _leaf(np.zeros(()))._index
+        result = f(*args)
+        if not isinstance(result, Tensor) or not result._tracked:
+            return result
+        outside = _read_from_outside(result, start)
+        rules = _recomputing(f, args, outside)
+        recomputed = Op("checkpoint", f, "z = f(x), computed again for the gradient", rules)
+        out = _leaf(result._data)
+        out._tracked = True
+        out._origin = (recomputed, tuple(outside), [t._data for t in outside], {}, None)
+        return out
+
+    return forgetful
+
+
+def _read_from_outside(result: Tensor, start: int) -> list[Tensor]:
+    """List what a result depends on that was there before `start`."""
+    outside: dict[int, Tensor] = {}
+    seen = {result._index}
+    stack = [result]
+    while stack:
+        tensor = stack.pop()
+        if tensor._index < start or tensor._origin is None:
+            outside[tensor._index] = tensor
+            continue
+        for a in _tensors(tensor):
+            if a._index not in seen:
+                seen.add(a._index)
+                stack.append(a)
+    return [outside[index] for index in sorted(outside)]
+
+
+def _recomputing(
+    f: Callable[..., Any], args: tuple[Any, ...], outside: Sequence[Tensor]
+) -> tuple[Rule, ...]:
+    """Make one rule for each outside tensor; the first that is asked computes for all."""
+    known: dict[str, Any] = {"g": None}
+
+    def rule(k: int, g: Any, z: Any, *inputs: Any) -> Any:
+        if known["g"] is not g:
+            with _enable_grad():
+                again = f(*args)
+            symbolic = isinstance(g, Tensor)
+            known.update(g=g, pulled=_gradients(again, g, outside, symbolic))
+        return known["pulled"][k]
+
+    return tuple(partial(rule, k) for k in range(len(outside)))
+
+
+def op(*rules: Rule | None, formula: str = "", kinks: str = "") -> Callable[[Any], Function]:
+    """Declare an op of one's own: decorate its forward, a NumPy function, with a rule per argument.
+
+    A rule takes the incoming gradient, the output and the arguments, and returns the gradient for
+    its argument; written in NumPy it serves every order. `gradcheck` tells whether it is right.
+
+    >>> @op(lambda g, z, x: g * 3 * x**2, formula="z = x^3")
+    ... def cube(x):
+    ...     return x * x * x
+    >>> grad(grad(cube))(2.0)
+    array(12.)
+    """
+
+    def declare(forward: Callable[..., Any]) -> Function:
+        name = getattr(forward, "__name__", "op")
+        declared = define(name, forward, formula or name, *rules, numpy=(), kinks=kinks)
+        declared.__doc__ = forward.__doc__ or declared.__doc__
+        return declared
+
+    return declare
+
+
+# ---- what these have in common
+
+
+def _positions(argnums: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+
+def _as_tuple(args: Tree) -> tuple[Tree, ...]:
+    return args if isinstance(args, tuple) and not hasattr(args, "_fields") else (args,)
+
+
+def _hung(args: Sequence[Tree], argnums: int | tuple[int, ...], leaves: Sequence[Any]) -> Any:
+    """Hang the leaves on the trees of the arguments: one tree, or a tuple for several."""
+    supply = iter(leaves)
+    trees = tuple(_rebuild(args[k], supply) for k in _positions(argnums))
+    return trees[0] if isinstance(argnums, int) else trees
+
+
+def _matching(vectors: Tree, tensors: Sequence[Any], name: str) -> list[Any]:
+    """Take the leaves of the vectors, and check that each has the shape of its argument."""
+    directions = [
+        d if isinstance(d, Tensor) else np.asarray(d, dtype=np.float64) for d in _leaves(vectors)
+    ]
+    given, needed = [d.shape for d in directions], [np.shape(t) for t in tensors]
+    if given != needed:
+        raise ValueError(f"{name}: vectors of shapes {given} for arguments of shapes {needed}")
+    return directions
+
+
+def _units(result: Any, symbolic: bool) -> Iterator[Any]:
+    """Yield, for each element of the result, the gradient that picks it out."""
+    for index in np.ndindex(np.shape(result)):
+        unit = np.zeros(np.shape(result), result.dtype)
+        unit[index] = 1
+        yield _leaf(unit) if symbolic else unit
+
+
+def _stacked(rows: list[Any], shape: tuple[int, ...], symbolic: bool) -> Any:
+    if not rows:
+        return _leaf(np.zeros(shape)) if symbolic else np.zeros(shape)
+    return np.reshape(np.stack(rows), shape)

@@ -5,18 +5,26 @@ give the gradient for one argument. It is the formula and nothing else. Shapes a
 business (`autodiff.py` sums a gradient back over what was broadcast) and so are dtypes. Rules are
 plain NumPy: on arrays they give numbers, on Tensors they give a graph that can be differentiated
 again. Linear ops come in pairs, each the other's rule, so that no order runs out of rules.
+
+Where a derivative is a quotient, `_over` divides: a gradient of zero stays zero there, also where
+the derivative is infinite, so that what a `where` has masked out cannot come back as NaN.
 """
 
 from __future__ import annotations
 
 import builtins
+import math
+import string
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 from scipy import special
 
-from autonn.engine.tensor import Array, Function, Tensor, define, implements
+from autonn.engine.tensor import Array, Function, Operand, Tensor, define, implements
+
+Axis = int | tuple[int, ...] | None
 
 # ---- arithmetic
 
@@ -28,7 +36,6 @@ add = define(
     "z = x + y",
     lambda g, z, x, y: g,
     lambda g, z, x, y: g,
-    numpy=(np.add,),
     method="__add__",
     reflected="__radd__",
     cure=_BROADCAST,
@@ -40,7 +47,6 @@ subtract = define(
     "z = x - y",
     lambda g, z, x, y: g,
     lambda g, z, x, y: -g,
-    numpy=(np.subtract,),
     method="__sub__",
     reflected="__rsub__",
     cure=_BROADCAST,
@@ -52,7 +58,6 @@ multiply = define(
     "z = x y",
     lambda g, z, x, y: g * y,
     lambda g, z, x, y: g * x,
-    numpy=(np.multiply,),
     method="__mul__",
     reflected="__rmul__",
     cure=_BROADCAST,
@@ -62,9 +67,8 @@ multiply = define(
 def _over_forward(g: Any, d: Any) -> Any:
     if np.all(d):
         return g / d
-    return np.divide(
-        g, d, out=np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype), where=g != 0
-    )
+    shape = np.broadcast_shapes(np.shape(g), np.shape(d))
+    return np.divide(g, d, out=np.zeros(shape, np.result_type(g, d)), where=np.not_equal(g, 0))
 
 
 _over: Function = define(
@@ -73,7 +77,7 @@ _over: Function = define(
     "z = g / d, and 0 where g = 0",
     lambda c, z, g, d: _over(c, d),
     lambda c, z, g, d: -_over(_over(c * g, d), d),
-    kinks="A gradient of zero stays zero where the derivative is infinite.",
+    kinks="0 / 0 is 0, and so is its gradient for d.",
 )
 
 divide = define(
@@ -82,40 +86,32 @@ divide = define(
     "z = x / y",
     lambda g, z, x, y: _over(g, y),
     lambda g, z, x, y: -_over(_over(g * x, y), y),
-    numpy=(np.divide,),
     method="__truediv__",
     reflected="__rtruediv__",
+    kinks="At y = 0 the gradient is infinite, and 0 where the incoming one is.",
     cure=_BROADCAST,
 )
 
-negative = define(
-    "negative",
-    np.negative,
-    "z = -x",
-    lambda g, z, x: -g,
-    numpy=(np.negative,),
-    method="__neg__",
+reciprocal = define(
+    "reciprocal",
+    np.reciprocal,
+    "z = 1 / x",
+    lambda g, z, x: -_over(_over(g, x), x),
+    kinks="At 0 the gradient is infinite.",
 )
 
-positive = define(
-    "positive",
-    np.positive,
-    "z = +x",
-    lambda g, z, x: g,
-    numpy=(np.positive,),
-    method="__pos__",
-)
+negative = define("negative", np.negative, "z = -x", lambda g, z, x: -g, method="__neg__")
+
+positive = define("positive", np.positive, "z = +x", lambda g, z, x: g, method="__pos__")
 
 
 def _power_base(g: Any, z: Any, x: Any, y: Any) -> Any:
     """Use ``y x^(y-1)``; below y = 1 as a quotient, which is infinite at x = 0."""
-    below = np.minimum(y, 1) if np.any(np.less(y, 1)) else None
-    if below is None:
+    small = np.less(y, 1)
+    if not np.any(small):
         return g * (y * x ** (y - 1))
-    steep = _over(g * below, x ** (1 - below))
-    if np.all(np.less(y, 1)):
-        return steep
-    return np.where(np.less(y, 1), steep, g * (y * x ** (np.maximum(y, 1) - 1)))
+    steep = _over(g * np.where(small, y, 0), x ** (1 - np.where(small, y, 1)))
+    return np.where(small, steep, g * (y * x ** (np.where(small, 1, y) - 1)))
 
 
 power = define(
@@ -124,54 +120,175 @@ power = define(
     "z = x^y",
     _power_base,
     lambda g, z, x, y: g * (z * np.log(np.where(np.equal(x, 0), 1, x))),
-    numpy=(np.power,),
     method="__pow__",
     reflected="__rpow__",
-    kinks="The gradient of x^0 is 0, and so is that of 0^y for y.",
+    kinks="The gradient of x^0 for x is 0, and so is that of 0^y for y.",
     cure=_BROADCAST,
 )
 
-square = define("square", np.square, "z = x^2", lambda g, z, x: g * (2 * x), numpy=(np.square,))
+square = define("square", np.square, "z = x^2", lambda g, z, x: g * (2 * x))
 
 # ---- functions of one number
-
-sqrt = define(
-    "sqrt",
-    np.sqrt,
-    "z = sqrt(x)",
-    lambda g, z, x: _over(g, 2 * z),
-    numpy=(np.sqrt,),
-    kinks="At 0 the gradient is inf.",
-)
-
-exp = define("exp", np.exp, "z = e^x", lambda g, z, x: g * z, numpy=(np.exp,))
-
-expm1 = define("expm1", np.expm1, "z = e^x - 1", lambda g, z, x: g * np.exp(x), numpy=(np.expm1,))
-
-log = define("log", np.log, "z = ln x", lambda g, z, x: _over(g, x), numpy=(np.log,))
-
-log1p = define(
-    "log1p", np.log1p, "z = ln(1 + x)", lambda g, z, x: _over(g, 1 + x), numpy=(np.log1p,)
-)
 
 absolute = define(
     "absolute",
     np.absolute,
     "z = |x|",
     lambda g, z, x: g * np.sign(x),
-    numpy=(np.absolute,),
+    numpy=(np.absolute, np.fabs),
     method="__abs__",
     kinks="At 0 the gradient is 0.",
 )
 
+sqrt = define(
+    "sqrt",
+    np.sqrt,
+    "z = sqrt(x)",
+    lambda g, z, x: _over(g, 2 * z),
+    kinks="At 0 the gradient is inf.",
+)
+
+cbrt = define(
+    "cbrt",
+    np.cbrt,
+    "z = x^(1/3)",
+    lambda g, z, x: _over(g, 3 * (z * z)),
+    kinks="At 0 the gradient is inf.",
+)
+
+exp = define("exp", np.exp, "z = e^x", lambda g, z, x: g * z)
+
+exp2 = define("exp2", np.exp2, "z = 2^x", lambda g, z, x: g * (z * math.log(2)))
+
+expm1 = define("expm1", np.expm1, "z = e^x - 1", lambda g, z, x: g * np.exp(x))  # z + 1 cancels
+
+log = define("log", np.log, "z = ln x", lambda g, z, x: _over(g, x))
+
+log2 = define("log2", np.log2, "z = log2 x", lambda g, z, x: _over(g, x) / math.log(2))
+
+log10 = define("log10", np.log10, "z = log10 x", lambda g, z, x: _over(g, x) / math.log(10))
+
+log1p = define("log1p", np.log1p, "z = ln(1 + x)", lambda g, z, x: _over(g, 1 + x))
+
+sin = define("sin", np.sin, "z = sin x", lambda g, z, x: g * np.cos(x))
+
+cos = define("cos", np.cos, "z = cos x", lambda g, z, x: -g * np.sin(x))
+
+tan = define("tan", np.tan, "z = tan x", lambda g, z, x: g * (1 + z * z))
+
+arcsin = define(
+    "arcsin",
+    np.arcsin,
+    "z = arcsin x",
+    lambda g, z, x: _over(g, np.sqrt((1 - x) * (1 + x))),  # 1 - x^2 cancels near 1
+    kinks="At -1 and 1 the gradient is inf.",
+)
+
+arccos = define(
+    "arccos",
+    np.arccos,
+    "z = arccos x",
+    lambda g, z, x: -_over(g, np.sqrt((1 - x) * (1 + x))),
+    kinks="At -1 and 1 the gradient is -inf.",
+)
+
+
+def _squash(g: Any, x: Any) -> Any:
+    """Compute ``g / (1 + x^2)``, in two steps so that x^2 cannot overflow."""
+    h = np.hypot(1, x)
+    return g / h / h
+
+
+arctan = define("arctan", np.arctan, "z = arctan x", lambda g, z, x: _squash(g, x))
+
+sinh = define("sinh", np.sinh, "z = sinh x", lambda g, z, x: g * np.cosh(x))
+
+cosh = define("cosh", np.cosh, "z = cosh x", lambda g, z, x: g * np.sinh(x))
+
 
 def _tanh_slope(x: Any) -> Any:
-    """Use ``4q / (1 + q)^2`` with ``q = e^(-2|x|)``: 1 - tanh^2 cancels for large x."""
-    q = np.exp(-2 * np.absolute(x))
+    """Use ``4q / (1 + q)^2`` with ``q = e^(-2|x|)``: 1 - tanh^2 cancels; 400 is past underflow."""
+    q = np.exp(-2 * np.minimum(np.absolute(x), 400))
     return 4 * q / np.square(1 + q)
 
 
-tanh = define("tanh", np.tanh, "z = tanh x", lambda g, z, x: g * _tanh_slope(x), numpy=(np.tanh,))
+tanh = define("tanh", np.tanh, "z = tanh x", lambda g, z, x: g * _tanh_slope(x))
+
+arcsinh = define("arcsinh", np.arcsinh, "z = arsinh x", lambda g, z, x: g / np.hypot(1, x))
+
+arccosh = define(
+    "arccosh",
+    np.arccosh,
+    "z = arcosh x",
+    lambda g, z, x: _over(_over(g, np.sqrt(x - 1)), np.sqrt(x + 1)),
+    kinks="At 1 the gradient is inf.",
+)
+
+arctanh = define(
+    "arctanh",
+    np.arctanh,
+    "z = artanh x",
+    lambda g, z, x: _over(g, (1 - x) * (1 + x)),
+    kinks="At -1 and 1 the gradient is inf.",
+)
+
+
+def _bell_forward(x: Any) -> Any:
+    """Split x, so that the rounding of its square, 2^-53 of 700, is not magnified by exp.
+
+    The first 24 bits of x have an exact square; beyond 40 the result is 0 in any case.
+    """
+    if np.asarray(x).dtype.kind == "c":
+        return np.exp(-x * x)
+    wide = np.clip(x, -40.0, 40.0).astype(np.float64)
+    head = wide.astype(np.float32).astype(np.float64)
+    bell = np.exp(-head * head) * np.exp((head - wide) * (head + wide))
+    return bell.astype(np.result_type(x, np.float32), copy=False)
+
+
+_bell: Function = define("bell", _bell_forward, "z = e^(-x^2)", lambda g, z, x: -g * (2 * x * z))
+
+erf = define(
+    "erf",
+    special.erf,
+    "z = 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x",
+    lambda g, z, x: g * (2 / math.sqrt(math.pi) * _bell(x)),
+)
+
+# Steps: constant between their jumps, so that their gradient is zero everywhere.
+
+
+def _zeros(g: Any, z: Any, x: Any, *rest: Any) -> Any:
+    return np.zeros(np.shape(x), z.dtype)
+
+
+def _step(function: Any, formula: str, *more: Any) -> Function:
+    return define(
+        function.__name__,
+        function,
+        formula,
+        _zeros,
+        numpy=(function, *more),
+        kinks="The gradient is 0 everywhere.",
+    )
+
+
+sign = _step(np.sign, "z = -1, 0 or 1")
+floor = _step(np.floor, "z = the next whole number below")
+ceil = _step(np.ceil, "z = the next whole number above")
+trunc = _step(np.trunc, "z = the next whole number towards 0")
+rint = _step(np.rint, "z = the nearest whole number")
+round_ = _step(np.round, "z = x to so many decimals", np.around)
+heaviside = define(
+    "heaviside",
+    np.heaviside,
+    "z = 0 below 0, y at 0, 1 above",
+    _zeros,
+    lambda g, z, x, y: np.where(np.equal(x, 0), g, 0),
+    kinks="The gradient for x is 0 everywhere.",
+)
+
+# ---- activations
 
 
 def _sigmoid_forward(x: Any) -> Any:
@@ -179,6 +296,8 @@ def _sigmoid_forward(x: Any) -> Any:
 
     SciPy's `expit` takes about 4 times as long from a few thousand elements on, less below.
     """
+    if x.dtype.kind == "c":
+        return 1 / (1 + np.exp(-x))
     if x.size < 4096 or x.dtype.kind != "f" or x.min() < (-80 if x.dtype == np.float32 else -700):
         return special.expit(x)
     z = np.negative(x)
@@ -201,7 +320,6 @@ log_sigmoid = define(
     special.log_expit,
     "z = ln s(x)",
     lambda g, z, x: g * sigmoid(-x),
-    numpy=(special.log_expit,),
 )
 
 softplus = define(
@@ -216,10 +334,92 @@ relu = define(
     lambda x: np.maximum(x, 0),
     "z = max(x, 0)",
     lambda g, z, x: g * np.heaviside(x, 0),  # heaviside keeps NaN, x > 0 would hide it
-    kinks="At 0 the gradient is 0.",
+    kinks="At 0 the gradient is 0, at NaN it is NaN.",
 )
 
-# ---- choices and comparisons
+leaky_relu = define(
+    "leaky_relu",
+    lambda x, slope=0.01: np.where(np.greater(x, 0), x, np.multiply(slope, x)),
+    "z = x above 0, slope x below",
+    lambda g, z, x, slope=0.01: g * np.where(np.greater(x, 0), 1, slope),
+    kinks="At 0 the gradient is the slope.",
+)
+
+elu = define(
+    "elu",
+    lambda x, alpha=1.0: np.where(np.greater(x, 0), x, alpha * np.expm1(np.minimum(x, 0))),
+    "z = x above 0, alpha (e^x - 1) below",
+    lambda g, z, x, alpha=1.0: g * np.where(np.greater(x, 0), 1, alpha * np.exp(np.minimum(x, 0))),
+    kinks="At 0 the gradient is alpha.",
+)
+
+silu = define(
+    "silu",
+    lambda x: x * _sigmoid_forward(np.asarray(x)),
+    "z = x s(x)",
+    lambda g, z, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))),
+)
+
+
+def _normal_cdf(x: Any) -> Any:
+    return 0.5 * special.erfc(x * -math.sqrt(0.5))
+
+
+_phi: Function = define(
+    "phi",
+    _normal_cdf,
+    "z = the share of the standard normal distribution below x",
+    lambda g, z, x: g * (_bell(x * math.sqrt(0.5)) / math.sqrt(2 * math.pi)),
+    numpy=(special.ndtr,),
+)
+
+gelu = define(
+    "gelu",
+    lambda x: x * _normal_cdf(x),
+    "z = x Phi(x), Phi the normal distribution",
+    lambda g, z, x: g * (_phi(x) + x * (_bell(x * math.sqrt(0.5)) / math.sqrt(2 * math.pi))),
+)
+
+# ---- functions of two numbers
+
+hypot = define(
+    "hypot",
+    np.hypot,
+    "z = sqrt(x^2 + y^2)",
+    lambda g, z, x, y: g * _over(x, z),
+    lambda g, z, x, y: g * _over(y, z),
+    kinks="At (0, 0) both gradients are 0.",
+    cure=_BROADCAST,
+)
+
+
+arctan2 = define(
+    "arctan2",
+    np.arctan2,
+    "z = the angle of the point (y, x)",
+    lambda g, z, y, x: _over(g * _over(x, np.hypot(x, y)), np.hypot(x, y)),
+    lambda g, z, y, x: -_over(g * _over(y, np.hypot(x, y)), np.hypot(x, y)),
+    kinks="At (0, 0) both gradients are 0.",
+    cure=_BROADCAST,
+)
+
+
+def _softmax_share(g: Any, x: Any, y: Any) -> Any:
+    """Compute ``g s(x - y)``, where two equal infinities would subtract to NaN."""
+    both = np.equal(x, y)
+    share = sigmoid(np.where(both, 0.0, x) - np.where(both, 0.0, y))
+    return g * np.where(both & np.equal(x, -np.inf), 0.0, share)
+
+
+logaddexp = define(
+    "logaddexp",
+    np.logaddexp,
+    "z = ln(e^x + e^y)",
+    lambda g, z, x, y: _softmax_share(g, x, y),
+    lambda g, z, x, y: _softmax_share(g, y, x),
+    kinks="At (-inf, -inf) both gradients are 0.",
+    cure=_BROADCAST,
+)
 
 
 def _share(g: Any, first: Any, equal: Any) -> Any:
@@ -232,7 +432,6 @@ maximum = define(
     "z = max(x, y)",
     lambda g, z, x, y: _share(g, np.greater(x, y), np.equal(x, y)),
     lambda g, z, x, y: _share(g, np.greater(y, x), np.equal(x, y)),
-    numpy=(np.maximum,),
     kinks="Equal operands get half the gradient each.",
     cure=_BROADCAST,
 )
@@ -243,10 +442,28 @@ minimum = define(
     "z = min(x, y)",
     lambda g, z, x, y: _share(g, np.less(x, y), np.equal(x, y)),
     lambda g, z, x, y: _share(g, np.less(y, x), np.equal(x, y)),
-    numpy=(np.minimum,),
     kinks="Equal operands get half the gradient each.",
     cure=_BROADCAST,
 )
+
+_clip = define(
+    "clip",
+    lambda x, low, high: np.clip(x, low, high),
+    "z = min(max(x, low), high)",
+    lambda g, z, x, low, high: np.where(np.less(x, low) | np.greater(x, high), 0, g),
+    lambda g, z, x, low, high: np.where(np.less(x, low) & np.less_equal(low, high), g, 0),
+    lambda g, z, x, low, high: np.where(np.greater(x, high) | np.greater(low, high), g, 0),
+    numpy=(),
+    kinks="At its bounds it passes the whole gradient to x.",
+    cure=_BROADCAST,
+)
+
+
+@implements(np.clip, method="clip")
+def clip(x: Operand, a_min: Operand = None, a_max: Operand = None) -> Any:
+    """Limit x to the range from `a_min` to `a_max`; None leaves a side open."""
+    return _clip(x, -math.inf if a_min is None else a_min, math.inf if a_max is None else a_max)
+
 
 where = define(
     "where",
@@ -255,18 +472,15 @@ where = define(
     None,
     lambda g, z, c, x, y: np.where(c, g, 0),
     lambda g, z, c, x, y: np.where(c, 0, g),
-    numpy=(np.where,),
     kinks="Each branch gets only its own part.",
     cure=_BROADCAST,
 )
 
-# What follows has no gradient: steps and comparisons are constant between their jumps.
-sign = define("sign", np.sign, "z = -1, 0 or 1", None, numpy=(np.sign,))
-heaviside = define("heaviside", np.heaviside, "z = [x > 0]", None, None, numpy=(np.heaviside,))
+# ---- comparisons: booleans, which have no gradient
 
 
-def _comparison(function: np.ufunc, formula: str, method: str) -> Any:
-    return define(function.__name__, function, formula, numpy=(function,), method=method)
+def _comparison(function: np.ufunc, formula: str, method: str = "", reflected: str = "") -> Any:
+    return define(function.__name__, function, formula, method=method, reflected=reflected)
 
 
 equal = _comparison(np.equal, "z = [x = y]", "__eq__")
@@ -275,30 +489,49 @@ less = _comparison(np.less, "z = [x < y]", "__lt__")
 less_equal = _comparison(np.less_equal, "z = [x <= y]", "__le__")
 greater = _comparison(np.greater, "z = [x > y]", "__gt__")
 greater_equal = _comparison(np.greater_equal, "z = [x >= y]", "__ge__")
+bitwise_and = _comparison(np.bitwise_and, "z = [x and y]", "__and__", "__rand__")
+bitwise_or = _comparison(np.bitwise_or, "z = [x or y]", "__or__", "__ror__")
+invert = _comparison(np.invert, "z = [not x]", "__invert__")
+logical_and = _comparison(np.logical_and, "z = [x and y]")
+logical_or = _comparison(np.logical_or, "z = [x or y]")
+logical_not = _comparison(np.logical_not, "z = [not x]")
+isnan = _comparison(np.isnan, "z = [x is NaN]")
+isinf = _comparison(np.isinf, "z = [x is inf or -inf]")
+isfinite = _comparison(np.isfinite, "z = [x is a finite number]")
 
 
-@implements(np.any)
-def _any(x: Tensor) -> bool:
-    return builtins.bool(np.any(x._data))
+def _question(function: Any, method: str = "") -> None:
+    """Let a NumPy function that asks about values answer for Tensors, without a gradient."""
+
+    def answer(*args: Any, **options: Any) -> Any:
+        return function(*(_values(a, function.__name__) for a in args), **options)
+
+    implements(function, method=method)(answer)
 
 
-@implements(np.all)
-def _all(x: Tensor) -> bool:
-    return builtins.bool(np.all(x._data))
+def _values(a: Any, asked: str) -> Any:
+    if isinstance(a, Tensor):
+        a._refuse_tracing(f"{asked} of")
+        return a._data
+    return a
 
 
-@implements(np.argmax)
-def argmax(x: Tensor, axis: int | None = None) -> Any:
-    """Return where the largest element stands, as an array: positions have no gradient."""
-    x._refuse_tracing("argmax of")
-    return np.argmax(x._data, axis=axis)
-
-
-@implements(np.argmin)
-def argmin(x: Tensor, axis: int | None = None) -> Any:
-    """Return where the smallest element stands, as an array: positions have no gradient."""
-    x._refuse_tracing("argmin of")
-    return np.argmin(x._data, axis=axis)
+for _function, _method in (
+    (np.any, "any"),
+    (np.all, "all"),
+    (np.argmax, "argmax"),
+    (np.argmin, "argmin"),
+    (np.argsort, "argsort"),
+    (np.count_nonzero, ""),
+    (np.nonzero, ""),
+    (np.array_equal, ""),
+    (np.allclose, ""),
+    (np.isclose, ""),
+    (np.array2string, ""),
+    (np.array_repr, ""),
+    (np.array_str, ""),
+):
+    _question(_function, _method)
 
 
 @implements(np.shape)
@@ -312,20 +545,43 @@ def _ndim(x: Tensor) -> int:
 
 
 @implements(np.size)
-def _size(x: Tensor) -> int:
-    return x.size
+def _size(x: Tensor, axis: int | None = None) -> int:
+    return x.size if axis is None else x.shape[axis]
 
 
-# ---- sums
+@implements(np.zeros_like)
+def _zeros_like(x: Tensor, dtype: Any = None) -> Tensor:
+    return Tensor(np.zeros(x.shape, dtype or x.dtype), copy=False)
 
-Axis = int | tuple[int, ...] | None
+
+@implements(np.ones_like)
+def _ones_like(x: Tensor, dtype: Any = None) -> Tensor:
+    return Tensor(np.ones(x.shape, dtype or x.dtype), copy=False)
+
+
+@implements(np.result_type)
+def _result_type(*operands: Any) -> Any:
+    return np.result_type(*(x.dtype if isinstance(x, Tensor) else x for x in operands))
+
+
+# ---- reductions
+
+
+def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """Spell the axes of a reduction out, counted from 0."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _kept(g: Any, axis: Axis, keepdims: bool) -> Any:
+    """Put the axes that a reduction took away back with length 1."""
+    return g if axis is None or keepdims else np.expand_dims(g, axis)
 
 
 def _along(g: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """Give what a reduction over `axis` left, back to every element it came from."""
-    if axis is not None and not keepdims:
-        g = np.expand_dims(g, axis)
-    return np.broadcast_to(g, x.shape)
+    return np.broadcast_to(_kept(g, axis, keepdims), x.shape)
 
 
 sum = define(
@@ -341,9 +597,12 @@ mean = define(
     "mean",
     lambda x, axis=None, *, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
     "z = sum of x over axis / n",
-    lambda g, z, x, axis=None, keepdims=False: _along(g * (z.size / x.size), x, axis, keepdims),
+    lambda g, z, x, axis=None, keepdims=False: _along(
+        g * (z.size / builtins.max(x.size, 1)), x, axis, keepdims
+    ),
     numpy=(np.mean,),
     method="mean",
+    kinks="The mean of nothing is NaN.",
 )
 
 
@@ -367,8 +626,234 @@ broadcast_to = define(
     np.broadcast_to,
     "z = x repeated to the shape",
     lambda g, z, x, shape: g,  # the edge sums it back
-    numpy=(np.broadcast_to,),
 )
+
+
+def _extreme(g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Share the gradient evenly among the elements that are equal to the extreme."""
+    z = _kept(z, axis, keepdims)
+    hit = np.equal(x, z) | (np.not_equal(x, x) & np.not_equal(z, z))  # NaN is where NaN came from
+    count = np.sum(np.where(hit, 1.0, 0.0), axis=axis, keepdims=True)
+    return np.where(hit, _kept(g, axis, keepdims) / count, 0)
+
+
+max = define(
+    "max",
+    lambda x, axis=None, *, keepdims=False: np.max(x, axis=axis, keepdims=keepdims),
+    "z = the largest x over axis",
+    _extreme,
+    numpy=(np.max, np.amax),
+    method="max",
+    kinks="k equal maxima get 1/k of the gradient each.",
+)
+
+min = define(
+    "min",
+    lambda x, axis=None, *, keepdims=False: np.min(x, axis=axis, keepdims=keepdims),
+    "z = the smallest x over axis",
+    _extreme,
+    numpy=(np.min, np.amin),
+    method="min",
+    kinks="k equal minima get 1/k of the gradient each.",
+)
+
+
+def _others(x: Any) -> Any:
+    """Multiply, for each element along the last axis, all the others: right with zeros too."""
+    ones = np.ones((*x.shape[:-1], 1), x.dtype)
+    before = np.cumprod(np.concatenate([ones, x[..., :-1]], axis=-1), axis=-1)
+    after = np.cumprod(np.concatenate([ones, np.flip(x, -1)[..., :-1]], axis=-1), axis=-1)
+    return before * np.flip(after, -1)
+
+
+def _prod_rule(g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Lay the reduced axes side by side at the end, multiply the others, and lay them back."""
+    axes = _axes(axis, x.ndim)
+    kept = [a for a in range(x.ndim) if a not in axes]
+    order = (*kept, *axes)
+    rows = np.transpose(x, order)
+    flat = np.reshape(rows, (*rows.shape[: len(kept)], math.prod(rows.shape[len(kept) :])))
+    others = np.reshape(_others(flat), rows.shape)
+    return _along(g, x, axis, keepdims) * np.transpose(others, _inverse(order, x.ndim))
+
+
+prod = define(
+    "prod",
+    lambda x, axis=None, *, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims),
+    "z = product of x over axis",
+    _prod_rule,
+    numpy=(np.prod,),
+    method="prod",
+    kinks="Right with zeros: each element's gradient is the product of the others.",
+)
+
+
+def _deviation(x: Any, axis: Axis) -> Any:
+    """Subtract the mean; equal values deviate by exactly 0, whatever the rounding of the mean."""
+    same = np.equal(np.max(x, axis=axis, keepdims=True), np.min(x, axis=axis, keepdims=True))
+    return np.where(same, 0, x - np.mean(x, axis=axis, keepdims=True))
+
+
+def _freedom(x: Any, z: Any, ddof: float) -> Any:
+    return x.size / builtins.max(z.size, 1) - ddof
+
+
+var = define(
+    "var",
+    lambda x, axis=None, *, ddof=0, keepdims=False: np.var(
+        x, axis=axis, ddof=ddof, keepdims=keepdims
+    ),
+    "z = sum (x - mean)^2 / (n - ddof) over axis",
+    lambda g, z, x, axis=None, ddof=0, keepdims=False: (
+        _kept(g, axis, keepdims) * (_deviation(x, axis) * (2 / _freedom(x, z, ddof)))
+    ),
+    numpy=(np.var,),
+    method="var",
+    kinks="The gradient of equal values is 0.",
+)
+
+std = define(
+    "std",
+    lambda x, axis=None, *, ddof=0, keepdims=False: np.std(
+        x, axis=axis, ddof=ddof, keepdims=keepdims
+    ),
+    "z = sqrt(sum (x - mean)^2 / (n - ddof)) over axis",
+    lambda g, z, x, axis=None, ddof=0, keepdims=False: (
+        _kept(g, axis, keepdims)
+        * _over(_deviation(x, axis) / _freedom(x, z, ddof), _kept(z, axis, keepdims))
+    ),
+    numpy=(np.std,),
+    method="std",
+    kinks="The gradient of equal values is 0.",
+)
+
+_norm = define(
+    "norm",
+    lambda x, axis=None, *, keepdims=False: np.linalg.norm(x, axis=axis, keepdims=keepdims),
+    "z = sqrt(sum x^2) over axis",
+    lambda g, z, x, axis=None, keepdims=False: (
+        _kept(g, axis, keepdims) * _over(x, _kept(z, axis, keepdims))
+    ),
+    numpy=(),
+    kinks="At 0 the gradient is 0.",
+)
+
+
+@implements(np.linalg.norm)
+def norm(x: Operand, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Compute the norms of vectors, and of matrices all but the 2-norm and the nuclear one.
+
+    A pair of axes, or a matrix without an axis, is measured as a matrix, as NumPy does.
+    """
+    axes = _axes(axis, x.ndim)
+    if ord is None or ord == "fro" or (ord == 2 and len(axes) == 1):
+        return _norm(x, axis=axis, keepdims=keepdims)
+    size = np.absolute(x)
+    if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
+        inner, outer = axes if builtins.abs(ord) == 1 else axes[::-1]
+        extreme = np.max if ord > 0 else np.min
+        result = extreme(np.sum(size, axis=inner, keepdims=True), axis=outer, keepdims=True)
+        return result if keepdims else np.squeeze(result, axes)
+    if len(axes) != 1 or isinstance(ord, str):
+        raise TypeError(
+            f"the norm of order {ord!r} over the axes {axes} is not differentiable here"
+        )
+    if builtins.abs(ord) == math.inf:
+        return (np.max if ord > 0 else np.min)(size, axis=axes[0], keepdims=keepdims)
+    return np.sum(size**ord, axis=axes[0], keepdims=keepdims) ** (1 / ord)
+
+
+def _finite_or_zero(x: Any) -> Any:
+    return np.where(np.isfinite(x), x, 0)
+
+
+def _logsumexp_forward(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # the logarithm of 0 is the answer where all are -inf
+        z = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return z if keepdims else np.squeeze(z, _axes(axis, x.ndim))
+
+
+logsumexp = define(
+    "logsumexp",
+    lambda x, axis=None, *, keepdims=False: _logsumexp_forward(np.asarray(x), axis, keepdims),
+    "z = ln sum e^x over axis",
+    lambda g, z, x, axis=None, keepdims=False: (
+        _kept(g, axis, keepdims) * np.exp(x - _finite_or_zero(_kept(z, axis, keepdims)))
+    ),
+    numpy=(special.logsumexp,),
+    kinks="Where all x are -inf, so is z, and the gradient is 0.",
+)
+
+
+def _softmax_forward(x: Array, axis: Any) -> Any:
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    e /= np.sum(e, axis=axis, keepdims=True)
+    return e
+
+
+softmax = define(
+    "softmax",
+    lambda x, axis=-1: _softmax_forward(np.asarray(x), axis),
+    "z = e^x / sum e^x along axis",
+    lambda g, z, x, axis=-1: z * (g - np.sum(g * z, axis=axis, keepdims=True)),
+    keeps_input=True,
+)
+
+log_softmax = define(
+    "log_softmax",
+    lambda x, axis=-1: x - _logsumexp_forward(np.asarray(x), axis, True),
+    "z = x - ln sum e^x along axis",
+    lambda g, z, x, axis=-1: g - np.exp(z) * np.sum(g, axis=axis, keepdims=True),
+)
+
+
+def _flipped_cumsum(g: Any, axis: int) -> Any:
+    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+
+
+_cumsum = define(
+    "cumsum",
+    lambda x, axis: np.cumsum(x, axis=axis),
+    "z_k = x_0 + ... + x_k along axis",
+    lambda g, z, x, axis: _flipped_cumsum(g, axis),
+    numpy=(),
+)
+
+
+@implements(np.cumsum, method="cumsum")
+def cumsum(x: Operand, axis: int | None = None) -> Any:
+    """Add up along an axis; all elements in C order without one."""
+    return _cumsum(np.ravel(x), 0) if axis is None else _cumsum(x, axis)
+
+
+def _cumprod_rule(g: Any, z: Any, x: Any, axis: int) -> Any:
+    """Sum ``g_j prod_(i <= j, i != k) x_i`` over j >= k: by division, or by a table with zeros."""
+    if np.all(np.not_equal(x, 0)):
+        return _flipped_cumsum(g * z, axis) / x
+    rows, g = np.moveaxis(x, axis, -1), np.moveaxis(g, axis, -1)
+    n = rows.shape[-1]
+    table = np.where(np.eye(n, dtype=bool), 1, np.expand_dims(rows, -2))  # row k lacks x_k
+    products = np.where(np.tri(n, dtype=bool).T, np.cumprod(table, axis=-1), 0)
+    return np.moveaxis(np.sum(products * np.expand_dims(g, -2), axis=-1), -1, axis)
+
+
+_cumprod = define(
+    "cumprod",
+    lambda x, axis: np.cumprod(x, axis=axis),
+    "z_k = x_0 ... x_k along axis",
+    _cumprod_rule,
+    numpy=(),
+    kinks="Right with zeros.",
+)
+
+
+@implements(np.cumprod, method="cumprod")
+def cumprod(x: Operand, axis: int | None = None) -> Any:
+    """Multiply up along an axis; all elements in C order without one."""
+    return _cumprod(np.ravel(x), 0) if axis is None else _cumprod(x, axis)
+
 
 # ---- products of matrices
 
@@ -399,7 +884,6 @@ matmul = define(
     "Z = X Y",
     _matmul_left,
     _matmul_right,
-    numpy=(np.matmul,),
     method="__matmul__",
     reflected="__rmatmul__",
     cure="the last axis of the left must be as long as the last but one of the right; "
@@ -427,6 +911,229 @@ affine = define(
     cure="X is (..., in), W (out, in) and b (out,)",
 )
 
+
+def _einsum_rule(k: int, g: Any, z: Any, *operands: Any, subscripts: str) -> Any:
+    """Contract the gradient with all operands but the k-th.
+
+    Axes that only operand k has are multiplied by ones, so that the gradient reaches all of them;
+    an axis that it has twice, as in ``ii``, gets its gradient on the diagonal.
+    """
+    inputs, output = subscripts.split("->")
+    labels = inputs.split(",")
+    own = labels[k]
+    parts = [(output, g)]
+    parts += [(labels[i], x) for i, x in enumerate(operands) if i != k]
+    known = set("".join(label for label, _ in parts))
+    sizes = dict(zip(own, operands[k].shape, strict=True))
+    parts += [(c, np.ones(n, g.dtype)) for c, n in sizes.items() if c not in known]
+    target = ""
+    for c in own:
+        if c in target:
+            twin = next(
+                letter for letter in string.ascii_letters if letter not in subscripts + target
+            )
+            parts.append((c + twin, np.eye(sizes[c], dtype=g.dtype)))
+            c = twin
+        target += c
+    equation = ",".join(label for label, _ in parts) + "->" + target
+    return np.einsum(equation, *(x for _, x in parts))
+
+
+_einsum = define(
+    "einsum",
+    lambda *operands, subscripts: np.einsum(subscripts, *operands, optimize=len(operands) > 2),
+    "z = sum of the product of the operands over the indices that the output lacks",
+    _einsum_rule,
+    numpy=(),
+    variadic=True,
+    cure="equal letters stand for equal lengths",
+)
+
+
+@implements(np.einsum)
+def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Any:
+    """Sum products over repeated indices, as `numpy.einsum` with subscripts in letters."""
+    return _einsum(*operands, subscripts=_explicit(subscripts, [np.ndim(x) for x in operands]))
+
+
+def _explicit(subscripts: str, ranks: Sequence[int]) -> str:
+    """Spell out the ellipses and the output of subscripts."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    labels = inputs.split(",")
+    if len(labels) != len(ranks):
+        raise ValueError(
+            f"einsum of {len(ranks)} operands by {subscripts!r}, which names {len(labels)}"
+        )
+    free = [c for c in string.ascii_letters if c not in subscripts]
+    hidden = [
+        rank - len(label.replace("...", "")) for label, rank in zip(labels, ranks, strict=True)
+    ]
+    longest = builtins.max(
+        [h for h, label in zip(hidden, labels, strict=True) if "..." in label] + [0]
+    )
+    dots = "".join(free[:longest])
+    spelled = [
+        label.replace("...", dots[longest - h :] if h > 0 else "")
+        for label, h in zip(labels, hidden, strict=True)
+    ]
+    if not arrow:
+        letters = "".join(spelled)
+        once = sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots)
+        return ",".join(spelled) + "->" + dots + "".join(once)
+    return ",".join(spelled) + "->" + output.replace("...", dots)
+
+
+@implements(np.tensordot)
+def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Any:
+    """Sum products over pairs of axes, as `numpy.tensordot`."""
+    if isinstance(axes, int):
+        axes = (range(-axes, 0), range(axes))
+    left, right = ((k,) if isinstance(k, int) else tuple(k) for k in axes)
+    letters = iter(string.ascii_letters)
+    first = [next(letters) for _ in range(np.ndim(a))]
+    second = [next(letters) for _ in range(np.ndim(b))]
+    for i, j in zip(left, right, strict=True):
+        if np.shape(a)[i] != np.shape(b)[j]:
+            raise ValueError(
+                f"tensordot of shapes {np.shape(a)} and {np.shape(b)}: axis {i} of the first and "
+                f"axis {j} of the second differ"
+            )
+        second[j] = first[i]
+    shared = {first[i] for i in left}
+    output = [c for c in first + second if c not in shared]
+    return einsum(f"{''.join(first)},{''.join(second)}->{''.join(output)}", a, b)
+
+
+@implements(np.dot, method="dot")
+def dot(a: Operand, b: Operand) -> Any:
+    """Multiply as `numpy.dot`: numbers, vectors and matrices; last axis by last but one."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    if np.ndim(a) <= 2 and np.ndim(b) <= 2:
+        return matmul(a, b)
+    return tensordot(a, b, axes=((-1,), (-2 if np.ndim(b) > 1 else -1,)))
+
+
+@implements(np.vdot)
+def vdot(a: Operand, b: Operand) -> Any:
+    """Multiply all elements in pairs and add up."""
+    return matmul(np.ravel(a), np.ravel(b))
+
+
+@implements(np.inner)
+def inner(a: Operand, b: Operand) -> Any:
+    """Multiply along the last axes and add up."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    return tensordot(a, b, axes=((-1,), (-1,)))
+
+
+@implements(np.outer)
+def outer(a: Operand, b: Operand) -> Any:
+    """Multiply each element of the one with each of the other, ``z_ij = a_i b_j``."""
+    return np.expand_dims(np.ravel(a), 1) * np.ravel(b)
+
+
+# ---- linear algebra
+
+inv: Function = define(
+    "inv",
+    np.linalg.inv,
+    "Z = X^-1",
+    lambda g, z, x: -np.matmul(_swap(z), np.matmul(g, _swap(z))),
+)
+
+
+def _solve_right(g: Any, z: Any, a: Any, b: Any) -> Any:
+    return np.linalg.solve(_swap(a), g)
+
+
+def _solve_left(g: Any, z: Any, a: Any, b: Any) -> Any:
+    right = np.linalg.solve(_swap(a), g)
+    if b.ndim == 1:
+        right, z = np.expand_dims(right, -1), np.expand_dims(z, -1)
+    return -np.matmul(right, _swap(z))
+
+
+solve = define(
+    "solve",
+    np.linalg.solve,
+    "Z = A^-1 B",
+    _solve_left,
+    _solve_right,
+    cure="A is (..., n, n) and B (n,) or (..., n, k)",
+)
+
+
+def _cofactor_forward(x: Array) -> Any:
+    """Use ``X = U S V'``: the cofactors are det(U V') U S* V', S* the products of the others."""
+    u, s, v = np.linalg.svd(x)
+    direction = np.linalg.det(np.matmul(u, v))[..., None, None]
+    return direction * np.matmul(u * _others(s)[..., None, :], v)
+
+
+def _cofactor_rule(g: Any, z: Any, x: Any) -> Any:
+    """Differentiate ``det(X) X^-T``; at a singular X this is an error of `inv`."""
+    inverse = np.linalg.inv(x)
+    total = np.sum(g * _swap(inverse), axis=(-2, -1), keepdims=True)
+    return total * z - np.matmul(z, np.matmul(_swap(g), _swap(inverse)))
+
+
+_cofactor: Function = define(
+    "cofactor", _cofactor_forward, "Z = det(X) X^-T, also of singular X", _cofactor_rule
+)
+
+det = define(
+    "det",
+    np.linalg.det,
+    "z = det X",
+    lambda g, z, x: np.expand_dims(g, (-2, -1)) * _cofactor(x),
+    kinks="Right for singular matrices too, at first order.",
+)
+
+_logdet = define(
+    "logdet",
+    lambda x: np.linalg.slogdet(x)[1],
+    "z = ln |det X|",
+    lambda g, z, x: np.expand_dims(g, (-2, -1)) * _swap(np.linalg.inv(x)),
+)
+
+
+class SlogdetResult(NamedTuple):
+    """The sign of a determinant, which has no gradient, and the logarithm of its size."""
+
+    sign: Any
+    logabsdet: Any
+
+
+@implements(np.linalg.slogdet)
+def slogdet(x: Operand) -> SlogdetResult:
+    """Compute sign and logarithm of the determinant."""
+    return SlogdetResult(Tensor(np.linalg.slogdet(_values(x, "slogdet"))[0]), _logdet(x))
+
+
+def _half_diagonal(x: Any) -> Any:
+    """Keep the lower triangle, half of the diagonal."""
+    n = x.shape[-1]
+    return x * (np.tri(n, dtype=x.dtype) - np.eye(n, dtype=x.dtype) / 2)
+
+
+def _cholesky_rule(g: Any, z: Any, x: Any) -> Any:
+    """Use Murray (2016), "Differentiation of the Cholesky decomposition", equation 10."""
+    inverse = np.linalg.inv(z)
+    middle = _half_diagonal(np.matmul(_swap(z), g))
+    s = np.matmul(_swap(inverse), np.matmul(middle, inverse))
+    return _half_diagonal(s + _swap(s))
+
+
+cholesky = define(
+    "cholesky",
+    np.linalg.cholesky,
+    "X = Z Z', Z lower triangular",
+    _cholesky_rule,
+    kinks="Only the lower triangle of X is read, so only it gets a gradient.",
+)
+
 # ---- shapes
 
 
@@ -441,13 +1148,7 @@ transpose = define(
     np.transpose,
     "z = x with its axes permuted",
     lambda g, z, x, axes=None: np.transpose(g, _inverse(axes, x.ndim)),
-    numpy=(np.transpose,),
 )
-
-
-def _transpose_method(self: Tensor, *axes: Any) -> Any:
-    return transpose(self, _spread(axes) if axes else None)
-
 
 reshape = define(
     "reshape",
@@ -457,24 +1158,11 @@ reshape = define(
     numpy=(np.reshape,),
 )
 
-
-def _reshape_method(self: Tensor, *shape: Any) -> Any:
-    return reshape(self, _spread(shape))
-
-
-def _spread(args: tuple[Any, ...]) -> Any:
-    return args[0] if len(args) == 1 else args
-
-
-for _name, _method in (("transpose", _transpose_method), ("reshape", _reshape_method)):
-    setattr(Tensor, _name, _method)
-
 expand_dims = define(
     "expand_dims",
     np.expand_dims,
     "z = x with new axes of length 1",
     lambda g, z, x, axis: np.reshape(g, x.shape),
-    numpy=(np.expand_dims,),
 )
 
 swapaxes = define(
@@ -482,7 +1170,23 @@ swapaxes = define(
     np.swapaxes,
     "z = x with two axes exchanged",
     lambda g, z, x, a, b: np.swapaxes(g, a, b),
-    numpy=(np.swapaxes,),
+    method="swapaxes",
+)
+
+moveaxis = define(
+    "moveaxis",
+    np.moveaxis,
+    "z = x with axes moved to other places",
+    lambda g, z, x, source, destination: np.moveaxis(g, destination, source),
+)
+
+squeeze = define(
+    "squeeze",
+    lambda x, axis=None: np.squeeze(x, axis=axis),
+    "z = x without axes of length 1",
+    lambda g, z, x, axis=None: np.reshape(g, x.shape),
+    numpy=(np.squeeze,),
+    method="squeeze",
 )
 
 cast = define(
@@ -490,16 +1194,57 @@ cast = define(
     lambda x, dtype: x.astype(dtype),
     "z = x in another dtype",
     lambda g, z, x, dtype: g,  # the edge casts it back
+    method="astype",
 )
 
-# Indexing and its adjoint: what was read once gets its gradient, what was read twice the sum.
+flip = define(
+    "flip",
+    lambda x, axis=None: np.flip(x, axis),
+    "z = x backwards along axes",
+    lambda g, z, x, axis=None: np.flip(g, axis),
+    numpy=(np.flip,),
+)
+
+roll = define(
+    "roll",
+    lambda x, shift, axis=None: np.roll(x, shift, axis),
+    "z = x shifted around along axes",
+    lambda g, z, x, shift, axis=None: np.roll(g, _opposite(shift), axis),
+    numpy=(np.roll,),
+)
+
+
+def _opposite(shift: Any) -> Any:
+    return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+
+
+@implements(np.ravel, method="ravel")
+def ravel(x: Operand) -> Any:
+    """Lay all elements in one row, in C order."""
+    return reshape(x, (-1,))
+
+
+def _spread(args: tuple[Any, ...]) -> Any:
+    return args[0] if len(args) == 1 else args
+
+
+@implements(method="reshape")
+def _reshape_method(self: Tensor, *shape: Any) -> Any:
+    return reshape(self, _spread(shape))
+
+
+@implements(method="transpose")
+def _transpose_method(self: Tensor, *axes: Any) -> Any:
+    return transpose(self, _spread(axes) if axes else None)
+
+
+# ---- indexing and its adjoint: what was read twice gets the sum of both gradients
 
 
 def _is_basic(key: Any) -> bool:
     keys = key if isinstance(key, tuple) else (key,)
-    return builtins.all(
-        k is None or k is Ellipsis or isinstance(k, int | slice | np.integer) for k in keys
-    )
+    plain = (int, slice, np.integer, type(None), type(Ellipsis))
+    return builtins.all(isinstance(k, plain) for k in keys)
 
 
 def _put_forward(g: Array, key: Any, shape: tuple[int, ...]) -> Array:
@@ -527,29 +1272,170 @@ getitem: Function = define(
 )
 
 
+@implements(method="__getitem__")
 def _getitem_method(self: Tensor, key: Any) -> Any:
-    keys = key if isinstance(key, tuple) else (key,)
-    keys = tuple(_as_key(k) for k in keys)
-    return getitem(self, keys if isinstance(key, tuple) else keys[0])
+    return getitem(self, _key(key))
 
 
-def _as_key(k: Any) -> Any:
+def _key(key: Any) -> Any:
     """Copy what could be changed before the gradient comes back; take the values of Tensors."""
-    if isinstance(k, Tensor):
-        return k.numpy()
-    return np.array(k) if isinstance(k, np.ndarray | list) else k
+    if isinstance(key, tuple):
+        return tuple(_key(k) for k in key)
+    if isinstance(key, Tensor):
+        return key.numpy()
+    return np.array(key) if isinstance(key, ndarray | list) else key
 
 
-setattr(Tensor, "__getitem__", _getitem_method)  # noqa: B010
-
-_concatenate = define(
-    "concatenate",
-    lambda *xs, axis: np.concatenate(xs, axis=axis),
-    "z = the x_k behind one another along an axis",
-    lambda k, g, z, *xs, axis: getitem(g, _part(k, xs, axis)),
-    cure="all but the joined axis must agree",
-    variadic=True,
+_set: Function = define(
+    "set",
+    lambda x, v, key: _replaced(x, v, key),
+    "z = x but z[key] = v",
+    lambda g, z, x, v, key: _set(g, 0.0, key),
+    lambda g, z, x, v, key: getitem(g, key),
 )
+
+
+def _replaced(x: Array, v: Any, key: Any) -> Array:
+    out = np.array(x)
+    out[key] = v
+    return out
+
+
+class _At:
+    """``t.at[key].set(v)`` and ``t.at[key].add(v)``: a new Tensor, where arrays are written to."""
+
+    def __init__(self, tensor: Tensor, key: Any = None) -> None:
+        self._tensor, self._at = tensor, key
+
+    def __getitem__(self, key: Any) -> _At:
+        return _At(self._tensor, _key(key))
+
+    def set(self, value: Operand) -> Tensor:
+        """Replace the elements; where an index repeats, `ValueError`, for the last is not known."""
+        rows = np.arange(self._tensor.size).reshape(self._tensor.shape)[self._at]
+        if np.unique(rows).size < rows.size:
+            raise ValueError(
+                "at[...].set with an index that repeats: which value stays is not said"
+            )
+        result: Tensor = _set(self._tensor, value, self._at)
+        return result
+
+    def add(self, value: Operand) -> Tensor:
+        """Add to the elements; where an index repeats, each time."""
+        shape = self._tensor.data[self._at].shape
+        spread = np.broadcast_to(value, shape)
+        result: Tensor = self._tensor + put(spread, self._at, self._tensor.shape)
+        return result
+
+
+setattr(Tensor, "at", property(_At, doc=_At.__doc__))  # noqa: B010
+
+
+@implements(np.take, method="take")
+def take(x: Operand, indices: Any, axis: int | None = None) -> Any:
+    """Read the elements, or the slices along an axis, with these positions."""
+    if axis is None:
+        return getitem(np.ravel(x), _key(indices))
+    return getitem(x, (slice(None),) * (axis % x.ndim) + (_key(indices),))
+
+
+@implements(np.take_along_axis)
+def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Any:
+    """Read along an axis, at each place its own position."""
+    if axis is None:
+        return getitem(np.ravel(x), _key(indices))
+    index = np.asarray(_key(indices))
+    grid = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    grid[axis % x.ndim] = index
+    return getitem(x, tuple(grid))
+
+
+@implements(np.sort)
+def sort(x: Operand, axis: int | None = -1) -> Any:
+    """Sort along an axis; the gradient follows the permutation, equal elements keep their order."""
+    order = np.argsort(_values(x, "sort"), axis=axis, kind="stable")
+    return take_along_axis(x, order, axis)
+
+
+@implements(np.repeat, method="repeat")
+def repeat(x: Operand, repeats: Any, axis: int | None = None) -> Any:
+    """Repeat each element, or each slice along an axis."""
+    n = x.size if axis is None else x.shape[axis]
+    return take(x, np.repeat(np.arange(n), repeats), axis)
+
+
+@implements(np.tile)
+def tile(x: Operand, reps: Any) -> Any:
+    """Lay copies of x side by side, ``reps`` along each axis."""
+    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    rank = builtins.max(len(reps), x.ndim)
+    reps = (1,) * (rank - len(reps)) + reps
+    shape = (1,) * (rank - x.ndim) + x.shape
+    pairs = [side for r, n in zip(reps, shape, strict=True) for side in (r, n)]
+    split = np.reshape(x, [side for n in shape for side in (1, n)])
+    return np.reshape(
+        np.broadcast_to(split, pairs), [r * n for r, n in zip(reps, shape, strict=True)]
+    )
+
+
+@implements(np.diagonal, method="diagonal")
+def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Read a diagonal of the matrices in two axes; it becomes the last axis."""
+    flat = np.moveaxis(x, (axis1, axis2), (-2, -1))
+    rows, columns = flat.shape[-2:]
+    start, aside = builtins.max(-offset, 0), builtins.max(offset, 0)
+    i = np.arange(builtins.max(builtins.min(rows - start, columns - aside), 0))
+    return getitem(flat, (Ellipsis, i + start, i + aside))
+
+
+@implements(np.diag)
+def diag(x: Operand, k: int = 0) -> Any:
+    """Make a matrix with x on a diagonal, or read the diagonal of a matrix."""
+    if x.ndim == 2:
+        return diagonal(x, k)
+    if x.ndim != 1:
+        raise ValueError(f"diag takes a vector or a matrix, not shape {x.shape}")
+    n = x.size + builtins.abs(k)
+    i = np.arange(x.size)
+    return put(x, (i + builtins.max(-k, 0), i + builtins.max(k, 0)), (n, n))
+
+
+@implements(np.trace, method="trace")
+def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Add up a diagonal."""
+    return np.sum(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+def _below(x: Any, k: int) -> Array:
+    rows, columns = x.shape[-2:]
+    return np.tri(rows, columns, k, dtype=bool)
+
+
+@implements(np.tril)
+def tril(x: Operand, k: int = 0) -> Any:
+    """Keep what lies on and below a diagonal."""
+    return np.where(_below(x, k), x, 0)
+
+
+@implements(np.triu)
+def triu(x: Operand, k: int = 0) -> Any:
+    """Keep what lies on and above a diagonal."""
+    return np.where(_below(x, k - 1), 0, x)
+
+
+@implements(np.pad)
+def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
+    """Surround x with a constant."""
+    if mode != "constant":
+        raise TypeError(f"np.pad is differentiable here with mode='constant', not {mode!r}")
+    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+    shape = tuple(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))
+    inside = tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True))
+    frame = np.pad(np.zeros(x.shape, x.dtype), widths, constant_values=constant_values)
+    return put(x, inside, shape) + frame
+
+
+# ---- joining and splitting
 
 
 def _part(k: int, xs: Sequence[Any], axis: int) -> tuple[Any, ...]:
@@ -558,10 +1444,66 @@ def _part(k: int, xs: Sequence[Any], axis: int) -> tuple[Any, ...]:
     return (slice(None),) * axis + (slice(start, start + xs[k].shape[axis]),)
 
 
+_concatenate = define(
+    "concatenate",
+    lambda *xs, axis: np.concatenate(xs, axis=axis),
+    "z = the x_k behind one another along an axis",
+    lambda k, g, z, *xs, axis: getitem(g, _part(k, xs, axis)),
+    numpy=(),
+    cure="all lengths but that of the joined axis must agree",
+    variadic=True,
+)
+
+
 @implements(np.concatenate)
-def concatenate(tensors: Sequence[Any], axis: int = 0) -> Any:
+def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Any:
     """Join tensors along an axis that they have already."""
-    return _concatenate(*tensors, axis=axis)
+    if axis is None:
+        return _concatenate(*(np.ravel(t) for t in tensors), axis=0)
+    return _concatenate(
+        *(t if isinstance(t, Tensor) else np.asarray(t) for t in tensors), axis=axis
+    )
+
+
+@implements(np.stack)
+def stack(tensors: Sequence[Operand], axis: int = 0) -> Any:
+    """Join tensors of equal shape along a new axis."""
+    shapes = {np.shape(t) for t in tensors}
+    if len(shapes) != 1:
+        raise ValueError(f"stack of shapes {sorted(shapes)}: all must be equal")
+    return concatenate([np.expand_dims(t, axis) for t in tensors], axis)
+
+
+@implements(np.vstack)
+def vstack(tensors: Sequence[Operand]) -> Any:
+    """Join tensors below one another; vectors are rows."""
+    return concatenate([np.reshape(t, (1, -1)) if np.ndim(t) < 2 else t for t in tensors], 0)
+
+
+@implements(np.hstack)
+def hstack(tensors: Sequence[Operand]) -> Any:
+    """Join tensors beside one another."""
+    flat = [np.reshape(t, (-1,)) if np.ndim(t) == 0 else t for t in tensors]
+    return concatenate(flat, 0 if np.ndim(flat[0]) == 1 else 1)
+
+
+@implements(np.array_split)
+def array_split(x: Operand, parts: Any, axis: int = 0) -> Any:
+    """Cut along an axis into so many parts, or at these positions."""
+    index = np.arange(x.shape[axis])
+    cuts = np.array_split(index, parts)
+    lead = (slice(None),) * (axis % x.ndim)
+    return [
+        getitem(x, (*lead, slice(int(c[0]), int(c[-1]) + 1) if c.size else slice(0))) for c in cuts
+    ]
+
+
+@implements(np.split)
+def split(x: Operand, parts: Any, axis: int = 0) -> Any:
+    """Cut along an axis into equal parts, or at these positions."""
+    if isinstance(parts, int) and x.shape[axis] % parts:
+        raise ValueError(f"split of {x.shape[axis]} into {parts} equal parts; use np.array_split")
+    return array_split(x, parts, axis)
 
 
 # ---- where the mathematics has a name: fused losses

@@ -353,8 +353,37 @@ class Tensor:
         def __gt__(self, other: Operand) -> Tensor: ...
         def __ge__(self, other: Operand) -> Tensor: ...
         def __getitem__(self, key: Any) -> Tensor: ...
+        def __and__(self, other: Operand) -> Tensor: ...
+        def __rand__(self, other: Operand) -> Tensor: ...
+        def __or__(self, other: Operand) -> Tensor: ...
+        def __ror__(self, other: Operand) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        @property
+        def at(self) -> Any: ...
         def sum(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
         def mean(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def prod(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Tensor: ...
+        def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Tensor: ...
+        def cumsum(self, axis: int | None = None) -> Tensor: ...
+        def cumprod(self, axis: int | None = None) -> Tensor: ...
+        def clip(self, a_min: Operand = None, a_max: Operand = None) -> Tensor: ...
+        def dot(self, b: Operand) -> Tensor: ...
+        def any(self, axis: Any = None) -> Any: ...
+        def all(self, axis: Any = None) -> Any: ...
+        def argmax(self, axis: int | None = None) -> Any: ...
+        def argmin(self, axis: int | None = None) -> Any: ...
+        def argsort(self, axis: int | None = -1) -> Any: ...
+        def astype(self, dtype: DTypeLike) -> Tensor: ...
+        def ravel(self) -> Tensor: ...
+        def squeeze(self, axis: Any = None) -> Tensor: ...
+        def swapaxes(self, axis1: int, axis2: int) -> Tensor: ...
+        def repeat(self, repeats: Any, axis: int | None = None) -> Tensor: ...
+        def take(self, indices: Any, axis: int | None = None) -> Tensor: ...
+        def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
+        def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
         def reshape(self, *shape: Any) -> Tensor: ...
         def transpose(self, *axes: Any) -> Tensor: ...
         def backward(
@@ -399,7 +428,7 @@ def define(
     forward: Callable[..., Any],
     formula: str,
     *rules: Rule | None,
-    numpy: tuple[Callable[..., Any], ...] = (),
+    numpy: tuple[Callable[..., Any], ...] | None = None,
     method: str = "",
     reflected: str = "",
     kinks: str = "",
@@ -416,11 +445,13 @@ def define(
         what to do when the operands do not fit; `keeps_input` remembers the input even where
         nothing is recorded, as the losses need it of sigmoid and softmax.
     numpy
-        The NumPy or SciPy functions that lead here when they are given a Tensor.
+        The NumPy or SciPy functions that lead here when they are given a Tensor: the forward
+        itself, if nothing is said.
     method, reflected
         The methods of Tensor that it becomes, as in ``__sub__`` and ``__rsub__``.
     """
-    op = OPS[name] = Op(name, forward, formula, rules, kinks, cure, variadic, keeps_input)
+    op = Op(name, forward, formula, rules, kinks, cure, variadic, keeps_input)
+    OPS.setdefault(name, op)
 
     def call(*args: Any, **static: Any) -> Any:
         values = []
@@ -450,8 +481,8 @@ def define(
             return data
         if type(data) is not ndarray:
             data = np.asarray(data)
-        if data.dtype.kind != "f":
-            tracked = tracked and _differentiable(op, data)
+        if data.dtype.kind != "f" and tracked and _is_recording():
+            tracked = _differentiable(op, data, args)
         out = _new(Tensor)
         out._data = data
         out._index = _next_index()
@@ -474,7 +505,7 @@ def define(
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = _describe(op)
-    _register(call, numpy, method, reflected)
+    _register(call, (forward,) if numpy is None else numpy, method, reflected)
     return call
 
 
@@ -503,7 +534,7 @@ def implements(*functions: Callable[..., Any], method: str = "") -> Callable[[An
     return decorate
 
 
-# Every op by name, in the order of declaration.
+# Every op by name, in the order of declaration; a user's op does not take the place of one here.
 OPS: dict[str, Op] = {}
 
 # Which op stands behind each NumPy function: filled by `define` and `implements` when ops.py is
@@ -526,7 +557,7 @@ def _leaf(data: Array) -> Tensor:
 
 def input_of(tensor: Tensor, name: str) -> Tensor | None:
     """Return what the op of that name made the tensor from, if that is still there unchanged."""
-    if tensor._origin is None or tensor._origin[0].name != name or tensor._origin[1] is None:
+    if tensor._origin is None or tensor._origin[0] is not OPS[name] or tensor._origin[1] is None:
         return None
     source, value = tensor._origin[1][0], tensor._origin[2][0]
     return source if source._data is value else None
@@ -633,10 +664,15 @@ def _unsupported(function: str) -> TypeError:
     )
 
 
-def _differentiable(op: Op, data: Array) -> bool:
-    """Whether a result that is not of floating point still carries a gradient: it never does."""
+def _differentiable(op: Op, data: Array, args: tuple[Any, ...]) -> bool:
+    """Whether a result that is not of floating point still carries a gradient.
+
+    Complex numbers do for the complex step alone, which makes its own leaves of them.
+    """
     if data.dtype.kind in "iub":
         return False
+    if any(isinstance(a, Tensor) and a._tracked and a._data.dtype.kind == "c" for a in args):
+        return True
     raise NotDifferentiableError(
         f"{op.name} gave {data.dtype}, which has no gradient here; "
         "only floating-point numbers do, operands included"

@@ -1,0 +1,104 @@
+"""An autodiff so plain that one sees it is right: what the engine is compared with.
+
+Numbers are moved or calculated with. Whatever moves them (indexing, transposing, broadcasting,
+joining, choosing) is `arrange`: NumPy shows how, by moving the numbers' numbers. The rest is
+formulas for each element, and sums. A gradient is made of the same nodes: it has one, too.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+Formula = Callable[["Node"], "Node"]
+
+
+class Node:
+    """A value, and for each parent the function that takes a gradient back to it."""
+
+    ages = itertools.count()
+
+    def __init__(self, value: Any, *parents: tuple[Node, Formula]) -> None:
+        self.value = np.asarray(value, float)
+        self.parents, self.age = parents, next(self.ages)
+
+    def __add__(self, other: Node) -> Node:
+        x, y = aligned(self, other)
+        return Node(x.value + y.value, (x, lambda g: g), (y, lambda g: g))
+
+    def __mul__(self, other: Node) -> Node:
+        x, y = aligned(self, other)
+        return Node(x.value * y.value, (x, lambda g: g * y), (y, lambda g: g * x))
+
+    def __pow__(self, n: float) -> Node:
+        return Node(self.value**n, (self, lambda g: g * Node(n) * self ** (n - 1 if n else 1)))
+
+
+def arrange(xs: Sequence[Node], how: Callable[..., Any]) -> Node:
+    """Move elements as `how` moves their numbers; the xs are numbered one after another."""
+    flat = np.concatenate([x.value.ravel() for x in xs])
+    parts = np.split(np.arange(flat.size), np.cumsum([x.value.size for x in xs])[:-1])
+    numbers = [n.reshape(x.value.shape) for n, x in zip(parts, xs, strict=True)]
+    parents = ((x, partial(pick, at=n)) for n, x in zip(numbers, xs, strict=True))
+    return pick(Node(flat, *parents), np.asarray(how(*numbers)))
+
+
+def pick(x: Node, at: Any) -> Node:
+    """Take the elements of flat x at these places; the way back is `scatter`."""
+    return Node(x.value[at], (x, lambda g: scatter(g, at, x.value.size)))
+
+
+def scatter(x: Node, at: Any, size: int) -> Node:
+    """Add each element of x to its place among `size` zeros; the way back is `pick`."""
+    return Node(np.bincount(at.ravel(), x.value.ravel(), size), (x, lambda g: pick(g, at)))
+
+
+def aligned(*xs: Node) -> list[Node]:
+    shape = np.broadcast_shapes(*(x.value.shape for x in xs))
+    return [arrange([x], lambda n: np.broadcast_to(n, shape)) for x in xs]
+
+
+def sum_over(x: Node, axis: Any = None, keepdims: bool = False) -> Node:
+    kept = np.sum(x.value, axis=axis, keepdims=True)
+    places = np.broadcast_to(np.arange(kept.size).reshape(kept.shape), x.value.shape)
+    shape = np.sum(x.value, axis=axis, keepdims=keepdims).shape
+    return arrange([scatter(x, places, kept.size)], lambda n: n.reshape(shape))
+
+
+def matmul(x: Node, y: Node) -> Node:
+    ends = tuple(i for i, a in ((-2, x), (-1, y)) if a.value.ndim == 1)
+    rows = arrange([x], lambda n: np.atleast_2d(n)[..., :, :, None])
+    columns = arrange([y], lambda n: (n if n.ndim > 1 else n[:, None])[..., None, :, :])
+    return arrange([sum_over(rows * columns, -2)], lambda n: np.squeeze(n, ends))
+
+
+def formula(f: Callable[[Any], Any], slope: Formula) -> Formula:
+    return lambda x: Node(f(x.value), (x, lambda g: g * slope(x)))
+
+
+exp: Formula = formula(np.exp, lambda x: exp(x))
+log: Formula = formula(np.log, lambda x: x**-1)
+sin: Formula = formula(np.sin, lambda x: cos(x))
+cos: Formula = formula(np.cos, lambda x: Node(-1) * sin(x))
+tanh: Formula = formula(np.tanh, lambda x: Node(1) + Node(-1) * tanh(x) ** 2)
+sigmoid: Formula = formula(
+    lambda a: 1 / (1 + np.exp(-a)), lambda x: sigmoid(x) * sigmoid(Node(-1) * x)
+)
+
+
+def gradients(root: Node, wanted: Sequence[Node]) -> tuple[list[Node], float]:
+    """Return d root / d each wanted, and the largest number met: rounding is relative to it."""
+    total, largest, ready = {root: Node(np.ones(root.value.shape))}, 1.0, {root}
+    while ready:
+        node = max(ready, key=lambda n: n.age)  # whatever uses a node is younger
+        ready.remove(node)
+        for parent, back in node.parents:
+            part = back(total[node])
+            total[parent] = total[parent] + part if parent in total else part
+            largest = max(largest, np.abs(part.value).max(initial=0))
+            ready.add(parent)
+    return [total.get(w, Node(np.zeros(w.value.shape))) for w in wanted], largest
