@@ -19,7 +19,16 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.engine import ops
-from autonn.engine.tensor import Function, Op, Rule, Tensor, _enable_grad, _leaf, define
+from autonn.engine.tensor import (
+    Function,
+    Op,
+    Rule,
+    Tensor,
+    _enable_grad,
+    _leaf,
+    _shelter,
+    define,
+)
 
 
 def _stretches_to(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
@@ -100,7 +109,7 @@ def _pull(
     so that its result is a graph again; it retains what it reads.
     """
     useful = None if wanted is None else _between(root, wanted)
-    ends = () if wanted is None else {tensor._index for tensor in wanted}
+    ends = frozenset() if wanted is None else {tensor._index for tensor in wanted}
     pending = {root._index: (root, gradient)}
     newest = [-root._index]  # a heap: the smallest number is the youngest tensor
     ours: set[int] = set()  # sums that this pass allocated, and may add to in place
@@ -117,15 +126,18 @@ def _pull(
                 f"the graph behind this result ({op.name}) was freed by an earlier backward(); "
                 "pass retain_graph=True there, or compute the result again"
             )
-        z, inputs = (tensor, _inputs(args, values)) if symbolic else (tensor._data, values)
-        rules = [partial(op.rules[0], k) for k in range(len(args))] if op.variadic else op.rules
-        for rule, a, value in zip(rules, args, values, strict=False):
-            if rule is None or not isinstance(a, Tensor) or not a._tracked:
+        rules, z, inputs = op.rules, cast(Any, tensor._data), values
+        if op.variadic:
+            rules = [partial(op.rules[0], k) for k in range(len(args))]
+        if symbolic:
+            z, inputs = tensor, _inputs(args, values)
+        for rule, a, value in zip(rules, args, values):  # noqa: B905  (strict takes 130 ns)
+            if type(a) is not Tensor or not a._tracked or rule is None:
                 continue
             index = a._index
             if useful is not None and index not in useful:
                 continue
-            d = rule(g, z, *inputs, **static)
+            d = rule(g, z, *inputs, **static) if static else rule(g, z, *inputs)
             if d.shape != value.shape or d.dtype is not value.dtype:
                 d = _fit(d, value, op)
             if index not in pending:
@@ -140,7 +152,7 @@ def _pull(
             if d.ndim and not symbolic:  # a sum of 0-d arrays is a NumPy scalar
                 ours.add(index)
         if not retain:
-            tensor._origin = (op, None, None, None, None)
+            tensor._origin = op.freed
     return arrived
 
 
@@ -526,14 +538,47 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(result, Tensor) or not result._tracked:
             return result
         outside = _read_from_outside(result, start)
-        rules = _recomputing(f, args, outside)
-        recomputed = Op("checkpoint", f, "z = f(x), computed again for the gradient", rules)
+        values = [t._data for t in outside]
+        given = list(args)
+        holds = _shelter(args, given)
         out = _leaf(result._data)
         out._tracked = True
-        out._origin = (recomputed, tuple(outside), [t._data for t in outside], {}, None)
+        again = _Again(f, given, outside, values)
+        out._origin = (_CHECKPOINT, tuple(outside), values, {"again": again}, holds)
         return out
 
     return forgetful
+
+
+class _Again:
+    """Computes a checkpointed function a second time, once for all the gradients of a pass."""
+
+    def __init__(
+        self, f: Callable[..., Any], args: list[Any], outside: list[Tensor], values: list[Any]
+    ) -> None:
+        self.f, self.args, self.outside, self.values = f, args, outside, values
+        self.pulled: tuple[Any, list[Any]] | None = None
+
+    def gradients(self, g: Any) -> list[Any]:
+        if self.pulled is None or self.pulled[0] is not g:
+            if any(t._data is not v for t, v in zip(self.outside, self.values, strict=True)):
+                raise RuntimeError(
+                    "a Tensor that a checkpointed function reads got new data before backward(); "
+                    "compute the result again"
+                )
+            with _enable_grad():
+                result = self.f(*self.args)
+            self.pulled = g, _gradients(result, g, self.outside, isinstance(g, Tensor))
+        return self.pulled[1]
+
+
+_CHECKPOINT = Op(
+    "checkpoint",
+    lambda x: x,
+    "z = f(x), computed again for the gradient",
+    (lambda k, g, z, *inputs, again: again.gradients(g)[k],),
+    variadic=True,
+)
 
 
 def _read_from_outside(result: Tensor, start: int) -> list[Tensor]:
@@ -553,23 +598,6 @@ def _read_from_outside(result: Tensor, start: int) -> list[Tensor]:
     return [outside[index] for index in sorted(outside)]
 
 
-def _recomputing(
-    f: Callable[..., Any], args: tuple[Any, ...], outside: Sequence[Tensor]
-) -> tuple[Rule, ...]:
-    """Make one rule for each outside tensor; the first that is asked computes for all."""
-    known: dict[str, Any] = {"g": None}
-
-    def rule(k: int, g: Any, z: Any, *inputs: Any) -> Any:
-        if known["g"] is not g:
-            with _enable_grad():
-                again = f(*args)
-            symbolic = isinstance(g, Tensor)
-            known.update(g=g, pulled=_gradients(again, g, outside, symbolic))
-        return known["pulled"][k]
-
-    return tuple(partial(rule, k) for k in range(len(outside)))
-
-
 def op(*rules: Rule | None, formula: str = "", kinks: str = "") -> Callable[[Any], Function]:
     """Declare an op of one's own: decorate its forward, a NumPy function, with a rule per argument.
 
@@ -585,7 +613,9 @@ def op(*rules: Rule | None, formula: str = "", kinks: str = "") -> Callable[[Any
 
     def declare(forward: Callable[..., Any]) -> Function:
         name = getattr(forward, "__name__", "op")
-        declared = define(name, forward, formula or name, *rules, numpy=(), kinks=kinks)
+        declared = define(
+            name, forward, formula or name, *rules, numpy=(), kinks=kinks, listed=False
+        )
         declared.__doc__ = forward.__doc__ or declared.__doc__
         return declared
 

@@ -80,12 +80,33 @@ _over: Function = define(
     kinks="0 / 0 is 0, and so is its gradient for d.",
 )
 
+
+def _lift(size: Any) -> Any:
+    """Choose a power of two that brings sizes away from both ends of the range, exactly.
+
+    Quotients like x / y^2 are representable where x / y or y^2 are not, or have lost digits below
+    the smallest normal number. These factors suit float32 as well as float64.
+    """
+    small, huge, one = np.float32(2.0**60), np.float32(0.25), np.float32(1)
+    return np.where(np.less(size, 1), small, np.where(np.greater(size, 2.0**100), huge, one))
+
+
+def _larger(x: Any, y: Any) -> Any:
+    return np.maximum(np.absolute(x), np.absolute(y))
+
+
+def _over_square(g: Any, d: Any) -> Any:
+    """Compute ``g / d^2``."""
+    lift = _lift(_larger(g, d))
+    return _over(_over(g * lift, d), d * lift)
+
+
 divide = define(
     "divide",
     np.divide,
     "z = x / y",
     lambda g, z, x, y: _over(g, y),
-    lambda g, z, x, y: -_over(_over(g * x, y), y),
+    lambda g, z, x, y: -_over_square(g * x, y),
     method="__truediv__",
     reflected="__rtruediv__",
     kinks="At y = 0 the gradient is infinite, and 0 where the incoming one is.",
@@ -158,15 +179,23 @@ cbrt = define(
 
 exp = define("exp", np.exp, "z = e^x", lambda g, z, x: g * z)
 
-exp2 = define("exp2", np.exp2, "z = 2^x", lambda g, z, x: g * (z * math.log(2)))
+
+def _exp2_rule(g: Any, z: Any, x: Any) -> Any:
+    """Use ``2^(x/2) ln 2 2^(x/2)``, which is finite to x = 1024.53; 2^x only to 1024."""
+    root = np.exp2(x / 2)
+    return g * (root * math.log(2) * root)
+
+
+exp2 = define("exp2", np.exp2, "z = 2^x", _exp2_rule)
 
 expm1 = define("expm1", np.expm1, "z = e^x - 1", lambda g, z, x: g * np.exp(x))  # z + 1 cancels
 
 log = define("log", np.log, "z = ln x", lambda g, z, x: _over(g, x))
 
-log2 = define("log2", np.log2, "z = log2 x", lambda g, z, x: _over(g, x) / math.log(2))
+log2 = define("log2", np.log2, "z = log2 x", lambda g, z, x: _over(g / math.log(2), x))
 
-log10 = define("log10", np.log10, "z = log10 x", lambda g, z, x: _over(g, x) / math.log(10))
+# 1 / x overflows below 10^-308, 1 / (x ln 10) only below 10^-308.6
+log10 = define("log10", np.log10, "z = log10 x", lambda g, z, x: _over(g / math.log(10), x))
 
 log1p = define("log1p", np.log1p, "z = ln(1 + x)", lambda g, z, x: _over(g, 1 + x))
 
@@ -233,20 +262,26 @@ arctanh = define(
 )
 
 
-def _bell_forward(x: Any) -> Any:
+def _bell_forward(x: Any, c: float) -> Any:
     """Split x, so that the rounding of its square, 2^-53 of 700, is not magnified by exp.
 
-    The first 24 bits of x have an exact square; beyond 40 the result is 0 in any case.
+    The first 24 bits of x have an exact square, also times a power of two c; beyond 80 the result
+    is 0 in any case.
     """
     if np.asarray(x).dtype.kind == "c":
-        return np.exp(-x * x)
-    wide = np.clip(x, -40.0, 40.0).astype(np.float64)
+        return np.exp(-c * x * x)
+    wide = np.clip(x, -80.0, 80.0).astype(np.float64)
     head = wide.astype(np.float32).astype(np.float64)
-    bell = np.exp(-head * head) * np.exp((head - wide) * (head + wide))
+    bell = np.exp(-c * head * head) * np.exp(c * (head - wide) * (head + wide))
     return bell.astype(np.result_type(x, np.float32), copy=False)
 
 
-_bell: Function = define("bell", _bell_forward, "z = e^(-x^2)", lambda g, z, x: -g * (2 * x * z))
+_bell: Function = define(
+    "bell",
+    lambda x, c=1.0: _bell_forward(x, c),
+    "z = e^(-c x^2)",
+    lambda g, z, x, c=1.0: -g * (2 * c * x * z),
+)
 
 erf = define(
     "erf",
@@ -299,7 +334,10 @@ def _sigmoid_forward(x: Any) -> Any:
     if x.dtype.kind == "c":
         return 1 / (1 + np.exp(-x))
     if x.size < 4096 or x.dtype.kind != "f" or x.min() < (-80 if x.dtype == np.float32 else -700):
-        return special.expit(x)
+        z = special.expit(x)
+        if np.count_nonzero(z) < z.size:  # expit is 0 from -710 on, e^x only from -746 on
+            z = np.where(np.equal(z, 0), np.exp(np.minimum(x, 0)), z)
+        return z
     z = np.negative(x)
     np.exp(z, out=z)
     z += 1
@@ -362,14 +400,18 @@ silu = define(
 
 
 def _normal_cdf(x: Any) -> Any:
-    return 0.5 * special.erfc(x * -math.sqrt(0.5))
+    """Use erfc; below -1 the scaled one, which the rounding of its argument does not disturb."""
+    if np.asarray(x).dtype.kind == "c":
+        return 0.5 * special.erfc(x * -math.sqrt(0.5))
+    left = 0.5 * (_bell_forward(x, 0.5) * special.erfcx(np.minimum(x, 0) * -math.sqrt(0.5)))
+    return np.where(np.less(x, -1), left, 0.5 * special.erfc(x * -math.sqrt(0.5)))
 
 
 _phi: Function = define(
     "phi",
     _normal_cdf,
     "z = the share of the standard normal distribution below x",
-    lambda g, z, x: g * (_bell(x * math.sqrt(0.5)) / math.sqrt(2 * math.pi)),
+    lambda g, z, x: g * (_bell(x, c=0.5) / math.sqrt(2 * math.pi)),
     numpy=(special.ndtr,),
 )
 
@@ -382,12 +424,26 @@ gelu = define(
 
 # ---- functions of two numbers
 
+
+def _cosine(x: Any, y: Any) -> Any:
+    """Compute ``x / sqrt(x^2 + y^2)``."""
+    lift = _lift(_larger(x, y))
+    return _over(x * lift, np.hypot(x * lift, y * lift))
+
+
+def _over_squares(g: Any, x: Any, y: Any) -> Any:
+    """Compute ``g / (x^2 + y^2)``."""
+    lift = _lift(_larger(x, y))
+    h = np.hypot(x * lift, y * lift)
+    return _over(_over(g * lift * lift, h), h)
+
+
 hypot = define(
     "hypot",
     np.hypot,
     "z = sqrt(x^2 + y^2)",
-    lambda g, z, x, y: g * _over(x, z),
-    lambda g, z, x, y: g * _over(y, z),
+    lambda g, z, x, y: g * _cosine(x, y),
+    lambda g, z, x, y: g * _cosine(y, x),
     kinks="At (0, 0) both gradients are 0.",
     cure=_BROADCAST,
 )
@@ -397,18 +453,26 @@ arctan2 = define(
     "arctan2",
     np.arctan2,
     "z = the angle of the point (y, x)",
-    lambda g, z, y, x: _over(g * _over(x, np.hypot(x, y)), np.hypot(x, y)),
-    lambda g, z, y, x: -_over(g * _over(y, np.hypot(x, y)), np.hypot(x, y)),
+    lambda g, z, y, x: _over_squares(g * x, x, y),
+    lambda g, z, y, x: -_over_squares(g * y, x, y),
     kinks="At (0, 0) both gradients are 0.",
     cure=_BROADCAST,
 )
 
 
 def _softmax_share(g: Any, x: Any, y: Any) -> Any:
-    """Compute ``g s(x - y)``, where two equal infinities would subtract to NaN."""
-    both = np.equal(x, y)
-    share = sigmoid(np.where(both, 0.0, x) - np.where(both, 0.0, y))
-    return g * np.where(both & np.equal(x, -np.inf), 0.0, share)
+    """Compute ``g s(x - y)``, with the part of x - y that its rounding lost (Knuth's two-sum).
+
+    At -700 that part, 2^-44, would be 512 ulp of the result. Infinities count as the largest
+    numbers: two of them would subtract to NaN, as would halves that were not halved first.
+    """
+    top = np.finfo(np.result_type(x, y, np.float32)).max
+    a, b = np.clip(x, -top, top) / 2, np.clip(y, -top, top) / 2
+    half = a - b
+    lost = (a - (half - (half - a))) - (b + (half - a))
+    d = 2 * np.clip(half, -1000, 1000)
+    share = sigmoid(d) * (1 + 2 * lost * sigmoid(-d))
+    return g * np.where(np.equal(x, y) & np.equal(x, -np.inf), 0.0, share)
 
 
 logaddexp = define(

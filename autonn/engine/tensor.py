@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
@@ -68,6 +68,10 @@ class Op:
     cure: str = ""
     variadic: bool = False
     keeps_input: bool = False
+    freed: Origin = field(init=False)  # what a result remembers once its graph was freed
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "freed", (self, None, None, None, None))
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.formula}>"
@@ -110,6 +114,9 @@ class Tensor:
     _origin: Origin | None  # None for a leaf
     _tracked: bool
     grad: Any  # None, an array, or a Tensor after backward(create_graph=True)
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Tensor has no subclasses: ops look for the type itself, as it is faster")
 
     def __init__(
         self,
@@ -301,6 +308,9 @@ class Tensor:
         )
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        implementation = _IMPLEMENTATIONS.get(ufunc)
+        if implementation is not None and method == "__call__" and not options:
+            return implementation(*inputs)
         if "out" in options:
             raise RuntimeError(
                 f"np.{ufunc.__name__} cannot write into out=, a graph may need what was there; "
@@ -309,13 +319,9 @@ class Tensor:
         if method == "reduce" and ufunc in _REDUCTIONS:
             reduction = _IMPLEMENTATIONS[_REDUCTIONS[ufunc]]
             return reduction(*inputs, **({"axis": 0} | options))
-        implementation = _IMPLEMENTATIONS.get(ufunc)
-        if implementation is None or method != "__call__":
-            suffix = "" if method == "__call__" else f".{method}"
-            raise _unsupported(f"np.{ufunc.__name__}{suffix}")
-        if options:
-            raise _unsupported(f"np.{ufunc.__name__} with {', '.join(options)}=")
-        return implementation(*inputs)
+        suffix = "" if method == "__call__" else f".{method}"
+        given = f" with {', '.join(options)}=" if implementation and not suffix else ""
+        raise _unsupported(f"np.{ufunc.__name__}{suffix}{given}")
 
     def __array_function__(
         self,
@@ -435,6 +441,7 @@ def define(
     cure: str = "",
     variadic: bool = False,
     keeps_input: bool = False,
+    listed: bool = True,
 ) -> Function:
     """Declare an op and return the function that applies it to Tensors and to plain arrays.
 
@@ -449,27 +456,30 @@ def define(
         itself, if nothing is said.
     method, reflected
         The methods of Tensor that it becomes, as in ``__sub__`` and ``__rsub__``.
+    listed
+        Whether it is one of the library's own, which `OPS` lists.
     """
     op = Op(name, forward, formula, rules, kinks, cure, variadic, keeps_input)
-    OPS.setdefault(name, op)
+    if listed:
+        OPS[name] = op
 
     def call(*args: Any, **static: Any) -> Any:
         values = []
         tracked = None  # None: no Tensor so far; then whether one of them wants a gradient
-        shared = False
+        shared = 0  # the place of the one array that others may write to, -1 if there are several
         for a in args:
-            if isinstance(a, Tensor):
+            if type(a) is Tensor:
                 values.append(a._data)
                 if a._tracked:
                     tracked = True
                 elif tracked is None:
                     tracked = False
                 if a._exposed:
-                    shared = True
+                    shared = -1
             else:
                 values.append(a)
-                if isinstance(a, ndarray):
-                    shared = True
+                if type(a) is ndarray:
+                    shared = -1 if shared else len(values)
         try:
             data = forward(*values, **static)
         except (TypeError, ValueError) as error:
@@ -498,13 +508,17 @@ def define(
             return out
         holds = None
         if shared:
-            holds = _shelter(args, values)
+            if shared > 0 and values[shared - 1].nbytes <= _COPY_BYTES:
+                values[shared - 1] = values[shared - 1].copy("K")
+            else:
+                holds = _shelter(args, values)
             out._exposed = data.base is not None  # a view of what others may write to
         out._origin = (op, args, values, static, holds)
         return out
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = _describe(op)
+    setattr(call, "op", op)  # noqa: B010  (so that a function's declaration can be looked up)
     _register(call, (forward,) if numpy is None else numpy, method, reflected)
     return call
 
@@ -534,7 +548,7 @@ def implements(*functions: Callable[..., Any], method: str = "") -> Callable[[An
     return decorate
 
 
-# Every op by name, in the order of declaration; a user's op does not take the place of one here.
+# Every op of the library by name, in the order of declaration.
 OPS: dict[str, Op] = {}
 
 # Which op stands behind each NumPy function: filled by `define` and `implements` when ops.py is
@@ -635,10 +649,12 @@ def _hold(array: Array) -> _Hold:
 def _shelter(args: tuple[Any, ...], values: list[Any]) -> list[_Hold] | None:
     """See to it that the saved values survive writes by others: copy the small, hold the large."""
     holds = None
-    for k, a in enumerate(args):
+    k = -1
+    for a in args:
+        k += 1  # noqa: SIM113  (enumerate takes 60 ns more)
         if type(a) is ndarray:
             value = a
-        elif isinstance(a, Tensor) and a._exposed and not _is_private_again(a, values):
+        elif type(a) is Tensor and a._exposed and not _is_private_again(a, values):
             value = a._data
         else:
             continue
