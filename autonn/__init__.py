@@ -45,9 +45,15 @@ from autonn.engine.ops import (
     softplus,
 )
 from autonn.engine.tensor import Tensor, no_grad
-from autonn.nn.activations import ReLU, Sigmoid, Tanh
+from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
 from autonn.nn.layers import Layer
-from autonn.nn.losses import CrossEntropy, l2_penalty, one_hot
+from autonn.nn.losses import (
+    CrossEntropy,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+    l2_penalty,
+    one_hot,
+)
 from autonn.nn.module import Module, Sequential
 from autonn.training import fit
 
@@ -55,12 +61,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CrossEntropy",
+    "Dropout",
+    "Flatten",
     "GradientError",
     "Layer",
+    "MeanSquaredError",
     "Module",
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "Softmax",
+    "SoftmaxCrossEntropy",
     "Tanh",
     "Tensor",
     "checkpoint",

@@ -108,6 +108,7 @@ def fit(
     held_out = None if validation is None else _Examples.checked(*validation, "fit: validation")
     _check_counts(epochs, batch_size)
     optimizer.bind(model.parameters())
+    model.train()
     run = _Run(model, loss, l2, examples, held_out, tuple(callbacks))
     with _interruptible() as interrupted:
         run.interrupted = interrupted
@@ -276,7 +277,7 @@ class _Run:
             raise StopIteration
 
     def validate(self, held_out: _Examples) -> None:
-        with no_grad():
+        with no_grad(), self.model.evaluating():
             predictions = self.model(held_out.X)
             self.history.validation_cost.append(float(self.loss(predictions, held_out.y)))
         if held_out.classes is not None:

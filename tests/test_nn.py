@@ -12,11 +12,16 @@ import pytest
 
 from autonn import (
     CrossEntropy,
+    Dropout,
+    Flatten,
     Layer,
+    MeanSquaredError,
     Module,
     ReLU,
     Sequential,
     Sigmoid,
+    Softmax,
+    SoftmaxCrossEntropy,
     Tanh,
     Tensor,
     l2_penalty,
@@ -173,6 +178,58 @@ def test_classes_and_one_hot_rows_cost_the_same() -> None:
     assert loss(model(x), Tensor(np.eye(2)[y])).item() == loss(model(x), y).item()
 
 
+def test_softmax_cross_entropy_takes_logits_or_what_softmax_made_of_them() -> None:
+    z = Tensor(np.random.default_rng(0).standard_normal((4, 3)), requires_grad=True)
+    y = np.array([0, 2, 1, 1])
+    loss = SoftmaxCrossEntropy()(z, y)
+    a = np.exp(z.data) / np.exp(z.data).sum(axis=1, keepdims=True)
+    assert loss.item() == pytest.approx(-np.log(a[np.arange(4), y]).mean(), rel=1e-14)
+    loss.backward()
+    np.testing.assert_allclose(z.grad, (a - np.eye(3)[y]) / 4, rtol=1e-13, atol=1e-16)
+    assert SoftmaxCrossEntropy()(Softmax()(z), np.eye(3)[y]).item() == loss.item()
+
+
+def test_softmax_cross_entropy_is_exact_where_softmax_saturates() -> None:
+    z = Tensor([[1e4, 0.0], [0.0, 1e4]], requires_grad=True)
+    with np.errstate(all="raise", under="ignore"):
+        loss = SoftmaxCrossEntropy()(Softmax()(z), [0, 0])
+        loss.backward()
+    assert loss.item() == 5e3
+    np.testing.assert_array_equal(z.grad, [[0, 0], [-0.5, 0.5]])
+
+
+def test_mean_squared_error_is_a_mean_over_all_numbers() -> None:
+    a = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    loss = MeanSquaredError()(a, np.zeros((2, 2)))
+    assert loss.item() == 30 / 4
+    loss.backward()
+    np.testing.assert_array_equal(a.grad, a.data / 2)
+
+
+def test_dropout_silences_its_share_while_training_and_nothing_in_evaluation() -> None:
+    model = Sequential(Dropout(0.25, rng=0), Flatten())
+    x = np.ones((100, 20, 10))
+    silenced = (model(x).data == 0).mean()
+    assert abs(silenced - 0.25) < 0.01
+    assert set(np.unique(model(x).data)) == {0, 1 / 0.75}
+    assert not np.array_equal(model(x).data, model(x).data)
+    assert np.all(model.predict(x) == 1)
+    assert model[0].training
+    assert np.all(model.eval()(x).data == 1)
+    assert not model[0].training
+    assert np.all(model.train()[0].training)
+    first, second = (Dropout(0.5, rng=3)(x).data for _ in range(2))
+    assert np.array_equal(first, second)
+    assert Dropout(0.5, rng=0)(np.ones(4, np.float32)).dtype == np.float32
+
+
+def test_dropouts_gradient_passes_where_the_unit_was_kept() -> None:
+    x = Tensor(np.ones(50), requires_grad=True)
+    y = Dropout(0.5, rng=0)(x)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, y.data)
+
+
 P = np.full((2, 3), 0.5)
 BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: Layer(-1, 2), ValueError, ["Layer(-1, 2)", "at least 1"]),
@@ -196,6 +253,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: l2_penalty(network(), -1.0, 5), ValueError, ["lambda", "-1.0"]),
     (lambda: l2_penalty(network(), 1.0, 0), ValueError, ["0 examples"]),
     (lambda: l2_penalty(Sigmoid(), 1.0, 5), ValueError, ["no weights"]),
+    (lambda: SoftmaxCrossEntropy()(P, P), ValueError, ["row 0", "sum to 1.5"]),
+    (lambda: SoftmaxCrossEntropy()(P, [3, 0]), IndexError, ["class 3 of 3"]),
+    (lambda: MeanSquaredError()(P, P[:, :1]), ValueError, ["(2, 1)", "(2, 3)"]),
+    (lambda: Dropout(1.0), ValueError, ["below 1"]),
+    (lambda: Dropout("a"), TypeError, ["'a'"]),  # type: ignore[arg-type]
     (lambda: one_hot([1], classes=0), ValueError, ["classes"]),
 ]
 

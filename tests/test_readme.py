@@ -24,7 +24,9 @@ def test_every_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed[0] == "(25, 400)"
     assert re.fullmatch(r"cost \d\.\d{3}, accuracy \d\d\.\d%", printed[1])
     assert float(printed[2]) == pytest.approx(-2 * 0.46211715726 * (1 - 0.46211715726**2))
-    assert printed[-1].split() == ["total", "25"]
+    assert printed[-4].split() == ["total", "25"]
+    assert printed[-3] == "[0. 0. 0.]"
+    assert printed[-1] == "True"
 
 
 def test_the_commands_are_single_lines_that_make_their_own_environment() -> None:

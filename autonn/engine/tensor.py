@@ -651,7 +651,7 @@ def _shelter(args: tuple[Any, ...], values: list[Any]) -> list[_Hold] | None:
     holds = None
     k = -1
     for a in args:
-        k += 1  # noqa: SIM113  (enumerate takes 60 ns more)
+        k += 1  # by hand: enumerate takes 60 ns more
         if type(a) is ndarray:
             value = a
         elif type(a) is Tensor and a._exposed and not _is_private_again(a, values):

@@ -57,6 +57,68 @@ class CrossEntropy:
         return "CrossEntropy()"
 
 
+class SoftmaxCrossEntropy:
+    """The cost of choosing one class, ``J = -1/m sum_i sum_k y_k ln softmax(z)_k``.
+
+    It takes the logits z, or the output of a `Softmax`, whose input it then uses. Its gradient
+    for the logits is ``(softmax(z) - y) / m``.
+
+    Examples
+    --------
+    >>> SoftmaxCrossEntropy()(Tensor([[0.0, 0.0]]), [1])
+    Tensor(0.69314718)
+    """
+
+    def __call__(self, logits: Tensor | ArrayLike, targets: Tensor | ArrayLike) -> Tensor:
+        """Return the cost.
+
+        Parameters
+        ----------
+        logits
+            Shape (m, k).
+        targets
+            Classes, whole numbers of shape (m,), or rows of k probabilities that sum to 1.
+
+        Raises
+        ------
+        ValueError, IndexError, TypeError
+            As `CrossEntropy`, and for rows that do not sum to 1.
+        """
+        z = logits if isinstance(logits, Tensor) else Tensor(logits)
+        source = input_of(z, "softmax")
+        z = z if source is None else source
+        y = _targets(targets, z, "SoftmaxCrossEntropy")
+        _check_sums(y._data if isinstance(y, Tensor) else y, "SoftmaxCrossEntropy")
+        return cast(Tensor, -np.sum(y * ops.log_softmax(z)) / len(z))
+
+    def __repr__(self) -> str:
+        return "SoftmaxCrossEntropy()"
+
+
+class MeanSquaredError:
+    """The mean of the squared differences, ``J = 1/n sum (a - y)^2`` over all n numbers.
+
+    Examples
+    --------
+    >>> MeanSquaredError()(Tensor([1.0, 2.0]), [1.0, 4.0])
+    Tensor(2.)
+    """
+
+    def __call__(self, predictions: Tensor | ArrayLike, targets: Tensor | ArrayLike) -> Tensor:
+        """Return the cost; `ValueError` where the shapes of predictions and targets differ."""
+        a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
+        y = targets if isinstance(targets, Tensor) else np.asarray(targets)
+        if y.shape != a.shape:
+            raise ValueError(
+                f"MeanSquaredError: targets of shape {y.shape} against predictions of shape "
+                f"{a.shape}; they must be equal, reshape one"
+            )
+        return cast(Tensor, np.mean(np.square(a - y)))
+
+    def __repr__(self) -> str:
+        return "MeanSquaredError()"
+
+
 def l2_penalty(model: Module, strength: float, examples: int) -> Tensor:
     """Return the tutorials' ``lambda / (2m)`` times the sum of squares of all weights.
 
@@ -161,3 +223,11 @@ def _check_probabilities(p: Array, name: str, what: str) -> None:
     if not good.all():
         at = np.unravel_index(int(good.argmin()), p.shape)
         raise ValueError(f"{name}: {what} are from 0 to 1, not {p[at]} as at {tuple(map(int, at))}")
+
+
+def _check_sums(y: Array, name: str) -> None:
+    sums = y.sum(axis=1)
+    wrong = np.abs(sums - 1) > 1e-5  # rows of float32 probabilities sum to 1 within 1e-6
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"{name}: the targets in row {row} sum to {sums[row]:g}, not to 1")

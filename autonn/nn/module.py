@@ -7,7 +7,8 @@ them to attributes, write `forward`, and parameters, names and the summary follo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Self
 
 from autonn.engine.tensor import Array, Operand, Tensor, no_grad
 
@@ -30,6 +31,19 @@ class Module:
 
     # The attributes that play the role of a bias: neither L2 nor weight decay touches them.
     biases: tuple[str, ...] = ("bias",)
+
+    # Whether it is being trained: Dropout is silent otherwise. See `train` and `eval`.
+    training: bool = True
+
+    def train(self, mode: bool = True) -> Self:
+        """Set it and all modules below to training, where dropout is at work; returns itself."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set it and all modules below to evaluation; returns itself."""
+        return self.train(False)
 
     def forward(self, x: Any) -> Tensor:
         """Compute the output; subclasses say how."""
@@ -93,7 +107,7 @@ class Module:
             parameter.grad = None
 
     def predict(self, x: Any) -> Array:
-        """Return the output as an array of the caller's own; no graph is recorded.
+        """Return the output in evaluation mode as an array of the caller's own, without a graph.
 
         >>> from autonn import Layer
         >>> Layer(2, 1, weight=[[1.0, 1.0]]).predict([[1.0, 1.0]] * 3)
@@ -101,8 +115,19 @@ class Module:
                [2.],
                [2.]])
         """
-        with no_grad():
+        with no_grad(), self.evaluating():
             return self(x).numpy()
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Set it to evaluation for a while; each module goes back to the mode it was in."""
+        modes = [(module, module.training) for _, module in self.named_modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
 
     def summary(self) -> str:
         """Return a table of the modules and their parameters, with shapes and counts.
