@@ -1,8 +1,7 @@
 """An autodiff so plain that one sees it is right: what the engine is compared with.
 
-Numbers are moved or calculated with. Whatever moves them (indexing, transposing, broadcasting,
-joining, choosing) is `arrange`: NumPy shows how, by moving the numbers' numbers. The rest is
-formulas for each element, and sums. A gradient is made of the same nodes: it has one, too.
+What moves numbers (indexing, broadcasting, joining) is `arrange`: NumPy shows how by moving their
+numbers. The rest is formulas and sums. Gradients are made of the same nodes: they have gradients.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 Formula = Callable[["Node"], "Node"]
 
@@ -48,7 +48,6 @@ def arrange(xs: Sequence[Node], how: Callable[..., Any]) -> Node:
 
 
 def pick(x: Node, at: Any) -> Node:
-    """Take the elements of flat x at these places; the way back is `scatter`."""
     return Node(x.value[at], (x, lambda g: scatter(g, at, x.value.size)))
 
 
@@ -62,15 +61,14 @@ def aligned(*xs: Node) -> list[Node]:
     return [arrange([x], lambda n: np.broadcast_to(n, shape)) for x in xs]
 
 
-def sum_over(x: Node, axis: Any = None, keepdims: bool = False) -> Node:
+def sum_over(x: Node, axis: Any) -> Node:
     kept = np.sum(x.value, axis=axis, keepdims=True)
     places = np.broadcast_to(np.arange(kept.size).reshape(kept.shape), x.value.shape)
-    shape = np.sum(x.value, axis=axis, keepdims=keepdims).shape
-    return arrange([scatter(x, places, kept.size)], lambda n: n.reshape(shape))
+    return arrange([scatter(x, places, kept.size)], lambda n: n.reshape(kept.shape))
 
 
 def matmul(x: Node, y: Node) -> Node:
-    ends = tuple(i for i, a in ((-2, x), (-1, y)) if a.value.ndim == 1)
+    ends = (-2, *(i for i, a in ((-3, x), (-1, y)) if a.value.ndim == 1))
     rows = arrange([x], lambda n: np.atleast_2d(n)[..., :, :, None])
     columns = arrange([y], lambda n: (n if n.ndim > 1 else n[:, None])[..., None, :, :])
     return arrange([sum_over(rows * columns, -2)], lambda n: np.squeeze(n, ends))
@@ -82,12 +80,9 @@ def formula(f: Callable[[Any], Any], slope: Formula) -> Formula:
 
 exp: Formula = formula(np.exp, lambda x: exp(x))
 log: Formula = formula(np.log, lambda x: x**-1)
-sin: Formula = formula(np.sin, lambda x: cos(x))
-cos: Formula = formula(np.cos, lambda x: Node(-1) * sin(x))
+sin: Formula = formula(np.sin, lambda x: sin(x + Node(np.pi / 2)))
 tanh: Formula = formula(np.tanh, lambda x: Node(1) + Node(-1) * tanh(x) ** 2)
-sigmoid: Formula = formula(
-    lambda a: 1 / (1 + np.exp(-a)), lambda x: sigmoid(x) * sigmoid(Node(-1) * x)
-)
+sigmoid: Formula = formula(expit, lambda x: sigmoid(x) * sigmoid(Node(-1) * x))
 
 
 def gradients(root: Node, wanted: Sequence[Node]) -> tuple[list[Node], float]:

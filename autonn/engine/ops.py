@@ -64,6 +64,22 @@ multiply = define(
 )
 
 
+def _times_forward(x: Any, y: Any) -> Any:
+    with np.errstate(invalid="ignore"):
+        z = np.multiply(x, y)
+    return np.where(np.equal(x, 0) | np.equal(y, 0), 0, z) if np.any(np.isnan(z)) else z
+
+
+_times: Function = define(
+    "times",
+    _times_forward,
+    "z = x y, and 0 where either is 0",
+    lambda g, z, x, y: _times(g, y),
+    lambda g, z, x, y: _times(g, x),
+    kinks="0 times inf is 0, and so is its gradient.",
+)
+
+
 def _over_forward(g: Any, d: Any) -> Any:
     if np.all(d):
         return g / d
@@ -76,7 +92,7 @@ _over: Function = define(
     _over_forward,
     "z = g / d, and 0 where g = 0",
     lambda c, z, g, d: _over(c, d),
-    lambda c, z, g, d: -_over(_over(c * g, d), d),
+    lambda c, z, g, d: -_over_square(_times(c, g), d),
     kinks="0 / 0 is 0, and so is its gradient for d.",
 )
 
@@ -127,12 +143,27 @@ positive = define("positive", np.positive, "z = +x", lambda g, z, x: g, method="
 
 
 def _power_base(g: Any, z: Any, x: Any, y: Any) -> Any:
-    """Use ``y x^(y-1)``; below y = 1 as a quotient, which is infinite at x = 0."""
-    small = np.less(y, 1)
-    if not np.any(small):
+    """Use ``y x^(y-1)``; below y = 1 as a quotient, which is infinite at x = 0.
+
+    The general form is ``y x^a / x^b`` with a - b = y - 1 exactly: y - 1 is rounded below 1/2 and
+    from 2^53 on, which could cost 350 ulp.
+    """
+    if np.all(np.greater_equal(y, 1) & np.less_equal(y, 8)):
         return g * (y * x ** (y - 1))
-    steep = _over(g * np.where(small, y, 0), x ** (1 - np.where(small, y, 1)))
-    return np.where(small, steep, g * (y * x ** (np.where(small, 1, y) - 1)))
+    rounded = np.less(y, 0.5) | np.greater(y, 2.0**53)
+    split = rounded & np.not_equal(x, 0) & np.isfinite(x)
+    a = np.where(split, y, np.maximum(y - 1, 0))
+    b = np.where(split, 1, np.maximum(1 - y, 0))
+    half = np.rint(a / 2)  # x^a alone may underflow where y x^a does not
+    return _over(_times(g, y * x**half * x ** (a - half)), x**b)
+
+
+def _power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
+    """Use ``z ln x``; where z has lost digits or overflows, in two halves around the logarithm."""
+    slope = np.log(np.where(np.equal(x, 0), 1, x))
+    inside = np.greater(z, 2.0**-100) & np.isfinite(z)
+    root = np.where(inside, 1, x) ** (y / 2)
+    return g * np.where(inside, z * slope, root * slope * root)
 
 
 power = define(
@@ -140,7 +171,7 @@ power = define(
     np.power,
     "z = x^y",
     _power_base,
-    lambda g, z, x, y: g * (z * np.log(np.where(np.equal(x, 0), 1, x))),
+    _power_exponent,
     method="__pow__",
     reflected="__rpow__",
     kinks="The gradient of x^0 for x is 0, and so is that of 0^y for y.",
@@ -293,17 +324,18 @@ erf = define(
 # Steps: constant between their jumps, so that their gradient is zero everywhere.
 
 
-def _zeros(g: Any, z: Any, x: Any, *rest: Any) -> Any:
+def _zeros(g: Any, z: Any, x: Any, *rest: Any, **static: Any) -> Any:
     return np.zeros(np.shape(x), z.dtype)
 
 
-def _step(function: Any, formula: str, *more: Any) -> Function:
+def _step(function: Any, formula: str, *more: Any, method: str = "") -> Function:
     return define(
         function.__name__,
         function,
         formula,
         _zeros,
         numpy=(function, *more),
+        method=method,
         kinks="The gradient is 0 everywhere.",
     )
 
@@ -313,7 +345,7 @@ floor = _step(np.floor, "z = the next whole number below")
 ceil = _step(np.ceil, "z = the next whole number above")
 trunc = _step(np.trunc, "z = the next whole number towards 0")
 rint = _step(np.rint, "z = the nearest whole number")
-round_ = _step(np.round, "z = x to so many decimals", np.around)
+round_ = _step(np.round, "z = x to so many decimals", np.around, method="round")
 heaviside = define(
     "heaviside",
     np.heaviside,
@@ -391,20 +423,50 @@ elu = define(
     kinks="At 0 the gradient is alpha.",
 )
 
+# Below -708 e^x loses digits, which a factor of 700 would magnify: silu and gelu take it apart.
+
+
+def _silu_forward(x: Any) -> Any:
+    if x.dtype.kind == "c" or np.min(x, initial=0) >= -80:
+        return x * _sigmoid_forward(x)
+    return _sigmoid_forward(np.maximum(x, -80)) * x * np.exp(np.minimum(x + 80, 0))
+
+
+_SILU_ROOT, _SILU_REST = (
+    -1.2784645427610737,
+    -1.0946994183093437e-16,
+)  # where silu' is 0, in two parts
+
+
+def _silu_slope(x: Any) -> Any:
+    """Use ``s(x) (1 + x s(-x))``, and below -1/2 ``s(x) s(-x) (1 + x + e^x)``.
+
+    With t the distance to the root r of 1 + x + e^x, that is t + e^r (e^t - 1): it cancels nothing.
+    """
+    x = np.clip(x, -1000, 1000)  # where it is 0 and 1 to all digits
+    t = (np.minimum(x, 0) - _SILU_ROOT) - _SILU_REST
+    left = t - (1 + _SILU_ROOT + _SILU_REST) * np.expm1(t)
+    far = np.less(x, -0.5)
+    slope = sigmoid(-x) * np.where(far, left, x) + np.where(far, 0, 1)
+    return sigmoid(np.maximum(x, -80)) * slope * np.exp(np.minimum(x + 80, 0))
+
+
 silu = define(
     "silu",
-    lambda x: x * _sigmoid_forward(np.asarray(x)),
+    lambda x: _silu_forward(np.asarray(x)),
     "z = x s(x)",
-    lambda g, z, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))),
+    lambda g, z, x: g * _silu_slope(x),
 )
 
 
-def _normal_cdf(x: Any) -> Any:
+def _normal_cdf(x: Any, factor: Any = 1) -> Any:
     """Use erfc; below -1 the scaled one, which the rounding of its argument does not disturb."""
+    right = factor * (0.5 * special.erfc(x * -math.sqrt(0.5)))
     if np.asarray(x).dtype.kind == "c":
-        return 0.5 * special.erfc(x * -math.sqrt(0.5))
-    left = 0.5 * (_bell_forward(x, 0.5) * special.erfcx(np.minimum(x, 0) * -math.sqrt(0.5)))
-    return np.where(np.less(x, -1), left, 0.5 * special.erfc(x * -math.sqrt(0.5)))
+        return right
+    root = _bell_forward(x, 0.25)
+    scaled = special.erfcx(np.minimum(x, 0) * -math.sqrt(0.5))
+    return np.where(np.less(x, -1), root * (0.5 * factor * scaled) * root, right)
 
 
 _phi: Function = define(
@@ -415,11 +477,47 @@ _phi: Function = define(
     numpy=(special.ndtr,),
 )
 
+_GELU_ROOT, _GELU_REST = -0.7517915246935645, 1.4956759177009883e-17  # where gelu' is 0
+_GELU_LEAST = -0.12890414518515478  # gelu' at -sqrt(2), where it is least
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(9)  # on [-1, 1]; on [0, 1] with phi's factor:
+_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / math.sqrt(8 * math.pi)
+
+_share_below: Function = define(
+    "share_below",
+    lambda x: 0.5 * special.erfcx(x * -math.sqrt(0.5)),
+    "z = Phi(x) e^(x^2 / 2)",
+    lambda g, z, x: g * (x * z + 1 / math.sqrt(2 * math.pi)),
+)
+
+
+def _gelu_slope(x: Any) -> Any:
+    """Use ``Phi(x) + x phi(x)`` below 0, of which it is the complement above.
+
+    From -2 to 0, where that cancels, integrate (2 - u^2) phi(u) from the root or from the minimum:
+    with 9 nodes Gauss' rule is exact to the last digit.
+    """
+    x = np.clip(x, -50, 50)  # where it is 0 and 1 to all digits
+    v = np.where(np.less(x, 0), x, -x)
+    tail = np.less(v, -37.66)  # from where on the bell loses digits: its root has them all
+    bell = np.where(tail, _bell(v, c=0.25), _bell(v, c=0.5))
+    far = bell * (_share_below(v) + v / math.sqrt(2 * math.pi)) * np.where(tail, bell, 1)
+    low = np.less(v, -1.1)
+    start = np.where(low, -math.sqrt(2), _GELU_ROOT)
+    t = np.clip((v - start) - np.where(low, 0, _GELU_REST), -0.6, 0.76)
+    near: Any = 0
+    for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
+        u = start + t * node
+        near = near + weight * (2 - u * u) * np.exp(u * u / -2)
+    near = np.where(low, _GELU_LEAST, 0) + t * near
+    below = np.where(np.greater(v, -2), near, far)
+    return np.where(np.less(x, 0), below, 1 - below)
+
+
 gelu = define(
     "gelu",
-    lambda x: x * _normal_cdf(x),
+    lambda x: _normal_cdf(x, x),
     "z = x Phi(x), Phi the normal distribution",
-    lambda g, z, x: g * (_phi(x) + x * (_bell(x * math.sqrt(0.5)) / math.sqrt(2 * math.pi))),
+    lambda g, z, x: g * _gelu_slope(x),
 )
 
 # ---- functions of two numbers
@@ -453,8 +551,8 @@ arctan2 = define(
     "arctan2",
     np.arctan2,
     "z = the angle of the point (y, x)",
-    lambda g, z, y, x: _over_squares(g * x, x, y),
-    lambda g, z, y, x: -_over_squares(g * y, x, y),
+    lambda g, z, y, x: _over_squares(_times(g, x), x, y),
+    lambda g, z, y, x: -_over_squares(_times(g, y), x, y),
     kinks="At (0, 0) both gradients are 0.",
     cure=_BROADCAST,
 )
@@ -893,14 +991,20 @@ def cumsum(x: Operand, axis: int | None = None) -> Any:
 
 
 def _cumprod_rule(g: Any, z: Any, x: Any, axis: int) -> Any:
-    """Sum ``g_j prod_(i <= j, i != k) x_i`` over j >= k: by division, or by a table with zeros."""
-    if np.all(np.not_equal(x, 0)):
-        return _flipped_cumsum(g * z, axis) / x
-    rows, g = np.moveaxis(x, axis, -1), np.moveaxis(g, axis, -1)
-    n = rows.shape[-1]
-    table = np.where(np.eye(n, dtype=bool), 1, np.expand_dims(rows, -2))  # row k lacks x_k
-    products = np.where(np.tri(n, dtype=bool).T, np.cumprod(table, axis=-1), 0)
-    return np.moveaxis(np.sum(products * np.expand_dims(g, -2), axis=-1), -1, axis)
+    """Multiply the product before k by ``t_k = g_k + x_(k+1) t_(k+1)``, summed up by doubling.
+
+    Nothing is divided, so zeros and tiny numbers lose no digits.
+    """
+    x, t = np.moveaxis(x, axis, -1), np.moveaxis(g, axis, -1)
+    n = x.shape[-1]
+    zeros = np.zeros(x.shape, x.dtype)
+    ones = zeros[..., :1] + 1
+    before = np.cumprod(np.concatenate([ones, x[..., :-1]], axis=-1), axis=-1)
+    factor = np.concatenate([x[..., 1:], zeros[..., :1]], axis=-1)
+    for step in (2**k for k in range(builtins.max(n - 1, 0).bit_length())):
+        later = (np.concatenate([y[..., step:], zeros[..., :step]], axis=-1) for y in (t, factor))
+        t, factor = (part + factor * y for part, y in zip((t, 0), later, strict=True))
+    return np.moveaxis(before * t, -1, axis)
 
 
 _cumprod = define(
@@ -1233,7 +1337,7 @@ swapaxes = define(
     "swapaxes",
     np.swapaxes,
     "z = x with two axes exchanged",
-    lambda g, z, x, a, b: np.swapaxes(g, a, b),
+    lambda g, z, x, axis1, axis2: np.swapaxes(g, axis1, axis2),
     method="swapaxes",
 )
 
@@ -1552,10 +1656,10 @@ def hstack(tensors: Sequence[Operand]) -> Any:
 
 
 @implements(np.array_split)
-def array_split(x: Operand, parts: Any, axis: int = 0) -> Any:
+def array_split(x: Operand, indices_or_sections: Any, axis: int = 0) -> Any:
     """Cut along an axis into so many parts, or at these positions."""
     index = np.arange(x.shape[axis])
-    cuts = np.array_split(index, parts)
+    cuts = np.array_split(index, indices_or_sections)
     lead = (slice(None),) * (axis % x.ndim)
     return [
         getitem(x, (*lead, slice(int(c[0]), int(c[-1]) + 1) if c.size else slice(0))) for c in cuts
@@ -1563,10 +1667,11 @@ def array_split(x: Operand, parts: Any, axis: int = 0) -> Any:
 
 
 @implements(np.split)
-def split(x: Operand, parts: Any, axis: int = 0) -> Any:
+def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> Any:
     """Cut along an axis into equal parts, or at these positions."""
-    if isinstance(parts, int) and x.shape[axis] % parts:
-        raise ValueError(f"split of {x.shape[axis]} into {parts} equal parts; use np.array_split")
+    n, parts = x.shape[axis], indices_or_sections
+    if isinstance(parts, int) and n % parts:
+        raise ValueError(f"split of {n} into {parts} equal parts; use np.array_split")
     return array_split(x, parts, axis)
 
 

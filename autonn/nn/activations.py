@@ -70,8 +70,8 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Keep the first axis, and join the others."""
-        x = _tensor(x)
-        return x.reshape(len(x), math.prod(x.shape[1:]))
+        rows = _tensor(x)
+        return rows.reshape(len(rows), math.prod(rows.shape[1:]))
 
 
 class Dropout(Module):
@@ -107,11 +107,11 @@ class Dropout(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Multiply by 0 or by 1 / (1 - p), drawn anew for each number."""
-        x = _tensor(x)
+        units = _tensor(x)
         if not self.training or self.p == 0:
-            return x
-        kept = (self.rng.random(x.shape) >= self.p).astype(x.dtype)
-        return x * (kept / (1 - self.p))
+            return units
+        kept = (self.rng.random(units.shape) >= self.p).astype(units.dtype)
+        return units * (kept / (1 - self.p))
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"
