@@ -76,14 +76,14 @@ def _inputs(args: Sequence[Any], values: Sequence[Any]) -> list[Any]:
 
 def _between(root: Tensor, wanted: Sequence[Tensor]) -> set[int]:
     """Find which tensors lie on a way from the wanted ones to the root: no other is needed."""
+    useful = {tensor._index for tensor in wanted}
     seen = {root._index: root}
     stack = [root]
     while stack:
         for a in _tensors(stack.pop()):
-            if a._index not in seen:
+            if a._index not in seen and a._index not in useful:
                 seen[a._index] = a
                 stack.append(a)
-    useful = {tensor._index for tensor in wanted}
     for index in sorted(seen):
         if any(a._index in useful for a in _tensors(seen[index])):
             useful.add(index)
@@ -118,8 +118,7 @@ def _pull(
         tensor, g = pending.pop(-heappop(newest))
         if tensor._origin is None or tensor._index in ends:
             arrived.append([tensor, g])
-            if tensor._origin is None:
-                continue
+            continue
         op, args, values, static, _ = tensor._origin
         if args is None:
             raise RuntimeError(
