@@ -85,6 +85,26 @@ def test_lbfgs_holds_scipys_blas_to_one_thread_and_leaves_numpys_alone() -> None
         assert count == (1 if "scipy.libs" in path else before[path])
 
 
+def test_lbfgs_ends_at_the_best_iterate_also_when_the_cost_fails() -> None:
+    for limit in range(3, 30):
+        x = Tensor([-1.2, 1.0], requires_grad=True)
+        calls: list[int] = []
+
+        def rosenbrock(x: Any) -> Any:
+            return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+        def cost(calls: list[int] = calls, limit: int = limit, x: Tensor = x) -> Any:
+            calls.append(0)
+            if len(calls) == limit:
+                raise KeyError("mine")
+            return rosenbrock(x)
+
+        optimizer = optim.LBFGS([x])
+        with pytest.raises(KeyError, match="mine"):
+            optimizer.minimize(cost, 50)
+        assert [24.2, *optimizer.costs][-1] == pytest.approx(rosenbrock(x.numpy()), rel=1e-12)
+
+
 def test_lbfgs_works_in_float32() -> None:
     model = network(dtype=np.float32)
     history = fit(

@@ -81,7 +81,7 @@ _times: Function = define(
 
 
 def _over_forward(g: Any, d: Any) -> Any:
-    if np.all(d):
+    if np.all(g):
         return g / d
     shape = np.broadcast_shapes(np.shape(g), np.shape(d))
     return np.divide(g, d, out=np.zeros(shape, np.result_type(g, d)), where=np.not_equal(g, 0))
@@ -821,8 +821,9 @@ min = define(
 def _others(x: Any) -> Any:
     """Multiply, for each element along the last axis, all the others: right with zeros too."""
     ones = np.ones((*x.shape[:-1], 1), x.dtype)
-    before = np.cumprod(np.concatenate([ones, x[..., :-1]], axis=-1), axis=-1)
-    after = np.cumprod(np.concatenate([ones, np.flip(x, -1)[..., :-1]], axis=-1), axis=-1)
+    n = x.shape[-1]
+    before = np.cumprod(np.concatenate([ones, x], axis=-1)[..., :n], axis=-1)
+    after = np.cumprod(np.concatenate([ones, np.flip(x, -1)], axis=-1)[..., :n], axis=-1)
     return before * np.flip(after, -1)
 
 
@@ -855,7 +856,8 @@ def _deviation(x: Any, axis: Axis) -> Any:
 
 
 def _freedom(x: Any, z: Any, ddof: float) -> Any:
-    return x.size / builtins.max(z.size, 1) - ddof
+    freedom = x.size / builtins.max(z.size, 1) - ddof
+    return freedom if freedom else math.nan
 
 
 var = define(

@@ -244,7 +244,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """Return the same values as a new leaf that no gradient passes through."""
-        return _leaf(self._data)
+        return _leaf(self._data.copy("K") if self._exposed else self._data)
 
     # ---- what it is to Python
 
@@ -491,6 +491,8 @@ def define(
             return data
         if type(data) is not ndarray:
             data = np.asarray(data)
+        if shared and data.base is not None:
+            data = data.copy("K")  # or it would be a view of what others may write to
         if data.dtype.kind != "f" and tracked and _is_recording():
             tracked = _differentiable(op, data, args)
         out = _new(Tensor)
@@ -512,7 +514,6 @@ def define(
                 values[shared - 1] = values[shared - 1].copy("K")
             else:
                 holds = _shelter(args, values)
-            out._exposed = data.base is not None  # a view of what others may write to
         out._origin = (op, args, values, static, holds)
         return out
 
@@ -585,7 +586,8 @@ def _unpickle(data: Array, requires_grad: bool, grad: Any) -> Tensor:
 
 def _numbers(data: Any, dtype: DTypeLike | None, copy: bool) -> Array:
     if isinstance(data, Tensor):
-        data = data._data
+        copy = copy or not data.is_leaf  # a result stays as it is
+        data = data._data if copy else data.data
     elif isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data):
         raise TypeError("a list of Tensors does not make a Tensor; use np.stack")
     array = np.array(data, dtype=dtype) if copy else np.asarray(data, dtype=dtype)
