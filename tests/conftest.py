@@ -1,4 +1,4 @@
-"""Hypothesis profiles: `dev` for every day, `ci` derandomised, `deep` for a night.
+"""Hypothesis profiles: `dev` for every day, `ci` and `brief` derandomised, `deep` for a night.
 
 Choose with ``HYPOTHESIS_PROFILE=deep python -m pytest``. Examples are never timed: a slow machine
 is no error.
@@ -12,6 +12,9 @@ quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=quiet)
 settings.register_profile(
     "ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=quiet
+)
+settings.register_profile(
+    "brief", max_examples=10, deadline=None, derandomize=True, suppress_health_check=quiet
 )
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
