@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import WAYS, Case, Network, cases, with_modules
+from planting import planted
 
 from autonn import (
     CrossEntropy,
@@ -25,7 +25,6 @@ from autonn import (
     no_grad,
 )
 from autonn.data import split
-from autonn.engine.tensor import OPS
 from autonn.files import load_weights
 
 TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5}
@@ -66,21 +65,6 @@ def square_case() -> Case:
     rng = np.random.default_rng(5)
     theta1, theta2 = (rng.standard_normal((4, 5)) for _ in range(2))
     return Case(theta1, theta2, rng.standard_normal((4, 4)), np.eye(4), 1.0)
-
-
-@contextmanager
-def planted(op: str, position: int, wrong: Callable[..., Any]) -> Iterator[None]:
-    """Replace one rule of an op; the wrong one is told the right result first."""
-    rules = OPS[op].rules
-    right = rules[position]
-    assert right is not None
-    replaced = [*rules]
-    replaced[position] = lambda *args, **static: wrong(right(*args, **static), *args)
-    object.__setattr__(OPS[op], "rules", tuple(replaced))
-    try:
-        yield
-    finally:
-        object.__setattr__(OPS[op], "rules", rules)
 
 
 def twice(d: Any, *args: Any) -> Any:

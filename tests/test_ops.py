@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from optable import TABLE, Array, Random, Row
+from planting import planted
 
 import autonn
 from autonn import (
@@ -872,21 +872,6 @@ def test_errors_have_their_class_and_name_the_op(
 
 
 # ---- the table catches wrong rules
-
-
-@contextmanager
-def planted(op: str, position: int, wrong: Callable[..., Any]) -> Iterator[None]:
-    """Replace one rule of an op; the wrong one is told the right result first."""
-    rules = OPS[op].rules
-    right = rules[position]
-    assert right is not None
-    replaced = [*rules]
-    replaced[position] = lambda *args, **static: wrong(right(*args, **static), *args)
-    object.__setattr__(OPS[op], "rules", tuple(replaced))
-    try:
-        yield
-    finally:
-        object.__setattr__(OPS[op], "rules", rules)
 
 
 def slightly(d: Any, *args: Any) -> Any:

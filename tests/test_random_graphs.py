@@ -37,8 +37,8 @@ from naive import (
     tanh,
 )
 from numpy.typing import NDArray
+from planting import planted
 from scipy import special
-from test_network import planted
 
 import autonn
 from autonn import Tensor, no_grad
