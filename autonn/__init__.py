@@ -5,6 +5,8 @@ Read the rooms in this order; each imports only rooms above it.
 - ``engine/tensor.py``: `Tensor`, an array that remembers where it came from, and `no_grad`
 - ``engine/ops.py``: every op, its formula and its derivative rules in one paragraph
 - ``engine/autodiff.py``: the backward pass; `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`
+- ``engine/graph.py``, ``program.py``, ``compile.py``: `compile`, the flat NumPy program of a
+  function and its derivatives: what it computes, how it is written down, when it may run
 - ``engine/gradcheck.py``: gradients against the function's own slopes
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
 - ``optim.py``: gradient descent, and L-BFGS by SciPy
@@ -20,6 +22,7 @@ from autonn.data import load_digits
 from autonn.engine.autodiff import (
     checkpoint,
     grad,
+    gradients,
     hessian,
     hvp,
     jacobian,
@@ -29,6 +32,7 @@ from autonn.engine.autodiff import (
     value_and_grad,
     vjp,
 )
+from autonn.engine.compile import compile
 from autonn.engine.gradcheck import GradientError, gradcheck
 from autonn.engine.ops import (
     elu,
@@ -75,12 +79,14 @@ __all__ = [
     "Tanh",
     "Tensor",
     "checkpoint",
+    "compile",
     "elu",
     "erf",
     "fit",
     "gelu",
     "grad",
     "gradcheck",
+    "gradients",
     "hessian",
     "hvp",
     "jacobian",

@@ -712,6 +712,14 @@ TABLE: list[Row] = [
         "put", lambda x: ops.put(x, (slice(None), 1), (3, 2)), "3",
         value=lambda x: _put(x, (slice(None), 1), (3, 2)),
     ),
+    whole(
+        "gather", lambda x: ops._gather(x, ROWS3, key=(slice(None), ops._Slot(0))), "m3",
+        value=lambda x: x[:, ROWS3],
+    ),
+    whole(
+        "scatter", lambda x: ops._scatter(x, ROWS3, key=ops._Slot(0), shape=(4,)), "3",
+        value=lambda x: _put(x, ROWS3, (4,)),
+    ),
     whole("set", lambda x, v: x.at[1].set(v), "2n n", value=lambda x, v: _replaced(x, 1, v)),
     whole("set", lambda x, v: x.at[:, [2, 0]].set(v), "m3 2",
           value=lambda x, v: _replaced(x, (slice(None), [2, 0]), v)),

@@ -11,6 +11,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
+from enum import IntEnum
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any, cast
@@ -25,6 +26,7 @@ from autonn.engine.tensor import (
     Rule,
     Tensor,
     _enable_grad,
+    _is_tracing,
     _leaf,
     _shelter,
     define,
@@ -118,6 +120,8 @@ def _pull(
         tensor, g = pending.pop(-heappop(newest))
         if tensor._origin is None or tensor._index in ends:
             arrived.append([tensor, g])
+            if symbolic:
+                _note(g, tensor)
             continue
         op, args, values, static, _ = tensor._origin
         if args is None:
@@ -130,6 +134,7 @@ def _pull(
             rules = [partial(op.rules[0], k) for k in range(len(args))]
         if symbolic:
             z, inputs = tensor, _inputs(args, values)
+            _note(g, tensor)
         for rule, a, value in zip(rules, args, values):  # noqa: B905  (strict takes 130 ns)
             if type(a) is not Tensor or not a._tracked or rule is None:
                 continue
@@ -153,6 +158,13 @@ def _pull(
         if not retain:
             tensor._origin = op.freed
     return arrived
+
+
+def _note(gradient: Any, tensor: Tensor) -> None:
+    """Tell a trace whose gradient this is: compiled source is named after it."""
+    trace = _is_tracing()
+    if trace is not None and isinstance(gradient, Tensor):
+        trace.gradients.setdefault(gradient._index, tensor._index)
 
 
 def backward(
@@ -184,6 +196,7 @@ def backward(
     >>> x.grad
     Tensor(27., requires_grad=True)
     """
+    self._refuse_tracing("backward() on")
     if not self._tracked:
         raise RuntimeError(
             "backward() on a Tensor that nothing with requires_grad=True led to; "
@@ -209,7 +222,7 @@ def backward(
 setattr(Tensor, "backward", backward)  # noqa: B010
 
 
-def _seed(root: Tensor, gradient: Any, symbolic: bool) -> Any:
+def _seed(root: Tensor, gradient: Any, symbolic: int) -> Any:
     """Check the incoming gradient, or make the 1 that a single element starts from."""
     if gradient is None:
         if root.size != 1:
@@ -287,8 +300,10 @@ def _lift(leaf: Any) -> Tensor:
 
     Nothing is copied: the graph lives no longer than the call.
     """
-    if isinstance(leaf, Tensor) and leaf._tracked:
-        return cast(Tensor, ops.positive(leaf))
+    if isinstance(leaf, Tensor) and (leaf._tracked or _is_tracing()):
+        node = cast(Tensor, ops.positive(leaf))
+        node.requires_grad = True
+        return node
     lifted = _leaf(leaf._data if isinstance(leaf, Tensor) else Tensor(leaf, copy=False)._data)
     if lifted.dtype.kind == "c":  # the complex step of gradcheck
         lifted._tracked = True
@@ -306,10 +321,27 @@ def _evaluate(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
         _depth.reset(token)
 
 
-def _lifted(args: Sequence[Any], positions: Sequence[int]) -> tuple[list[Any], list[Tensor], bool]:
-    """Lift the arguments at the positions; say whether the result has to be Tensors."""
+class _Result(IntEnum):
+    """What a transform returns: arrays, what stands for arrays while `compile` traces, Tensors."""
+
+    ARRAYS = 0
+    TRACED = 1
+    TENSORS = 2
+
+
+def _lifted(
+    args: Sequence[Any], positions: Sequence[int]
+) -> tuple[list[Any], list[Tensor], _Result]:
+    """Lift the arguments at the positions; say what the result has to be."""
     leaves = [leaf for k in positions for leaf in _leaves(args[k])]
-    symbolic = _depth.get() > 0 or any(isinstance(leaf, Tensor) for leaf in leaves)
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    symbolic = _Result.ARRAYS
+    if _depth.get() > 0 or any(t._tracked for t in tensors):
+        symbolic = _Result.TENSORS
+    elif _is_tracing():
+        symbolic = _Result.TRACED
+    elif tensors:
+        symbolic = _Result.TENSORS
     tensors = [_lift(leaf) for leaf in leaves]
     supply = iter(tensors)
     full = list(args)
@@ -318,25 +350,29 @@ def _lifted(args: Sequence[Any], positions: Sequence[int]) -> tuple[list[Any], l
     return full, tensors, symbolic
 
 
-def _gradients(root: Any, seed: Any, wanted: Sequence[Tensor], symbolic: bool) -> list[Any]:
+def _gradients(root: Any, seed: Any, wanted: Sequence[Tensor], symbolic: int) -> list[Any]:
     """Pull a gradient back to the wanted tensors; what the root does not depend on gets zeros."""
     arrived: dict[int, Any] = {}
     if isinstance(root, Tensor) and root._tracked:
         with _enable_grad():
-            ends = _pull(root, seed, symbolic=symbolic, retain=True, wanted=wanted)
+            ends = _pull(root, seed, symbolic=bool(symbolic), retain=True, wanted=wanted)
         arrived = {tensor._index: gradient for tensor, gradient in ends}
     return [_own(arrived.get(w._index), w, symbolic) for w in wanted]
 
 
-def _own(gradient: Any, tensor: Tensor, symbolic: bool) -> Any:
+def _own(gradient: Any, tensor: Tensor, symbolic: int) -> Any:
     if gradient is None:
         gradient = np.zeros(tensor.shape, tensor.dtype)
         return _leaf(gradient) if symbolic else gradient
+    if symbolic is _Result.TRACED:
+        return gradient.detach() if isinstance(gradient, Tensor) else _leaf(gradient)
     return gradient if symbolic else np.array(gradient, order="C")
 
 
-def _value(result: Any, symbolic: bool) -> Any:
-    return result._data[()] if isinstance(result, Tensor) and not symbolic else result
+def _value(result: Any, symbolic: int) -> Any:
+    if not isinstance(result, Tensor) or symbolic is _Result.TENSORS:
+        return result
+    return result.detach() if symbolic else result._data[()]
 
 
 def _scalar(result: Any, name: str) -> Any:
@@ -403,6 +439,20 @@ def grad(f: Scalar, argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     return gradient
 
 
+def gradients(result: Tensor, parameters: Sequence[Tensor]) -> list[Any]:
+    """Return ``d result / d p`` for each parameter, and leave their ``.grad`` alone.
+
+    `result` is a single number. Its graph is kept; a parameter that it does not depend on gets
+    zeros. In a compiled function this gives what a training step needs.
+
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> gradients(np.sum(w * w), [w])
+    [array([2., 4.])]
+    """
+    symbolic = _Result.TRACED if _is_tracing() else _Result.ARRAYS
+    return _gradients(result, _seed(result, None, bool(symbolic)), parameters, symbolic)
+
+
 def vjp(f: Callable[..., Any], *args: Tree) -> tuple[Any, Callable[[Any], tuple[Tree, ...]]]:
     """Return ``f(x)`` and the function that pulls a gradient back, ``v -> v' J``.
 
@@ -416,7 +466,7 @@ def vjp(f: Callable[..., Any], *args: Tree) -> tuple[Any, Callable[[Any], tuple[
     result = _evaluate(f, full, {})
 
     def pullback(gradient: Any) -> tuple[Tree, ...]:
-        through = symbolic or isinstance(gradient, Tensor)
+        through = symbolic or (_Result.TENSORS if isinstance(gradient, Tensor) else symbolic)
         seed = _seed(result, gradient, through) if isinstance(result, Tensor) else None
         pulled = _gradients(result, seed, tensors, through)
         hung: tuple[Tree, ...] = _hung(args, tuple(range(len(args))), pulled)
@@ -437,7 +487,8 @@ def jvp(f: Callable[..., Any], args: Tree, tangents: Tree) -> tuple[Any, Any]:
     args, tangents = _as_tuple(args), _as_tuple(tangents)
     full, tensors, symbolic = _lifted(args, range(len(args)))
     directions = _matching(tangents, tensors, "jvp")
-    symbolic = symbolic or any(isinstance(d, Tensor) for d in directions)
+    if not symbolic and any(isinstance(d, Tensor) for d in directions):
+        symbolic = _Result.TENSORS
     result = _evaluate(f, full, {})
     if not isinstance(result, Tensor):
         return result, np.zeros(np.shape(result))
@@ -532,6 +583,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def forgetful(*args: Any) -> Any:
+        if _is_tracing():  # a compiled program plans its own memory
+            return f(*args)
         start = _leaf(np.zeros(()))._index
         result = f(*args)
         if not isinstance(result, Tensor) or not result._tracked:
@@ -650,7 +703,7 @@ def _matching(vectors: Tree, tensors: Sequence[Any], name: str) -> list[Any]:
     return directions
 
 
-def _units(result: Any, symbolic: bool) -> Iterator[Any]:
+def _units(result: Any, symbolic: int) -> Iterator[Any]:
     """Yield, for each element of the result, the gradient that picks it out."""
     for index in np.ndindex(np.shape(result)):
         unit = np.zeros(np.shape(result), result.dtype)
@@ -658,7 +711,7 @@ def _units(result: Any, symbolic: bool) -> Iterator[Any]:
         yield _leaf(unit) if symbolic else unit
 
 
-def _stacked(rows: list[Any], shape: tuple[int, ...], symbolic: bool) -> Any:
+def _stacked(rows: list[Any], shape: tuple[int, ...], symbolic: int) -> Any:
     if not rows:
         return _leaf(np.zeros(shape)) if symbolic else np.zeros(shape)
     return np.reshape(np.stack(rows), shape)

@@ -22,7 +22,17 @@ import numpy as np
 from numpy import ndarray
 from scipy import special
 
-from autonn.engine.tensor import Array, Function, Operand, Tensor, define, implements
+from autonn.engine.tensor import (
+    Array,
+    Function,
+    Op,
+    Operand,
+    Tensor,
+    _is_tracing,
+    _leaf,
+    define,
+    implements,
+)
 
 Axis = int | tuple[int, ...] | None
 
@@ -142,13 +152,18 @@ negative = define("negative", np.negative, "z = -x", lambda g, z, x: -g, method=
 positive = define("positive", np.positive, "z = +x", lambda g, z, x: g, method="__pos__")
 
 
+def _is_known(x: Any) -> bool:
+    """Whether its values may be looked at: not while a function of it is being compiled."""
+    return not (isinstance(x, Tensor) and _is_tracing())
+
+
 def _power_base(g: Any, z: Any, x: Any, y: Any) -> Any:
     """Use ``y x^(y-1)``; below y = 1 as a quotient, which is infinite at x = 0.
 
     The general form is ``y x^a / x^b`` with a - b = y - 1 exactly: y - 1 is rounded below 1/2 and
     from 2^53 on, which could cost 350 ulp.
     """
-    if np.all(np.greater_equal(y, 1) & np.less_equal(y, 8)):
+    if _is_known(y) and np.all(np.greater_equal(y, 1) & np.less_equal(y, 8)):
         return g * (y * x ** (y - 1))
     rounded = np.less(y, 0.5) | np.greater(y, 2.0**53)
     split = rounded & np.not_equal(x, 0) & np.isfinite(x)
@@ -397,6 +412,7 @@ softplus = define(
     lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.absolute(x))),
     "z = ln(1 + e^x)",
     lambda g, z, x: g * sigmoid(x),
+    composite=True,
 )
 
 relu = define(
@@ -405,6 +421,7 @@ relu = define(
     "z = max(x, 0)",
     lambda g, z, x: g * np.heaviside(x, 0),  # heaviside keeps NaN, x > 0 would hide it
     kinks="At 0 the gradient is 0, at NaN it is NaN.",
+    composite=True,
 )
 
 leaky_relu = define(
@@ -413,6 +430,7 @@ leaky_relu = define(
     "z = x above 0, slope x below",
     lambda g, z, x, slope=0.01: g * np.where(np.greater(x, 0), 1, slope),
     kinks="At 0 the gradient is the slope.",
+    composite=True,
 )
 
 elu = define(
@@ -421,6 +439,7 @@ elu = define(
     "z = x above 0, alpha (e^x - 1) below",
     lambda g, z, x, alpha=1.0: g * np.where(np.greater(x, 0), 1, alpha * np.exp(np.minimum(x, 0))),
     kinks="At 0 the gradient is alpha.",
+    composite=True,
 )
 
 # Below -708 e^x loses digits, which a factor of 700 would magnify: silu and gelu take it apart.
@@ -660,11 +679,18 @@ isinf = _comparison(np.isinf, "z = [x is inf or -inf]")
 isfinite = _comparison(np.isfinite, "z = [x is a finite number]")
 
 
-def _question(function: Any, method: str = "") -> None:
-    """Let a NumPy function that asks about values answer for Tensors, without a gradient."""
+def _question(function: Any, method: str = "", gives_array: bool = True) -> None:
+    """Let a NumPy function that asks about values answer for Tensors, without a gradient.
+
+    Where it gives an array, it can be compiled.
+    """
+    name = function.__name__
+    recorded = define(name, function, f"z = {name}(x)", None, None, numpy=(), listed=False)
 
     def answer(*args: Any, **options: Any) -> Any:
-        return function(*(_values(a, function.__name__) for a in args), **options)
+        if gives_array and _is_tracing():
+            return recorded(*args, **options)
+        return function(*(_values(a, name) for a in args), **options)
 
     implements(function, method=method)(answer)
 
@@ -683,15 +709,13 @@ for _function, _method in (
     (np.argmin, "argmin"),
     (np.argsort, "argsort"),
     (np.count_nonzero, ""),
-    (np.nonzero, ""),
-    (np.array_equal, ""),
-    (np.allclose, ""),
     (np.isclose, ""),
-    (np.array2string, ""),
-    (np.array_repr, ""),
-    (np.array_str, ""),
 ):
     _question(_function, _method)
+for _asker in (
+    np.nonzero, np.array_equal, np.allclose, np.array2string, np.array_repr, np.array_str,
+):  # fmt: skip
+    _question(_asker, gives_array=False)
 
 
 @implements(np.shape)
@@ -1077,6 +1101,7 @@ affine = define(
     lambda g, z, x, w, b: np.matmul(np.transpose(_rows(g)), _rows(x)),
     lambda g, z, x, w, b: g,
     cure="X is (..., in), W (out, in) and b (out,)",
+    composite=True,
 )
 
 
@@ -1267,6 +1292,11 @@ _logdet = define(
 )
 
 
+_detsign = define(
+    "detsign", lambda x: np.linalg.slogdet(x)[0], "z = sign of det X", None, listed=False, numpy=()
+)
+
+
 class SlogdetResult(NamedTuple):
     """The sign of a determinant, which has no gradient, and the logarithm of its size."""
 
@@ -1277,7 +1307,7 @@ class SlogdetResult(NamedTuple):
 @implements(np.linalg.slogdet)
 def slogdet(x: Operand) -> SlogdetResult:
     """Compute sign and logarithm of the determinant."""
-    return SlogdetResult(Tensor(np.linalg.slogdet(_values(x, "slogdet"))[0]), _logdet(x))
+    return SlogdetResult(_detsign(x).detach(), _logdet(x))
 
 
 def _half_diagonal(x: Any) -> Any:
@@ -1440,9 +1470,52 @@ getitem: Function = define(
 )
 
 
+class _Slot(int):
+    """Stands in a key for the n-th of the indices that are given beside it."""
+
+
+def _filled(key: Any, indices: Sequence[Any]) -> Any:
+    if isinstance(key, tuple):
+        return tuple(_filled(k, indices) for k in key)
+    return indices[key] if isinstance(key, _Slot) else key
+
+
+_scatter: Function = define(
+    "scatter",
+    lambda g, *indices, key, shape: _put_forward(g, _filled(key, indices), shape),
+    "z = 0 but z[indices] = x, repeated ones add up",
+    lambda k, g, z, x, *indices, key, shape: _gather(g, *indices, key=key),
+    variadic=True,
+)
+
+_gather: Function = define(
+    "gather",
+    lambda x, *indices, key: x[_filled(key, indices)],
+    "z = x[indices], which are data too",
+    lambda k, g, z, x, *indices, key: _scatter(g, *indices, key=key, shape=x.shape),
+    variadic=True,
+)
+
+
+def _read(x: Any, key: Any) -> Any:
+    """Read ``x[key]``; indices that are being traced are arguments of the op, as data are."""
+    indices: list[Tensor] = []
+
+    def slotted(k: Any) -> Any:
+        if isinstance(k, tuple):
+            return tuple(slotted(part) for part in k)
+        if not isinstance(k, Tensor) or _is_known(k):
+            return _key(k)
+        indices.append(k)
+        return _Slot(len(indices) - 1)
+
+    key = slotted(key)
+    return _gather(x, *indices, key=key) if indices else getitem(x, key)
+
+
 @implements(method="__getitem__")
 def _getitem_method(self: Tensor, key: Any) -> Any:
-    return getitem(self, _key(key))
+    return _read(self, key)
 
 
 def _key(key: Any) -> Any:
@@ -1490,7 +1563,7 @@ class _At:
 
     def add(self, value: Operand) -> Tensor:
         """Add to the elements; where an index repeats, each time."""
-        shape = self._tensor.data[self._at].shape
+        shape = np.empty(self._tensor.shape, bool)[self._at].shape
         spread = np.broadcast_to(value, shape)
         result: Tensor = self._tensor + put(spread, self._at, self._tensor.shape)
         return result
@@ -1503,25 +1576,25 @@ setattr(Tensor, "at", property(_At, doc=_At.__doc__))  # noqa: B010
 def take(x: Operand, indices: Any, axis: int | None = None) -> Any:
     """Read the elements, or the slices along an axis, with these positions."""
     if axis is None:
-        return getitem(np.ravel(x), _key(indices))
-    return getitem(x, (slice(None),) * (axis % x.ndim) + (_key(indices),))
+        return _read(np.ravel(x), indices)
+    return _read(x, (slice(None),) * (axis % x.ndim) + (indices,))
 
 
 @implements(np.take_along_axis)
 def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Any:
     """Read along an axis, at each place its own position."""
     if axis is None:
-        return getitem(np.ravel(x), _key(indices))
-    index = np.asarray(_key(indices))
-    grid = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+        return _read(np.ravel(x), indices)
+    index = indices if isinstance(indices, Tensor) else np.asarray(indices)
+    grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in index.shape)])
     grid[axis % x.ndim] = index
-    return getitem(x, tuple(grid))
+    return _read(x, tuple(grid))
 
 
 @implements(np.sort)
 def sort(x: Operand, axis: int | None = -1) -> Any:
     """Sort along an axis; the gradient follows the permutation, equal elements keep their order."""
-    order = np.argsort(_values(x, "sort"), axis=axis, kind="stable")
+    order = np.argsort(x, axis=axis, kind="stable")
     return take_along_axis(x, order, axis)
 
 
@@ -1601,6 +1674,24 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: Any
     inside = tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True))
     frame = np.pad(np.zeros(x.shape, x.dtype), widths, constant_values=constant_values)
     return put(x, inside, shape) + frame
+
+
+# ---- chance
+
+_RANDOM = Op("random", lambda *, rng, shape: rng.random(shape), "z uniform in [0, 1)", ())
+
+
+def random(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Draw uniform numbers from [0, 1): an array; in a compiled function, anew at each call.
+
+    >>> random(np.random.default_rng(0), (2,))
+    array([0.63696169, 0.26978671])
+    """
+    if not _is_tracing():
+        return rng.random(shape)
+    drawn = _leaf(np.full(shape, 0.5))  # tracing draws nothing: the first call gets the first draw
+    drawn._origin = (_RANDOM, (), (), {"rng": rng, "shape": shape}, None)
+    return drawn
 
 
 # ---- joining and splitting
@@ -1689,6 +1780,7 @@ sigmoid_cross_entropy = define(
     # s(x) - y, written so that neither y = 0 nor y = 1 cancels digits
     lambda g, z, x, y: g / x.shape[0] * ((1 - y) * sigmoid(x) - y * sigmoid(-x)),
     lambda g, z, x, y: -g / x.shape[0] * x,
+    composite=True,
 )
 
 cross_entropy = define(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
@@ -27,9 +28,18 @@ Operand = Any  # a Tensor, an array, a Python number or nested lists of them
 Rule = Callable[..., Any]
 Function = Callable[..., Any]  # an op as it is called: Tensors give Tensors, arrays give arrays
 
+
+@dataclass
+class Trace:
+    """What `compile` learns while a function runs, beside the graph that its results remember."""
+
+    modules: list[Any] = field(default_factory=list)  # those called: their modes are guarded
+    gradients: dict[int, int] = field(default_factory=dict)  # of which tensor one is the gradient
+
+
 # The two thread-local switches of the package. ContextVars start anew in every thread and task.
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
-_tracing: ContextVar[bool] = ContextVar("tracing", default=False)
+_tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
 _is_recording = _recording.get
 _is_tracing = _tracing.get
 
@@ -57,7 +67,8 @@ class Op:
     A rule takes the incoming gradient, the output and the op's own arguments, and returns the
     gradient for its argument, up to broadcasting. `None` in place of a rule means that the
     argument has no gradient. A variadic op has one rule for all its arguments, which is told
-    the argument's position first.
+    the argument's position first. The forward of a composite op is written in other ops, so that
+    `compile` may look inside.
     """
 
     name: str
@@ -68,6 +79,7 @@ class Op:
     cure: str = ""
     variadic: bool = False
     keeps_input: bool = False
+    composite: bool = False
     freed: Origin = field(init=False)  # what a result remembers once its graph was freed
 
     def __post_init__(self) -> None:
@@ -157,6 +169,7 @@ class Tensor:
     def data(self, value: ArrayLike) -> None:
         if value is self._data:  # what `t.data -= step` does last
             return
+        self._refuse_tracing("setting .data of")
         if self._origin is not None:
             raise RuntimeError(
                 f"the data of a result ({self._origin[0].name}) cannot be set, a graph may need "
@@ -244,7 +257,10 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """Return the same values as a new leaf that no gradient passes through."""
-        return _leaf(self._data.copy("K") if self._exposed else self._data)
+        out = _leaf(self._data.copy("K") if self._exposed else self._data)
+        if _is_tracing():
+            out._origin = (STOP_GRADIENT, (self,), (self._data,), {}, None)
+        return out
 
     # ---- what it is to Python
 
@@ -285,6 +301,7 @@ class Tensor:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
+        self._refuse_tracing("copying or pickling")
         if self._origin is not None and self._tracked:
             raise RuntimeError(
                 f"a result ({self._origin[0].name}) cannot be copied or pickled without its graph; "
@@ -295,8 +312,8 @@ class Tensor:
     def _refuse_tracing(self, action: str) -> None:
         if _is_tracing():
             raise RuntimeError(
-                f"{action} a Tensor while its function is being compiled: the value is not "
-                "known yet; use np.where, or leave this part out of the compiled function"
+                f"{_users_line()}: {action} a Tensor while its function is being compiled: the "
+                "value is not known yet; use np.where, or leave this out of what is compiled"
             )
 
     # ---- what it is to NumPy
@@ -441,13 +458,14 @@ def define(
     cure: str = "",
     variadic: bool = False,
     keeps_input: bool = False,
+    composite: bool = False,
     listed: bool = True,
 ) -> Function:
     """Declare an op and return the function that applies it to Tensors and to plain arrays.
 
     Parameters
     ----------
-    name, forward, formula, rules, kinks, cure, variadic, keeps_input
+    name, forward, formula, rules, kinks, cure, variadic, keeps_input, composite
         As in `Op`: `kinks` says what the gradient is where the derivative does not exist, `cure`
         what to do when the operands do not fit; `keeps_input` remembers the input even where
         nothing is recorded, as the losses need it of sigmoid and softmax.
@@ -459,7 +477,7 @@ def define(
     listed
         Whether it is one of the library's own, which `OPS` lists.
     """
-    op = Op(name, forward, formula, rules, kinks, cure, variadic, keeps_input)
+    op = Op(name, forward, formula, rules, kinks, cure, variadic, keeps_input, composite)
     if listed:
         OPS[name] = op
 
@@ -509,7 +527,7 @@ def define(
             out._origin = None
             return out
         holds = None
-        if shared:
+        if shared and not _is_tracing():  # a compiled program reads arrays where they stand
             if shared > 0 and values[shared - 1].nbytes <= _COPY_BYTES:
                 values[shared - 1] = values[shared - 1].copy("K")
             else:
@@ -549,8 +567,19 @@ def implements(*functions: Callable[..., Any], method: str = "") -> Callable[[An
     return decorate
 
 
+def _users_line() -> str:
+    """Name the line outside this package from which it was called, for a message."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "autonn":
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown line"
+
+
 # Every op of the library by name, in the order of declaration.
 OPS: dict[str, Op] = {}
+
+# What detach() leaves in a traced graph: the values pass, the gradient does not.
+STOP_GRADIENT = Op("stop_gradient", lambda x: x, "z = x, without a gradient", (None,))
 
 # Which op stands behind each NumPy function: filled by `define` and `implements` when ops.py is
 # read, only read after that.
@@ -586,6 +615,7 @@ def _unpickle(data: Array, requires_grad: bool, grad: Any) -> Tensor:
 
 def _numbers(data: Any, dtype: DTypeLike | None, copy: bool) -> Array:
     if isinstance(data, Tensor):
+        data._refuse_tracing("Tensor() of")
         copy = copy or not data.is_leaf  # a result stays as it is
         data = data._data if copy else data.data
     elif isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data):

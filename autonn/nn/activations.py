@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -110,8 +110,8 @@ class Dropout(Module):
         units = _tensor(x)
         if not self.training or self.p == 0:
             return units
-        kept = (self.rng.random(units.shape) >= self.p).astype(units.dtype)
-        return units * (kept / (1 - self.p))
+        kept = (ops.random(self.rng, units.shape) >= self.p).astype(units.dtype)
+        return cast(Tensor, units * (kept / (1 - self.p)))
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from autonn.engine import ops
-from autonn.engine.tensor import Array, Tensor, input_of
+from autonn.engine.tensor import Array, Tensor, _is_tracing, define, input_of
 from autonn.nn.module import Module
 
 
@@ -188,6 +188,10 @@ def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> A
     return rows
 
 
+# As an op, so that a compiled cost makes the rows anew, and checks the classes, at each call.
+_rows = define("one_hot", one_hot, "Y = 0 but Y[i, y_i] = 1", None, numpy=(), listed=False)
+
+
 def _labels(y: ArrayLike) -> Array:
     labels = np.asarray(y)
     if labels.dtype.kind == "f" and np.isnan(labels).any():
@@ -208,13 +212,13 @@ def _targets(targets: Any, a: Tensor, name: str) -> Any:
     if y.ndim == 1:
         if len(y) != len(a):
             raise ValueError(f"{name}: {len(a)} predictions against {len(y)} targets")
-        return one_hot(y, a.shape[1], a.dtype)
+        return _rows(targets if _is_tracing() else y, classes=a.shape[1], dtype=a.dtype)
     if y.shape != a.shape:
         raise ValueError(
             f"{name}: targets of shape {y.shape} against predictions of shape {a.shape}; give "
             f"classes of shape ({len(a)},), as y.ravel() may, or one-hot rows of shape {a.shape}"
         )
-    _check_probabilities(y, name, "targets")
+    _check_probabilities(y, name, "targets")  # compiled: once, while tracing
     return targets if isinstance(targets, Tensor) else y.astype(a.dtype, copy=False)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from autonn.engine.tensor import Array, Operand, Tensor, no_grad
+from autonn.engine.tensor import Array, Operand, Tensor, _is_tracing, no_grad
 
 
 class Module:
@@ -51,6 +51,9 @@ class Module:
 
     def __call__(self, x: Any) -> Tensor:
         """Compute the output, as ``model(x)``."""
+        trace = _is_tracing()
+        if trace is not None:
+            trace.modules.append(self)
         return self.forward(x)
 
     def _attributes(self) -> Iterable[tuple[str, Any]]:

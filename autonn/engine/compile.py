@@ -1,0 +1,422 @@
+"""compile: the flat NumPy program that a person would have written, derived from a function.
+
+A function is run once on Tensors; what it computed, and what its derivatives computed through the
+rules, is read as a graph (`graph.py`), written down as one flat function (`program.py`) and run
+from then on. Guards see to it that a program only runs on what it was derived from.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from autonn.engine import graph, program
+from autonn.engine.autodiff import (
+    Tree,
+    _Again,
+    _gradients,
+    _leaves,
+    _read_from_outside,
+    _rebuild,
+    _seed,
+)
+from autonn.engine.graph import Node
+from autonn.engine.tensor import (
+    Array,
+    Op,
+    Tensor,
+    Trace,
+    _is_recording,
+    _is_tracing,
+    _leaf,
+    _shelter,
+    _tracing,
+)
+
+# How many programs a compiled function keeps: one for each set of shapes, dtypes and modes.
+_KEPT = 64
+
+
+class Compiled:
+    """What `compile` returns: call it as the function itself.
+
+    Attributes
+    ----------
+    source
+        The program of the last call, as text that runs by itself with NumPy and SciPy.
+    """
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, f)
+        self.__name__: str = getattr(f, "__name__", "f")
+        self._f = f
+        self._programs: dict[Any, list[_Ready]] = {}
+        self._numbers: dict[Any, tuple[list[float], set[int]]] = {}
+        self._latest: _Ready | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute what the function computes."""
+        ready = self._latest
+        if ready is not None and not kwargs and ready.accepts(args):
+            return ready.run([args[k] for k in ready.places], args, kwargs)
+        leaves = _leaves((args, kwargs))
+        if _is_tracing() or any(isinstance(a, Tensor) and a._tracked for a in leaves):
+            return self._f(*args, **kwargs)  # it is differentiated or compiled from outside
+        ready, leaves = self._find(args, kwargs, leaves)
+        return ready.run([a for a in leaves if isinstance(a, ndarray)], args, kwargs)
+
+    def _find(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]
+    ) -> tuple[_Ready, list[Any]]:
+        """Find the program for such arguments, or derive it; return the arguments as arrays too."""
+        form, numbers = _form((args, kwargs)), [a for a in leaves if type(a) is float]
+        before, varying = self._numbers.setdefault(form, (numbers, set()))
+        varying |= {k for k, (a, b) in enumerate(zip(before, numbers, strict=True)) if a != b}
+        leaves = _as_arrays(leaves, varying)
+        fixed = tuple(None if k in varying else number for k, number in enumerate(numbers))
+        candidates = self._programs.setdefault((form, fixed), [])
+        ready = next((candidate for candidate in candidates if candidate.guards()), None)
+        if ready is None:
+            ready = _derive(self._f, args, kwargs, leaves)
+            candidates.append(ready)
+            if sum(map(len, self._programs.values())) > _KEPT:
+                del self._programs[next(iter(self._programs))]
+        self._latest = ready
+        return ready, leaves
+
+    @property
+    def source(self) -> str:
+        """The program of the last call: see the class."""
+        if self._latest is None:
+            raise RuntimeError(
+                f"{self.__name__} has no program yet: it depends on the shapes and dtypes of the "
+                "arguments; call it once"
+            )
+        return self._latest.program.source
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Bind it to an instance, where it decorates a method."""
+        return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return compile, (self._f,)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.__name__}>"
+
+
+def compile(f: Callable[..., Any]) -> Compiled:
+    """Make the function that computes the same by a flat NumPy program, derived from `f`.
+
+    `f` is run once on Tensors and what it did is written down, derivatives included: constants
+    are computed, what occurs twice is computed once, what is not needed is left out, and memory
+    is used again. Read the result in ``.source``.
+
+    Parameters
+    ----------
+    f
+        A function of arrays, Tensors, or lists, tuples and dicts of them, as `value_and_grad`
+        makes them too. It may close over a model, whose parameters are read at each call. What it
+        computes in plain NumPy from arrays that it closes over is computed once.
+
+    Returns
+    -------
+    A function of the same arguments. Arrays give arrays and Tensors give Tensors, the caller's
+    own. Another shape, dtype, train/eval mode or other value of an argument that is not an array
+    makes another program; numbers that are seen to change are data from then on. Where the
+    result depends on parameters that require gradients, it is a Tensor, and `backward` works.
+
+    Raises
+    ------
+    RuntimeError
+        When called, if `f` reads a value, as ``if loss > 1`` does: it is not known yet. The
+        message names the line.
+
+    Examples
+    --------
+    >>> from autonn import value_and_grad
+    >>> step = compile(value_and_grad(lambda w: np.sum(np.sin(w) ** 2)))
+    >>> step(np.array([0.0, 1.0]))
+    (np.float64(0.7080734182735712), array([0.        , 0.90929743]))
+    >>> for line in step.source.splitlines()[-6:]:
+    ...     print(line.partition("#")[0].strip())
+    t0 = np.sin(w)
+    t1 = np.vdot(t0, t0)
+    t2 = np.multiply(t0, two, out=t0)
+    t3 = np.cos(w, out=b0)
+    d_w = np.multiply(t2, t3, out=t2)
+    return (t1[()], d_w)
+    """
+    return Compiled(f)
+
+
+def _form(tree: Tree) -> Any:
+    """Describe what a program depends on: structure, shapes, dtypes, and values of the rest."""
+    if isinstance(tree, dict):
+        return "dict", tuple((key, _form(branch)) for key, branch in tree.items())
+    if isinstance(tree, list | tuple):
+        return type(tree), tuple(map(_form, tree))
+    if isinstance(tree, ndarray | np.generic | Tensor):
+        return isinstance(tree, Tensor), tree.shape, tree.dtype
+    if type(tree) is float:
+        return float
+    return type(tree), tree if isinstance(tree, Hashable) else id(tree)
+
+
+def _as_arrays(leaves: list[Any], varying: set[int]) -> list[Any]:
+    """Turn the data among the leaves into arrays; numbers too, where they were seen to change.
+
+    A number never widens float32: it becomes an array of what the others are.
+    """
+    narrow = any(getattr(a, "dtype", None) == np.float32 for a in leaves)
+    wide = any(getattr(a, "dtype", None) == np.float64 for a in leaves)
+    dtype = np.float32 if narrow and not wide else np.float64
+    position = -1
+    arrays: list[Any] = []
+    for leaf in leaves:
+        position += type(leaf) is float
+        if isinstance(leaf, Tensor):
+            leaf = leaf._data
+        elif isinstance(leaf, np.generic | ndarray):
+            leaf = np.asarray(leaf)
+        elif type(leaf) is float and position in varying:
+            leaf = np.asarray(leaf, dtype)
+        arrays.append(leaf)
+    return arrays
+
+
+class _Ready:
+    """A program that is ready to run, and what must hold for it to be the right one."""
+
+    def __init__(
+        self, written: program.Program, trace: Trace, args: tuple[Any, ...], finish: Any
+    ) -> None:
+        self.program = written
+        names = written.load()
+        self.function, self.workspace = names["program"], names["workspace"]
+        self.spare: list[Any] = []  # workspaces that no call is using
+        self.live = [node.args[0] for node in written.given]
+        self.modules = trace.modules
+        self.finish = finish
+        self.state = self.observed()
+        # For a quick look: (shape, dtype) of an array, (None, value) of anything else.
+        self.args = [(a.shape, a.dtype) if type(a) is ndarray else (None, a) for a in args]
+        self.places = [k for k, a in enumerate(args) if type(a) is ndarray]
+        self.plain = len(self.places) == len(written.names) - len(written.given)
+
+    def accepts(self, args: tuple[Any, ...]) -> bool:
+        """Whether it is the program for these arguments, told quickly: False where in doubt."""
+        if not self.plain or len(args) != len(self.args):
+            return False
+        for a, (shape, known) in zip(args, self.args):  # noqa: B905  (strict takes 130 ns)
+            if shape is None:
+                if a is not known or isinstance(a, list | dict):
+                    return False
+            elif type(a) is not ndarray or a.shape != shape or a.dtype is not known:
+                return False
+        return _is_tracing() is None and self.guards()
+
+    def observed(self) -> list[bool]:
+        """Look at what the function closes over and what the program does not read anew."""
+        seen = [module.training for module in self.modules]
+        seen += [t._tracked for t in self.live if type(t) is Tensor]
+        seen.append(_is_recording())
+        return seen
+
+    def guards(self) -> bool:
+        """Whether what the function closes over is as it was."""
+        return self.observed() == self.state
+
+    def run(self, inputs: list[Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run it; a workspace belongs to one call at a time, also where there are threads."""
+        given = [a._data if type(a) is Tensor else a for a in self.live]
+        work = self.spare.pop() if self.spare else self.workspace()
+        result = self.function(*inputs, *given, work)
+        self.spare.append(work)
+        return result if self.finish is None else self.finish(result, args, kwargs)
+
+
+def _derive(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]
+) -> _Ready:
+    """Trace the function, read and simplify what it did, and write the program."""
+    start = _leaf(np.zeros(()))._index + 1
+    inputs = {k: _leaf(a) for k, a in enumerate(leaves) if isinstance(a, ndarray)}
+    stand_ins = iter([inputs.get(k, a) for k, a in enumerate(leaves)])
+    full, named = _rebuild((args, kwargs), stand_ins)
+    trace = Trace()
+    token = _tracing.set(trace)
+    try:
+        with np.errstate(all="ignore"):  # the program warns, as f would
+            result = f(*full, **named)
+            outputs = _leaves(result)
+            outside, gradients = _behind(outputs, start)
+    finally:
+        _tracing.reset(token)
+    row = [*outputs, *gradients]
+    made, nodes, where = graph.read(row, list(inputs.values()), start)
+    _label(f, full, named, trace, where, made)
+    wraps = any(isinstance(a, Tensor) for a in _leaves((args, kwargs)))
+    direct = not outside and not wraps and _is_plain(result)
+    title = f"{getattr(f, '__name__', 'f')}, derived by autonn.compile"
+    parameters = [where[t._index] for t in inputs.values()]
+    written = program.write(nodes, parameters, _template(result) if direct else None, title)
+    finish = None if direct else _Finish(f, result, outside, bool(gradients), wraps)
+    return _Ready(written, trace, args if not kwargs else (), finish)
+
+
+def _behind(outputs: list[Any], start: int) -> tuple[list[Tensor], list[Tensor]]:
+    """List the parameters that a function closes over, and their gradients.
+
+    The gradients are part of the program where a single number depends on them: a loss.
+    """
+    tracked = [t for t in outputs if isinstance(t, Tensor) and t._tracked]
+    found = {p._index: p for t in tracked for p in _read_from_outside(t, start) if p._tracked}
+    outside = [found[index] for index in sorted(found) if index < start]
+    if len(tracked) != 1 or tracked[0].shape != () or not outside:
+        return outside, []
+    return outside, _gradients(tracked[0], _seed(tracked[0], None, True), outside, True)
+
+
+class _Finish:
+    """Turns the row of arrays that a program returns into what the function would return."""
+
+    def __init__(
+        self, f: Callable[..., Any], result: Tree, outside: list[Tensor], ready: bool, wraps: bool
+    ) -> None:
+        self.f, self.result, self.outside = f, result, outside
+        self.ready, self.wraps = ready, wraps
+        outputs = _leaves(result)
+        self.tracked = [isinstance(t, Tensor) and t._tracked and bool(outside) for t in outputs]
+        self.tensors = [isinstance(t, Tensor) for t in outputs]
+
+    def __call__(self, row: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        leaves = list(row[: len(self.tensors)])
+        for k, value in enumerate(leaves):
+            if self.tracked[k]:
+                leaves[k] = self.node(k, np.asarray(value), row, args, kwargs)
+            elif self.wraps and self.tensors[k]:
+                leaves[k] = _leaf(np.asarray(value))
+        return _rebuild(self.result, iter(leaves))
+
+    def node(
+        self, k: int, value: Array, row: tuple[Any, ...], args: tuple[Any, ...], kwargs: Any
+    ) -> Tensor:
+        """Make a Tensor that knows its gradients, or how to compute itself again for them."""
+        given = list(args)
+        holds = _shelter(args, given)
+        values = [t._data for t in self.outside]
+        ready = row[len(self.tensors) :] if self.ready else None
+        again = _AgainCompiled(
+            lambda *args: _leaves(self.f(*args, **kwargs))[k], given, self.outside, values
+        )
+        again.ready = ready
+        out = _leaf(value)
+        out._tracked = True
+        out._origin = (_COMPILED, tuple(self.outside), values, {"again": again}, holds)
+        return out
+
+
+class _AgainCompiled(_Again):
+    """The gradients of a compiled result: those that its program computed, or computed again."""
+
+    ready: tuple[Array, ...] | None = None
+
+    def gradients(self, g: Any) -> list[Any]:
+        if self.ready is None or isinstance(g, Tensor):
+            return super().gradients(g)
+        return [g * gradient for gradient in self.ready]
+
+
+_COMPILED = Op(
+    "compiled",
+    lambda x: x,
+    "z = f(x), compiled",
+    (lambda k, g, z, *inputs, again: again.gradients(g)[k],),
+    variadic=True,
+)
+
+
+# ---- the form of what it returns
+
+
+def _is_plain(tree: Tree) -> bool:
+    """Whether a result can be written as an expression: tuples, lists and dicts themselves."""
+    if isinstance(tree, dict):
+        keys = all(isinstance(key, str | int) for key in tree)
+        return type(tree) is dict and keys and all(map(_is_plain, tree.values()))
+    if isinstance(tree, list | tuple):
+        return type(tree) in (list, tuple) and all(map(_is_plain, tree))
+    return True
+
+
+def _template(tree: Tree) -> str:
+    """Write the expression of a result, ``({0}, [{1}])``, to be filled with names."""
+    if isinstance(tree, dict):
+        return "{{" + ", ".join(f"{key!r}: {_template(b)}" for key, b in tree.items()) + "}}"
+    if isinstance(tree, list):
+        return f"[{', '.join(map(_template, tree))}]"
+    if isinstance(tree, tuple):
+        return f"({', '.join(map(_template, tree))}{',' * (len(tree) == 1)})"
+    return "{}"
+
+
+# ---- names
+
+
+def _label(
+    f: Callable[..., Any], args: Any, kwargs: Any, trace: Trace, where: dict[int, Any],
+    made: graph.Graph,
+) -> None:  # fmt: skip
+    """Name the values after arguments, parameters, layers, and what they are the gradients of."""
+    names = {t._index: name for name, t in _named_arguments(f, args, kwargs)}
+    for module in trace.modules:
+        for name, parameter in module.named_parameters().items():
+            place, _, own = name.rpartition(".")
+            names.setdefault(parameter._index, f"{own}_{place}".replace(".", "_").rstrip("_"))
+    for index, name in names.items():
+        if isinstance(where.get(index), Node):
+            where[index].label = name
+    for node in made.made.values():
+        _label_layer(node)
+    for gradient, of in trace.gradients.items():
+        g, source = where.get(gradient), where.get(of)
+        if isinstance(g, Node) and isinstance(source, Node) and source.label and not g.label:
+            z = source.label.startswith("z_")
+            g.label = f"delta{source.label[1:]}" if z else f"d_{source.label}"
+
+
+def _label_layer(node: Node) -> None:
+    """Call ``x W' + b`` z, and what an activation makes of it a, with the number of W."""
+    if node.label or node.given is not None:
+        return
+    for a in node.nodes():
+        if node.is_call("add") and a.is_call("matmul"):
+            weights = (w.args[0] for w in a.nodes() if w.is_call("transpose"))
+            label = next((w.label for w in weights if w.label.startswith("weight_")), "")
+            node.label = "z" + label[6:] if label else ""
+
+
+def _named_arguments(f: Any, args: Any, kwargs: Any) -> Iterator[tuple[str, Tensor]]:
+    try:
+        bound = inspect.signature(f).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        bound = {f"x{k}": a for k, a in enumerate(args)} | kwargs
+    for name, value in bound.items():
+        for path, leaf in _paths(value, name):
+            if isinstance(leaf, Tensor):
+                yield path, leaf
+
+
+def _paths(tree: Tree, name: str) -> list[tuple[str, Any]]:
+    """List the leaves of a tree, each named after its place."""
+    if isinstance(tree, dict):
+        return [p for key, branch in tree.items() for p in _paths(branch, f"{name}_{key}")]
+    if isinstance(tree, list | tuple):
+        return [p for k, branch in enumerate(tree) for p in _paths(branch, f"{name}_{k}")]
+    return [(name, tree)]
