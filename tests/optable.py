@@ -428,6 +428,15 @@ TABLE: list[Row] = [
         "sigmoid", autonn.sigmoid, REAL, value=special.expit, twin=_sigmoid, also=(special.expit,)
     ),
     each(
+        "times_slope", ops._times_slope, REAL, REAL, exact=False,
+        value=lambda g, x: g * (special.expit(x) * special.expit(-x)),
+        twin=lambda g, x: g * (_sigmoid(x) * _sigmoid(-x)),
+    ),
+    each(
+        "residual", ops._residual, REAL, REAL, exact=False,
+        value=lambda x, y: special.expit(x) - y, twin=lambda x, y: _sigmoid(x) - y,
+    ),
+    each(
         "log_sigmoid", autonn.log_sigmoid, REAL, value=special.log_expit,
         twin=lambda x: -_softplus(-x), also=(special.log_expit,),
     ),
