@@ -34,6 +34,8 @@ from autonn.engine.tensor import (
 def _stretches_to(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
     """Whether broadcasting could have made the larger shape out of the other."""
     last = larger[len(larger) - len(shape) :]
+    if shape == last:  # axes were added in front, as to a bias
+        return True
     return len(shape) <= len(larger) and all(a in (b, 1) for a, b in zip(shape, last, strict=True))
 
 
@@ -230,8 +232,9 @@ def _seed(root: Tensor, gradient: Any, symbolic: bool) -> Any:
                 f"backward() on a Tensor of shape {root.shape} needs a gradient of that shape; "
                 "only a single number, as a mean or a sum gives, may go without"
             )
-        gradient = np.ones(root.shape, root.dtype)
-    elif isinstance(gradient, Tensor):
+        one = np.ones(root.shape, root.dtype)
+        return _leaf(one) if symbolic else one
+    if isinstance(gradient, Tensor):
         gradient = gradient if symbolic else gradient._data
     elif not isinstance(gradient, ndarray):
         gradient = Tensor(gradient)._data

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
@@ -513,12 +512,14 @@ def _result(
     out = _leaf(data)
     out._tracked = recorded
     if recorded or op.keeps_input or _is_tracing():
-        holds = None
+        holds: Sequence[_Hold] | None = None
         if shared:
-            if shared > 0 and values[shared - 1].nbytes <= _COPY_BYTES:
+            if shared < 0:
+                holds = _shelter(args, values)
+            elif values[shared - 1].nbytes <= _COPY_BYTES:
                 values[shared - 1] = values[shared - 1].copy("K")
             else:
-                holds = _shelter(args, values)
+                holds = (_Hold(values[shared - 1]),)
         out._origin = (op, args, values, static, holds)
     return out
 
@@ -556,7 +557,9 @@ def _unary(op: Op, general: Function) -> Function:
             data = forward(value)
         except (TypeError, ValueError) as error:
             _explain(error, op, (value,))
-        if type(data) is not ndarray or data.dtype.kind != "f" or not _is_recording():
+        if type(data) is not ndarray:
+            data = np.asarray(data)
+        if data.dtype.kind != "f" or not _is_recording():
             return _result(op, (x,), (value,), _NO_STATIC, data, True, 0)
         out = _new(Tensor)
         out._data = data
@@ -598,7 +601,9 @@ def _binary(op: Op, general: Function) -> Function:
             data = forward(a, b)
         except (TypeError, ValueError) as error:
             _explain(error, op, (a, b))
-        if type(data) is not ndarray or data.dtype.kind != "f" or not _is_recording():
+        if type(data) is not ndarray:
+            data = np.asarray(data)
+        if data.dtype.kind != "f" or not _is_recording():
             return _result(op, (x, y), (a, b), _NO_STATIC, data, True, 0)
         out = _new(Tensor)
         out._data = data
@@ -697,6 +702,11 @@ def _references(tensor: Tensor) -> int:
 _ALONE = _references(Tensor(0.0))
 
 
+# By the id of an owner: how many graphs need its values, and which arrays they made read-only.
+_holds: dict[int, list[Any]] = {}
+_holds_lock = threading.RLock()  # the garbage collector may let a hold go while another is taken
+
+
 class _Hold:
     """Keeps a caller's array read-only for as long as a pending graph needs its values.
 
@@ -704,36 +714,32 @@ class _Hold:
     now on can be written to. (A view made earlier can: NumPy has no way to reach it.)
     """
 
-    __slots__ = ("__weakref__", "arrays")
+    __slots__ = ("key",)
 
-    def __init__(self) -> None:
-        self.arrays: list[Array] = []
-
-    def add(self, array: Array) -> None:
-        if array.flags.writeable:
-            array.flags.writeable = False
-            self.arrays.append(array)
+    def __init__(self, array: Array) -> None:
+        owner = array
+        while isinstance(owner.base, ndarray):
+            owner = owner.base
+        self.key = id(owner)
+        with _holds_lock:
+            if self.key not in _holds:
+                _holds[self.key] = [0, []]
+            held = _holds[self.key]
+            held[0] += 1
+            for each in (owner, array):
+                flags = each.flags
+                if flags.writeable:
+                    flags.writeable = False
+                    held[1].append(each)
 
     def __del__(self) -> None:
-        for array in self.arrays:  # the owner comes first: a view follows what it looks at
-            array.flags.writeable = True
-
-
-_holds: weakref.WeakValueDictionary[int, _Hold] = weakref.WeakValueDictionary()
-_holds_lock = threading.Lock()
-
-
-def _hold(array: Array) -> _Hold:
-    owner = array
-    while isinstance(owner.base, ndarray):
-        owner = owner.base
-    with _holds_lock:
-        hold = _holds.get(id(owner))
-        if hold is None:
-            hold = _holds[id(owner)] = _Hold()
-        hold.add(owner)
-        hold.add(array)
-    return hold
+        with _holds_lock:
+            held = _holds[self.key]
+            held[0] -= 1
+            if held[0] == 0:
+                del _holds[self.key]
+                for array in held[1]:  # the owner came first: a view follows what it looks at
+                    array.flags.writeable = True
 
 
 def _shelter(args: tuple[Any, ...], values: list[Any]) -> list[_Hold] | None:
@@ -751,7 +757,7 @@ def _shelter(args: tuple[Any, ...], values: list[Any]) -> list[_Hold] | None:
         if value.nbytes <= _COPY_BYTES:
             values[k] = value.copy("K")
         else:
-            holds = [*(holds or ()), _hold(value)]
+            holds = [*(holds or ()), _Hold(value)]
     return holds
 
 
