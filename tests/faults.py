@@ -337,9 +337,9 @@ def source_faults(source: Source) -> Iterator[Fault]:
 
 SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the cross-entropy is not divided by m", ops,
-     "np.sum(softplus(x) - x * y) / x.shape[0]", "np.sum(softplus(x) - x * y)"),
+     "(softplus(x) - x * y).sum() / x.shape[0]", "(softplus(x) - x * y).sum()"),
     ("the gradient of the cross-entropy is not divided by m", ops,
-     "g / x.shape[0] * ((1 - y)", "g * ((1 - y)"),
+     "g / x.shape[0] * _residual(x, y)", "g * _residual(x, y)"),
     ("the biases are penalised", module,
      "if not is_bias]", "]"),
     ("the penalty is not divided by m", losses,
@@ -349,7 +349,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the unit of the digit 0 stays last", files,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
     ("sigmoid' is z (1 + z)", ops,
-     "g * (z * sigmoid(-x)),", "g * (z * (1 + z)),"),
+     "lambda g, z, x: _times_slope(g, x),", "lambda g, z, x: g * (z * (1 + z)),"),
     ("relu' at 0 is 1", ops,
      "g * np.heaviside(x, 0)", "g * np.heaviside(x, 1)"),
     ("equal operands of maximum get the full gradient each", ops,

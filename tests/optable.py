@@ -428,6 +428,15 @@ TABLE: list[Row] = [
         "sigmoid", autonn.sigmoid, REAL, value=special.expit, twin=_sigmoid, also=(special.expit,)
     ),
     each(
+        "times_slope", ops._times_slope, REAL, REAL, exact=False,
+        value=lambda g, x: g * (special.expit(x) * special.expit(-x)),
+        twin=lambda g, x: g * (_sigmoid(x) * _sigmoid(-x)),
+    ),
+    each(
+        "residual", ops._residual, REAL, REAL, exact=False,
+        value=lambda x, y: special.expit(x) - y, twin=lambda x, y: _sigmoid(x) - y,
+    ),
+    each(
         "log_sigmoid", autonn.log_sigmoid, REAL, value=special.log_expit,
         twin=lambda x: -_softplus(-x), also=(special.log_expit,),
     ),
@@ -472,6 +481,10 @@ TABLE: list[Row] = [
     ),
     each("arctan2", np.arctan2, AWAY, AWAY, twin=_angle),
     each("logaddexp", np.logaddexp, REAL, REAL, twin=_logaddexp),
+    each(
+        "copysign", np.copysign, REAL, AWAY, twin=lambda x, y: _absolute(x) * np.sign(y.real),
+        distance=lambda x, y: np.abs(x), convention=(middle, middle),
+    ),
     each(
         "maximum", np.maximum, REAL, REAL, twin=_larger, distance=lambda x, y: np.abs(x - y),
         convention=(middle, middle),

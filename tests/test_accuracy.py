@@ -328,6 +328,13 @@ def test_sigmoid_cross_entropy_cancels_no_digits_for_either_label(y: float) -> N
     assert worst(found[0], lambda x: s(x) if y == 0 else -s(-x), x)[0] <= 4
 
 
+def test_the_second_derivative_of_sigmoid_cancels_no_digits() -> None:
+    x = unary_points("sigmoid")
+    found = slopes(lambda t: ops._times_slope(np.ones_like(x), t), x)[0]
+    error, at = worst(found, tame(lambda x: -s(x) * s(-x) * mp.tanh(x / 2)), x)
+    assert error <= 4, f"{error:.3g} ulp at x = {at[0]!r}"
+
+
 # ---- the measure is measured
 
 

@@ -36,6 +36,8 @@ from autonn.engine.tensor import (
 def _stretches_to(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
     """Whether broadcasting could have made the larger shape out of the other."""
     last = larger[len(larger) - len(shape) :]
+    if shape == last:  # axes were added in front, as to a bias
+        return True
     return len(shape) <= len(larger) and all(a in (b, 1) for a, b in zip(shape, last, strict=True))
 
 
@@ -65,7 +67,7 @@ def _inputs(args: Sequence[Any], values: Sequence[Any]) -> list[Any]:
     inputs: list[Any] = []
     for a, value in zip(args, values, strict=True):
         if not isinstance(a, Tensor):
-            inputs.append(value)
+            inputs.append(a if _is_tracing() else value)  # compiled: read where it stands
         elif a._data is value or np.array_equal(a._data, value, equal_nan=True):
             inputs.append(a)
         else:
@@ -113,17 +115,20 @@ def _pull(
     useful = None if wanted is None else _between(root, wanted)
     ends = frozenset() if wanted is None else {tensor._index for tensor in wanted}
     pending = {root._index: (root, gradient)}
-    newest = [-root._index]  # a heap: the smallest number is the youngest tensor
+    first = root._index  # the youngest tensor that is pending, or 0: then the heap knows
+    newest: list[int] = []  # the others, as a heap: the smallest number is the youngest tensor
     ours: set[int] = set()  # sums that this pass allocated, and may add to in place
     arrived: list[list[Any]] = []
-    while newest:
-        tensor, g = pending.pop(-heappop(newest))
-        if tensor._origin is None or tensor._index in ends:
+    while first or newest:
+        tensor, g = pending.pop(first or -heappop(newest))
+        first = 0
+        origin = tensor._origin
+        if origin is None or tensor._index in ends:
             arrived.append([tensor, g])
             if symbolic:
                 _note(g, tensor)
             continue
-        op, args, values, static, _ = tensor._origin
+        op, args, values, static, _ = origin
         if args is None:
             raise RuntimeError(
                 f"the graph behind this result ({op.name}) was freed by an earlier backward(); "
@@ -135,10 +140,15 @@ def _pull(
         if symbolic:
             z, inputs = tensor, _inputs(args, values)
             _note(g, tensor)
-        for rule, a, value in zip(rules, args, values):  # noqa: B905  (strict takes 130 ns)
+        k = -1
+        for rule in rules:
+            k += 1  # by hand: zip takes 100 ns more
+            if k == len(args):
+                break  # what is left out has no gradient
+            a = args[k]
             if type(a) is not Tensor or not a._tracked or rule is None:
                 continue
-            index = a._index
+            value, index = values[k], a._index
             if useful is not None and index not in useful:
                 continue
             d = rule(g, z, *inputs, **static) if static else rule(g, z, *inputs)
@@ -146,7 +156,12 @@ def _pull(
                 d = _fit(d, value, op)
             if index not in pending:
                 pending[index] = (a, d)
-                heappush(newest, -index)
+                if index > first and (first or not newest or index > -newest[0]):
+                    if first:
+                        heappush(newest, -first)
+                    first = index
+                else:
+                    heappush(newest, -index)
                 continue
             before = pending[index][1]
             if index in ours:
@@ -230,8 +245,9 @@ def _seed(root: Tensor, gradient: Any, symbolic: int) -> Any:
                 f"backward() on a Tensor of shape {root.shape} needs a gradient of that shape; "
                 "only a single number, as a mean or a sum gives, may go without"
             )
-        gradient = np.ones(root.shape, root.dtype)
-    elif isinstance(gradient, Tensor):
+        one = np.ones(root.shape, root.dtype)
+        return _leaf(one) if symbolic else one
+    if isinstance(gradient, Tensor):
         gradient = gradient if symbolic else gradient._data
     elif not isinstance(gradient, ndarray):
         gradient = Tensor(gradient)._data

@@ -343,6 +343,12 @@ def _opposite_sigmoid(x: Any) -> Any:
     return np.exp(np.minimum(-x, _limit(x))) * z
 
 
+def _sigmoid_cross_entropy(x: Any, y: Any) -> Any:
+    """Share ``e^-|x|`` and ``[x > 0] - y`` with the gradient: no term is negative, none cancels."""
+    right = np.vdot(x, ops._upward(x) - y)
+    return (right + np.sum(np.log1p(np.exp(-np.absolute(x))))) / x.shape[0]
+
+
 def _mean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     total = np.sum(x, axis=axis, keepdims=keepdims)
     return total / (x.size / max(1, total.size))
@@ -351,6 +357,9 @@ def _mean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 # How compile writes ops whose forward looks at the values, or has no simpler parts to share.
 LOWER: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
+    "times_slope": lambda g, x: g * (_sigmoid(x) * _opposite_sigmoid(x)),
+    "residual": ops._residual_forward,
+    "sigmoid_cross_entropy": _sigmoid_cross_entropy,
     "log_sigmoid": lambda x: -ops.softplus(-x),
     "mean": _mean,
     "sum_of_squares": lambda x: np.sum(np.square(x)),

@@ -79,7 +79,9 @@ def _order(outputs: Iterable[Argument]) -> list[Node]:
 
 
 def _is_view(node: Node) -> bool:
-    return node.is_call(*VIEWS) or (node.is_call("getitem") and _is_basic(node.args[1]))
+    if node.is_call("getitem"):
+        return bool(_is_basic(node.args[1]))
+    return node.is_call(*VIEWS)
 
 
 def _is_ufunc(node: Node) -> bool:
@@ -99,7 +101,7 @@ def _writes(node: Node) -> bool:
     if node.is_call("matmul"):
         return node.ndim >= 2 and all(a.dtype == node.dtype for a in node.nodes())
     if node.is_call("sum"):
-        return node.args[0].dtype == node.dtype
+        return bool(node.args[0].dtype == node.dtype)
     return _is_ufunc(node) or node.is_call(*WRITERS)
 
 

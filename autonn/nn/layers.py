@@ -80,7 +80,7 @@ class Layer(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute ``x W' + b``."""
-        if not isinstance(x, Tensor | ndarray):
+        if type(x) is not Tensor and type(x) is not ndarray:
             x = np.asarray(x)
         try:
             z: Tensor = ops.affine(x, self.weight, self.bias)

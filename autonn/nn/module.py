@@ -92,16 +92,10 @@ class Module:
         """Return the parameters that penalties apply to: all but the biases."""
         return [parameter for _, parameter, is_bias in self._roles().values() if not is_bias]
 
-    def _roles(
-        self, prefix: str = "", found: dict[int, tuple[str, Tensor, bool]] | None = None
-    ) -> dict[int, tuple[str, Tensor, bool]]:
+    def _roles(self) -> dict[int, tuple[str, Tensor, bool]]:
         """Collect (name, parameter, whether it is a bias): one walk, as training asks each step."""
-        found = {} if found is None else found
-        for name, part in _parts(self._attributes()):
-            if isinstance(part, Module):
-                part._roles(f"{prefix}{name}.", found)
-            elif part.requires_grad and id(part) not in found:
-                found[id(part)] = (f"{prefix}{name}", part, name in self.biases)
+        found: dict[int, tuple[str, Tensor, bool]] = {}
+        _collect(self._attributes(), "", self.biases, found)
         return found
 
     def zero_grad(self) -> None:
@@ -184,7 +178,7 @@ class Sequential(Module):
 
     def _attributes(self) -> Iterable[tuple[str, Any]]:
         """Name the modules by their positions, "0", "1" and so on."""
-        return [(str(k), module) for k, module in enumerate(self.modules)]
+        return zip(map(str, range(len(self.modules))), self.modules, strict=True)
 
     def forward(self, x: Operand) -> Tensor:
         """Pass x through the modules, in order."""
@@ -217,12 +211,38 @@ def _parts(items: Iterable[tuple[Any, Any]]) -> list[tuple[str, Any]]:
     """
     parts = []
     for name, value in items:
-        if isinstance(value, Tensor | Module):
+        if isinstance(value, _PART):
             parts.append((name, value))
-        elif isinstance(value, dict | list | tuple):
-            inside = value.items() if isinstance(value, dict) else enumerate(value)
-            parts += [(f"{name}.{inner}", part) for inner, part in _parts(inside)]
+        elif isinstance(value, _CONTAINER):
+            parts += _parts(_inside(name, value))
     return parts
+
+
+# Tuples, because `Tensor | Module` would be built anew at each question.
+_PART = Tensor, Module
+_CONTAINER = dict, list, tuple
+
+
+def _inside(name: Any, container: Any) -> list[tuple[str, Any]]:
+    inside = container.items() if isinstance(container, dict) else enumerate(container)
+    return [(f"{name}.{inner}", value) for inner, value in inside]
+
+
+def _collect(
+    items: Iterable[tuple[Any, Any]],
+    prefix: str,
+    biases: tuple[str, ...],
+    found: dict[int, tuple[str, Tensor, bool]],
+) -> None:
+    """Add the parameters among items, and in the modules and containers among them, to `found`."""
+    for name, value in items:
+        if type(value) is Tensor:
+            if value._tracked and id(value) not in found:
+                found[id(value)] = (f"{prefix}{name}", value, name in biases)
+        elif isinstance(value, Module):
+            _collect(value._attributes(), f"{prefix}{name}.", value.biases, found)
+        elif isinstance(value, _CONTAINER):
+            _collect(_inside(name, value), prefix, biases, found)
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:
