@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine import graph, program
+from autonn.engine import graph, rows
 from autonn.engine.autodiff import (
     Tree,
     _Again,
@@ -26,6 +26,7 @@ from autonn.engine.autodiff import (
     _seed,
 )
 from autonn.engine.graph import Node
+from autonn.engine.program import Sheet
 from autonn.engine.tensor import (
     Array,
     Op,
@@ -51,10 +52,10 @@ class Compiled:
         The program of the last call, as text that runs by itself with NumPy and SciPy.
     """
 
-    def __init__(self, f: Callable[..., Any]) -> None:
+    def __init__(self, f: Callable[..., Any], share_rows: bool = True) -> None:
         functools.update_wrapper(self, f)
         self.__name__: str = getattr(f, "__name__", "f")
-        self._f = f
+        self._f, self._share_rows = f, share_rows
         self._programs: dict[Any, list[_Ready]] = {}
         self._numbers: dict[Any, tuple[list[float], set[int]]] = {}
         self._latest: _Ready | None = None
@@ -82,7 +83,7 @@ class Compiled:
         candidates = self._programs.setdefault((form, fixed), [])
         ready = next((candidate for candidate in candidates if candidate.guards()), None)
         if ready is None:
-            ready = _derive(self._f, args, kwargs, leaves)
+            ready = _derive(self._f, args, kwargs, leaves, self._share_rows)
             candidates.append(ready)
             if sum(map(len, self._programs.values())) > _KEPT:
                 del self._programs[next(iter(self._programs))]
@@ -97,20 +98,20 @@ class Compiled:
                 f"{self.__name__} has no program yet: it depends on the shapes and dtypes of the "
                 "arguments; call it once"
             )
-        return self._latest.program.source
+        return self._latest.sheet.text()
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind it to an instance, where it decorates a method."""
         return self if instance is None else functools.partial(self, instance)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return compile, (self._f,)
+        return compile, (self._f, self._share_rows)
 
     def __repr__(self) -> str:
         return f"<compiled {self.__name__}>"
 
 
-def compile(f: Callable[..., Any]) -> Compiled:
+def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
     """Make the function that computes the same by a flat NumPy program, derived from `f`.
 
     `f` is run once on Tensors and what it did is written down, derivatives included: constants
@@ -123,6 +124,9 @@ def compile(f: Callable[..., Any]) -> Compiled:
         A function of arrays, Tensors, or lists, tuples and dicts of them, as `value_and_grad`
         makes them too. It may close over a model, whose parameters are read at each call. What it
         computes in plain NumPy from arrays that it closes over is computed once.
+    share_rows
+        Whether to compute on slices of the rows in threads where there are 2,048 rows or more and
+        the result is made of sums over them: see `rows.py`.
 
     Returns
     -------
@@ -143,16 +147,17 @@ def compile(f: Callable[..., Any]) -> Compiled:
     >>> step = compile(value_and_grad(lambda w: np.sum(np.sin(w) ** 2)))
     >>> step(np.array([0.0, 1.0]))
     (np.float64(0.7080734182735712), array([0.        , 0.90929743]))
-    >>> for line in step.source.splitlines()[-6:]:
+    >>> for line in step.source.splitlines()[-7:]:
     ...     print(line.partition("#")[0].strip())
     t0 = np.sin(w)
     t1 = np.vdot(t0, t0)
     t2 = np.multiply(t0, two, out=t0)
     t3 = np.cos(w, out=b0)
     d_w = np.multiply(t2, t3, out=t2)
+    spare.append(work)
     return (t1[()], d_w)
     """
-    return Compiled(f)
+    return Compiled(f, share_rows)
 
 
 def _form(tree: Tree) -> Any:
@@ -194,20 +199,18 @@ class _Ready:
     """A program that is ready to run, and what must hold for it to be the right one."""
 
     def __init__(
-        self, written: program.Program, trace: Trace, args: tuple[Any, ...], finish: Any
+        self, sheet: Sheet, trace: Trace, inputs: int, args: tuple[Any, ...], finish: Any
     ) -> None:
-        self.program = written
-        names = written.load()
-        self.function, self.workspace = names["program"], names["workspace"]
-        self.spare: list[Any] = []  # workspaces that no call is using
-        self.live = [node.args[0] for node in written.given]
+        self.sheet = sheet
+        self.function = sheet.load()["program"]
+        self.live = [node.args[0] for node in sheet.given]
         self.modules = trace.modules
         self.finish = finish
         self.state = self.observed()
         # For a quick look: (shape, dtype) of an array, (None, value) of anything else.
         self.args = [(a.shape, a.dtype) if type(a) is ndarray else (None, a) for a in args]
         self.places = [k for k, a in enumerate(args) if type(a) is ndarray]
-        self.plain = len(self.places) == len(written.names) - len(written.given)
+        self.plain = len(self.places) == inputs
 
     def accepts(self, args: tuple[Any, ...]) -> bool:
         """Whether it is the program for these arguments, told quickly: False where in doubt."""
@@ -233,16 +236,18 @@ class _Ready:
         return self.observed() == self.state
 
     def run(self, inputs: list[Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run it; a workspace belongs to one call at a time, also where there are threads."""
+        """Run it on the inputs, and on the parameters as they are now."""
         given = [a._data if type(a) is Tensor else a for a in self.live]
-        work = self.spare.pop() if self.spare else self.workspace()
-        result = self.function(*inputs, *given, work)
-        self.spare.append(work)
+        result = self.function(*inputs, *given)
         return result if self.finish is None else self.finish(result, args, kwargs)
 
 
 def _derive(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    leaves: list[Any],
+    share_rows: bool,
 ) -> _Ready:
     """Trace the function, read and simplify what it did, and write the program."""
     start = _leaf(np.zeros(()))._index + 1
@@ -265,9 +270,16 @@ def _derive(
     direct = not outside and not wraps and _is_plain(result)
     title = f"{getattr(f, '__name__', 'f')}, derived by autonn.compile"
     parameters = [where[t._index] for t in inputs.values()]
-    written = program.write(nodes, parameters, _template(result) if direct else None, title)
+    sheet = Sheet(title)
+    template = _template(result) if direct else None
+    shared = share_rows and rows.cut(sheet, parameters, nodes, template)
+    if not shared:
+        sheet.write("program", parameters, nodes, template)
     finish = None if direct else _Finish(f, result, outside, bool(gradients), wraps)
-    return _Ready(written, trace, args if not kwargs else (), finish)
+    ready = _Ready(sheet, trace, len(inputs), args if not kwargs else (), finish)
+    if shared:
+        ready.function = functools.partial(ready.function, share=rows.share)
+    return ready
 
 
 def _behind(outputs: list[Any], start: int) -> tuple[list[Tensor], list[Tensor]]:

@@ -217,7 +217,9 @@ def _turn_round(graph: Graph, results: list[Any]) -> None:
             continue
         small, large = sorted(total.args, key=lambda a: getattr(a, "size", 0))
         if isinstance(small, Node) and small.given and small.size < large.size == node.size:
-            node.op, node.args = OPS["subtract"], (graph.call("negative", small), large)
+            turned = graph.call("negative", small)
+            turned.serial = min(turned.serial, total.serial)  # arguments stay before their users
+            node.op, node.args = OPS["subtract"], (turned, large)
 
 
 def behind(results: Iterable[Any]) -> list[Node]:

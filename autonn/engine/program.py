@@ -1,4 +1,4 @@
-"""A graph of calls, written down as one flat NumPy function, with memory that is used again.
+"""A graph of calls, written down as a flat NumPy function, with memory that is used again.
 
 Each value that a later call may overwrite is overwritten; what else is needed in between lies in a
 workspace that is made once. Only what is returned is made anew at each call.
@@ -6,22 +6,15 @@ workspace that is made once. Only what is returned is made anew at each call.
 
 from __future__ import annotations
 
-import ast
-import copy
-import functools
-import inspect
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from scipy import special
 
 from autonn.engine.graph import Argument, Node, behind
+from autonn.engine.helpers import Helpers, dtype_text, literal
 from autonn.engine.ops import _is_basic, _Slot
 from autonn.engine.tensor import OPS, Array
 
@@ -33,32 +26,91 @@ MAKERS = frozenset({"where", "over", "times", "cast", "random"})
 WRITERS = frozenset({"sum", "max", "min", "matmul"})
 
 
-@dataclass
-class Program:
-    """The source of a flat function, and what it takes besides the inputs."""
+class Sheet:
+    """The source of a program: its imports, constants and helpers, and the functions in it.
 
-    source: str
-    names: list[str]  # of its parameters, inputs first
-    given: list[Node]  # the live Tensors, arrays and generators that it takes after the inputs
-    flat: bool  # whether it returns its results in one row
-    outside: dict[str, Any] = field(default_factory=dict)  # functions without a source to print
+    `given` collects what its functions take besides their inputs: live Tensors, arrays and
+    generators, as nodes.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.helpers = Helpers()
+        self.taken: set[str] = {"np", "special"}
+        self.header: list[str] = []
+        self.functions: list[str] = []
+        self.given: list[Node] = []
+        self.numbers: dict[tuple[float, Any], str] = {}
+        self.constants: dict[int, tuple[Node, str]] = {}
+
+    def text(self) -> str:
+        """Return the whole source."""
+        lines = [f'"""{self.title}"""', ""]
+        body = "\n".join([*self.header, *self.functions])
+        lines += self.helpers.imports("special." in body)
+        lines += ["", *self.header] if self.header else []
+        lines += [*self.helpers.text(), *self.functions, ""]
+        return "\n".join(lines)
 
     def load(self) -> dict[str, Any]:
-        """Run the source and return its names: `program` and `workspace` among them."""
-        namespace: dict[str, Any] = dict(self.outside)
-        exec(compile(self.source, "<compiled by autonn>", "exec"), namespace)
+        """Run the source and return its names."""
+        namespace: dict[str, Any] = dict(self.helpers.outside)
+        exec(compile(self.text(), f"<{self.title}>", "exec"), namespace)
         return namespace
 
+    def reserve(self, label: str) -> str:
+        """Take a name for something that all functions see."""
+        free = (f"{label}_{k}" if k else label for k in range(len(self.taken) + 1))
+        name = next(name for name in free if name not in self.taken)
+        self.taken.add(name)
+        return name
 
-def write(
-    outputs: Sequence[Argument], inputs: Sequence[Node], shape: str | None, title: str
-) -> Program:
-    """Write the program of these outputs.
+    def constant(self, node: Node) -> str | None:
+        """Name a constant, and write it into the header; None where it is too large to write."""
+        value: Array = node.args[0]
+        if id(node) not in self.constants:
+            if value.size and (value == value.flat[0]).all():
+                number = literal(value.flat[0].item())
+                text = f"np.full({value.shape}, {number}, {dtype_text(value.dtype)})"
+            elif value.size <= 256:
+                numbers = literal(value.ravel().tolist())
+                text = f"np.array({numbers}, {dtype_text(value.dtype)}).reshape({value.shape})"
+            else:
+                return None
+            name = self.reserve(node.label or "k")
+            self.header.append(f"{name} = {text}")
+            self.constants[id(node)] = node, name  # the node too, so that its id stays its own
+        return self.constants[id(node)][1]
 
-    `shape` is the expression that it returns, with ``{0}``, ``{1}`` in the place of the outputs;
-    None returns them in one row.
-    """
-    return _Writer(outputs, inputs).write(shape, title)
+    def number(self, number: float, dtype: np.dtype[Any]) -> str:
+        """Name a number as an array without axes: a ufunc takes it 0.3 microseconds sooner."""
+        if (number, dtype) not in self.numbers:
+            known = {1: "one", 0: "zero", -1: "minus_one", 2: "two", 0.5: "half"}
+            name = self.reserve(known.get(number, f"c{len(self.numbers)}"))
+            self.header.append(f"{name} = np.array({literal(number)}, {dtype_text(dtype)})")
+            self.numbers[number, dtype] = name
+        return self.numbers[number, dtype]
+
+    def ones(self, n: int, dtype: np.dtype[Any]) -> str:
+        """Name a row of ones, which sums rows and columns as a product."""
+        key = (float(n), ("ones", dtype))
+        if key not in self.numbers:
+            self.numbers[key] = self.reserve(f"ones_{n}")
+            self.header.append(f"{self.numbers[key]} = np.ones({n}, {dtype_text(dtype)})")
+        return self.numbers[key]
+
+    def write(
+        self, name: str, inputs: Sequence[Node], outputs: Sequence[Argument], template: str | None
+    ) -> list[Node]:
+        """Add the function that computes these outputs; return what it takes, in order.
+
+        `template` is the expression that it returns, with ``{}`` in the places of the outputs;
+        None returns them in one row.
+        """
+        self.reserve(name)
+        writer = _Writer(self, outputs)
+        self.functions += ["", "", *writer.write(name, inputs, template)]
+        return writer.parameters
 
 
 def _order(outputs: Iterable[Argument]) -> list[Node]:
@@ -116,22 +168,18 @@ class _Memory:
 
 
 class _Writer:
-    """Plans the memory of a program, then writes it line by line."""
+    """Plans the memory of a function, then writes it line by line."""
 
-    def __init__(self, outputs: Sequence[Argument], inputs: Sequence[Node]) -> None:
-        self.outputs, self.inputs = outputs, inputs
+    def __init__(self, sheet: Sheet, outputs: Sequence[Argument]) -> None:
+        self.sheet, self.outputs = sheet, outputs
         self.order = _order(outputs)
         self.calls = [node for node in self.order if node.given is None]
         self.roots: dict[int, list[Node]] = {}
         self.last: dict[int, float] = {}
         self.memory: dict[int, _Memory] = {}
         self.names: dict[int, str] = {}
-        self.taken: set[str] = {"np", "special", "work", "workspace", "program"}
-        self.numbers: dict[tuple[float, Any], str] = {}
-        self.header: list[str] = []
-        self.helpers = Helpers()
-        self.given: list[Node] = []
-        self.own: list[Node] = []  # nodes made here: their ids stay theirs
+        self.local = {"work"}
+        self.parameters: list[Node] = []
 
     # ---- memory
 
@@ -176,7 +224,10 @@ class _Writer:
         return None
 
     def workspace(self) -> list[str]:
-        """Share buffers out, each to values that are never needed at the same time."""
+        """Share buffers out, each to values that are never needed at the same time.
+
+        Returns the lines of a function that makes them.
+        """
         firsts: dict[int, tuple[_Memory, Node]] = {}
         for node in self.calls:
             memory = self.memory.get(id(node))
@@ -196,101 +247,80 @@ class _Writer:
             buffer[1], buffer[2] = max(buffer[1], node.size), memory.last
             memory.name = f"b{len(views)}"
             k = next(i for i, b in enumerate(buffers) if b is buffer)
-            views.append(f"m{k}[:{node.size}].reshape({node.shape})")
-        lines = [f"    m{k} = np.empty({b[1]}, {_dtype(b[0])})" for k, b in enumerate(buffers)]
-        return [
-            "def workspace():",
-            '    """Make the memory of one call at a time: b0, b1, ..., some of it in turn."""',
-            *lines,
-            f"    return [{', '.join(views)}]",
-        ]
+            views.append(f"m{k}[:{node.size}].reshape({node.shape}),")
+        lines = [f"    m{k} = np.empty({b[1]}, {dtype_text(b[0])})" for k, b in enumerate(buffers)]
+        return [*lines, "    return (", *(f"        {view}" for view in views), "    )"]
 
     # ---- text
 
-    def write(self, shape: str | None, title: str) -> Program:
-        """Put the whole together."""
+    def write(self, name: str, inputs: Sequence[Node], template: str | None) -> list[str]:
+        """Return the lines of the function."""
         self.plan()
         workspace = self.workspace()
-        parameters = [self.name(node) for node in self.inputs]
+        self.parameters = list(inputs)
+        for node in inputs:
+            self.name(node)
         for node in self.order:
             if node.given in ("live", "array"):
                 self.take(node)
             elif node.given == "constant":
                 self.constant(node)
         body = [self.line(k, node) for k, node in enumerate(self.calls) if not self.inlined(node)]
-        parameters += [self.names[id(node)] for node in self.given]
         returned = [self.returned(k, output) for k, output in enumerate(self.outputs)]
-        flat = shape is None
-        expression = f"({', '.join(returned)},)" if shape is None else shape.format(*returned)
-        buffers = [m.name for m in self.memory.values() if m.name]
-        unpack = f"    {', '.join(dict.fromkeys(buffers))}, = work or workspace()"
-        imports = ["import numpy as np"]
-        imports += ["from scipy import special"] * any("special." in line for line in body)
-        text = [
-            f'"""{title}"""',
-            "",
-            *self.helpers.imports(imports),
-            *(["", *self.header] if self.header else []),
-            *self.helpers.text(),
-            "",
-            "",
+        row = f"({', '.join(returned)}{',' * (len(returned) == 1)})"
+        expression = row if template is None else template.format(*returned)
+        buffers = dict.fromkeys(m.name for m in self.memory.values() if m.name)
+        lines = [f"def {name}({', '.join(self.names[id(node)] for node in self.parameters)}):"]
+        if not buffers:
+            return [*lines, *body, f"    return {expression}"]
+        maker, spare = self.sheet.reserve("workspace"), self.sheet.reserve("spare")
+        return [
+            f"def {maker}():",
+            '    """Make the memory that a call writes to; parts of it are used in turn."""',
             *workspace,
             "",
             "",
-            f"def program({', '.join([*parameters, 'work=None'])}):",
-            *([unpack] if buffers else []),
-            *body,
-            f"    return {expression}",
+            f"{spare} = []  # workspaces that no call is using",
             "",
+            "",
+            *lines,
+            f"    work = {spare}.pop() if {spare} else {maker}()",
+            f"    {', '.join(buffers)}{',' * (len(buffers) == 1)} = work",
+            *body,
+            f"    {spare}.append(work)",
+            f"    return {expression}",
         ]
-        return Program("\n".join(text), parameters, self.given, flat, self.helpers.outside)
 
     def name(self, node: Node) -> str:
         """Name a node once, after its label."""
         if id(node) not in self.names:
-            label = node.label if node.label.isidentifier() else "t"
-            free = (f"{label}_{k}" if k else label for k in range(len(self.taken) + 2))
-            if label == "t":
-                free = (f"t{k}" for k in range(len(self.taken) + 2))
-            self.names[id(node)] = next(name for name in free if name not in self.taken)
-            self.taken.add(self.names[id(node)])
+            taken = self.sheet.taken | self.local
+            label = node.label if node.label.isidentifier() else ""
+            numbers = range(len(taken) + 1)
+            free = (f"{label}_{k}" if k else label for k in numbers) if label else (
+                f"t{k}" for k in numbers
+            )  # fmt: skip
+            self.names[id(node)] = next(name for name in free if name not in taken)
+            self.local.add(self.names[id(node)])
         return self.names[id(node)]
 
-    def take(self, node: Node) -> None:
-        """Make something given a parameter of the program."""
+    def take(self, node: Node) -> str:
+        """Make something given a parameter of the function."""
         if id(node) not in self.names:
-            node.label = node.label or {"live": "p", "array": "array"}[node.given or "array"]
+            node.label = node.label or ("p" if node.given == "live" else "array")
             self.name(node)
-            self.given.append(node)
+            self.parameters.append(node)
+            if not any(node is known for known in self.sheet.given):
+                self.sheet.given.append(node)
+        return self.names[id(node)]
 
-    def constant(self, node: Node) -> None:
-        """Write a constant into the header; a large one becomes a parameter."""
-        value: Array = node.args[0]
-        if value.size and (value == value.flat[0]).all():
-            text = (
-                f"np.full({value.shape}, {_literal(value.flat[0].item())}, {_dtype(value.dtype)})"
-            )
-        elif value.size <= 256:
-            numbers = _literal(value.ravel().tolist())
-            text = f"np.array({numbers}, {_dtype(value.dtype)}).reshape({value.shape})"
-        else:
-            node.given = "array"
-            self.take(node)
-            return
-        node.label = node.label or "k"
-        self.header.append(f"{self.name(node)} = {text}")
-
-    def number(self, number: float, dtype: np.dtype[Any]) -> str:
-        """Name a number as an array without axes: a ufunc takes it 0.3 microseconds sooner."""
-        key = (number, dtype)
-        if key not in self.numbers:
-            known = {1: "one", 0: "zero", -1: "minus_one", 2: "two", 0.5: "half"}
-            base = known.get(number, f"c{len(self.numbers)}")
-            name = base if base not in self.taken else f"{base}_{dtype.name}"
-            self.taken.add(name)
-            self.numbers[key] = name
-            self.header.append(f"{name} = np.array({_literal(number)}, {_dtype(dtype)})")
-        return self.numbers[key]
+    def constant(self, node: Node) -> str:
+        """Name a constant of the source; a large one becomes a parameter."""
+        name = self.sheet.constant(node)
+        if name is None:
+            return self.take(node)
+        self.names[id(node)] = name
+        return name
 
     def inlined(self, node: Node) -> bool:
         """Whether it is written where it is used: another look at memory costs next to nothing."""
@@ -300,7 +330,7 @@ class _Writer:
         """Write an argument: a name, a view, a number."""
         if not isinstance(a, Node):
             if dtype is not None and type(a) in (int, float) and dtype.kind == "f":
-                return self.number(a, dtype)
+                return self.sheet.number(a, dtype)
             return self.literal(a)
         if a.given is None and self.inlined(a):
             return self.expression(a)
@@ -314,18 +344,14 @@ class _Writer:
             inside = ", ".join(map(self.literal, a))
             return f"[{inside}]" if isinstance(a, list) else f"({inside}{',' * (len(a) == 1)})"
         if isinstance(a, ndarray):
-            node = Node(None, (a,), {}, a, "constant")
-            self.own.append(node)
-            self.constant(node)
-            return self.names[id(node)]
+            return self.constant(Node(None, (a,), {}, a, "constant"))
         if isinstance(a, np.random.Generator):
-            known = next((node for node in self.given if node.args[0] is a), None)
+            known = next((node for node in self.sheet.given if node.args[0] is a), None)
             if known is None:
                 known = Node(None, (a,), {}, np.zeros(()), "array")
                 known.label = "rng"
-                self.take(known)
-            return self.names[id(known)]
-        return _literal(a)
+            return self.take(known)
+        return literal(a)
 
     def line(self, k: int, node: Node) -> str:
         """Write one call: ``name = call  # shape, formula``."""
@@ -346,7 +372,7 @@ class _Writer:
     def returned(self, k: int, output: Argument) -> str:
         """Write a result: the caller's own, never memory that is used again or given twice."""
         if not isinstance(output, Node):
-            return _literal(output)
+            return literal(output)
         text = self.text(output)
         if output.shape == ():
             return f"{text}[()]"
@@ -364,7 +390,7 @@ class _Writer:
             return _INFIX[name].format(*(self.operand(a) for a in node.args))
         if name in _WRITTEN:
             return _WRITTEN[name](self, node)
-        function = self.helpers.path(node.op.forward, name)
+        function = self.sheet.helpers.path(node.op.forward, name)
         others = [a.dtype for a in node.nodes()]
         dtype = others[0] if _is_ufunc(node) and others and node.shape else None
         args = [self.text(a, dtype) for a in node.args]
@@ -400,10 +426,7 @@ def _sum(writer: _Writer, node: Node) -> str:
     x, axes = node.args[0], node.static["axis"]
     if x.ndim != 2 or len(axes) != 1 or x.dtype.kind != "f" or node.static["keepdims"]:
         return _reduction("np.add")(writer, node)
-    ones = f"ones_{x.shape[axes[0]]}"
-    if ones not in writer.taken:
-        writer.taken.add(ones)
-        writer.header.append(f"{ones} = np.ones({x.shape[axes[0]]}, {_dtype(x.dtype)})")
+    ones = writer.sheet.ones(x.shape[axes[0]], x.dtype)
     pair = (ones, writer.text(x)) if axes == (0,) else (writer.text(x), ones)
     return f"np.dot({', '.join(pair)})"
 
@@ -434,7 +457,7 @@ def _masked(function: str) -> Callable[[_Writer, Node], str]:
         where = f"np.not_equal({x}, 0)"
         if function == "multiply":
             where += f" & np.not_equal({y}, 0)"
-        zeros = f"np.zeros({node.shape}, {_dtype(node.dtype)})"
+        zeros = f"np.zeros({node.shape}, {dtype_text(node.dtype)})"
         return f"np.{function}({x}, {y}, out={zeros}, where={where})"
 
     return written
@@ -464,12 +487,12 @@ def _scatter(writer: _Writer, node: Node) -> str:
             return f"({', '.join(map(part, key))}{',' * (len(key) == 1)})"
         return names[key] if isinstance(key, _Slot) else writer.literal(key)
 
-    put = writer.helpers.path(OPS["put"].forward, "put")
+    put = writer.sheet.helpers.path(OPS["put"].forward, "put")
     return f"{put}({writer.text(g)}, {part(node.static['key'])}, {node.static['shape']})"
 
 
 def _cast(writer: _Writer, node: Node) -> str:
-    return f"{writer.text(node.args[0])}.astype({_dtype(node.dtype)})"
+    return f"{writer.text(node.args[0])}.astype({dtype_text(node.dtype)})"
 
 
 def _random(writer: _Writer, node: Node) -> str:
@@ -493,152 +516,3 @@ _WRITTEN: dict[str, Callable[[_Writer, Node], str]] = {
     "cast": _cast,
     "random": _random,
 }
-
-
-def _dtype(dtype: np.dtype[Any]) -> str:
-    return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
-
-
-def _literal(a: Any) -> str:
-    """Write a Python value so that it can be read again."""
-    if isinstance(a, tuple):
-        return f"({', '.join(map(_literal, a))}{',' * (len(a) == 1)})"
-    if isinstance(a, list):
-        return f"[{', '.join(map(_literal, a))}]"
-    if isinstance(a, float) and not math.isfinite(a):
-        return "np.nan" if a != a else f"{'-' * (a < 0)}np.inf"
-    if isinstance(a, np.dtype):
-        return _dtype(a)
-    if isinstance(a, type) and issubclass(a, np.generic):
-        return f"np.{a.__name__}"
-    if isinstance(a, int) and not isinstance(a, bool):
-        return repr(int(a))
-    return a.__name__ if isinstance(a, type) else repr(a)
-
-
-# ---- functions that are printed along with the program
-
-
-class Helpers:
-    """Collects the sources of the functions that a program calls, and of what those call."""
-
-    def __init__(self) -> None:
-        self.modules: dict[str, str] = {}  # alias: import line
-        self.texts: dict[str, list[str]] = {}
-        self.known: dict[int, str] = {}
-        self.outside: dict[str, Any] = {}
-
-    def imports(self, first: list[str]) -> list[str]:
-        """List the import lines."""
-        plain = dict.fromkeys([*self.modules.values(), *first])
-        return sorted(plain, key=lambda line: (line.startswith("from"), "numpy" in line, line))
-
-    def text(self) -> list[str]:
-        """List the lines of all sources."""
-        return [line for lines in self.texts.values() for line in ["", *lines]]
-
-    def path(self, function: Any, name: str) -> str:
-        """Say how the program calls a function."""
-        for prefix, module in (("np", np), ("np.linalg", np.linalg), ("special", special)):
-            base = getattr(function, "__name__", "")
-            if getattr(module, base, None) is function:
-                return f"{prefix}.{base}"
-        if id(function) not in self.known:
-            free = (f"{name}{'_' * k}" for k in range(100))
-            taken = {*self.texts, *self.outside}
-            own = next(n for n in free if n not in taken)
-            self.known[id(function)] = own
-            self.define(function, own)
-        return self.known[id(function)]
-
-    def define(self, function: Any, name: str) -> None:
-        """Print a function, what it calls, and the constants it reads; or take it as it is."""
-        found = _definition(function)
-        if found is None or inspect.getclosurevars(function).nonlocals:
-            self.outside[name] = function
-            self.texts[name] = [f"# {name}, which this needs, is {function!r}: it has no source."]
-            return
-        body = _Renamed(self, function).visit(found)
-        ast.fix_missing_locations(body)
-        if isinstance(body, ast.Lambda):
-            text = f"def {name}({ast.unparse(body.args)}):\n    return {ast.unparse(body.body)}"
-        else:
-            body.name = name
-            text = ast.unparse(body)
-        self.texts[name] = ["", *text.splitlines()]
-
-    def refer(self, value: Any, name: str) -> str | None:
-        """Make what a printed function reads under this name available; return its new name."""
-        if isinstance(value, ModuleType):
-            path, _, last = value.__name__.rpartition(".")
-            line = f"from {path} import {last}" if path else f"import {last}"
-            self.modules[name] = line if last == name else f"{line} as {name}"
-            return name
-        if isinstance(value, int | float | np.number):
-            self.texts[name] = [f"{name} = {_literal(value)}"]
-            if isinstance(value, np.number):
-                self.texts[name] = [f"{name} = np.{value.dtype.name}({_literal(value.item())})"]
-            return name
-        if isinstance(value, ndarray):
-            self.texts[name] = [f"{name} = np.array({value.tolist()}, {_dtype(value.dtype)})"]
-            return name
-        if callable(value) and not isinstance(value, type):
-            return self.path(getattr(getattr(value, "op", None), "forward", value), name)
-        return None
-
-
-class _Renamed(ast.NodeTransformer):
-    """Strips types and documentation from a function and points its names to what is printed."""
-
-    def __init__(self, helpers: Helpers, function: Any) -> None:
-        self.helpers, self.scope = helpers, function.__globals__
-        code = function.__code__
-        self.local = {*code.co_varnames, *code.co_cellvars}
-
-    def visit_Name(self, node: ast.Name) -> Any:
-        if node.id in self.local or node.id not in self.scope:
-            return node
-        renamed = self.helpers.refer(self.scope[node.id], node.id)
-        return node if renamed is None else ast.parse(renamed, mode="eval").body
-
-    def visit_arg(self, node: ast.arg) -> Any:
-        node.annotation = None
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
-        node.returns, node.decorator_list = None, []
-        if ast.get_docstring(node):
-            node.body = node.body[1:]
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        if node.value is None:
-            return None
-        return self.visit(ast.Assign([node.target], node.value))
-
-
-def _definition(function: Any) -> ast.FunctionDef | ast.Lambda | None:
-    """Find the definition of a function in the file it came from."""
-    code = getattr(function, "__code__", None)
-    if code is None or function.__module__ not in sys.modules:
-        return None
-    for node in _definitions(function.__module__).get(code.co_firstlineno, ()):
-        name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
-        if name == code.co_name:
-            return copy.deepcopy(node)
-    return None
-
-
-@functools.cache
-def _definitions(module: str) -> dict[int, list[ast.FunctionDef | ast.Lambda]]:
-    """List the functions of a file by the line that their code says they start on."""
-    found: dict[int, list[ast.FunctionDef | ast.Lambda]] = {}
-    try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
-    except (OSError, TypeError):
-        return found
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.Lambda):
-            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-            found.setdefault(first, []).append(node)
-    return found
