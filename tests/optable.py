@@ -294,6 +294,12 @@ def _softmax(x: Array, axis: int = -1) -> Array:
     return np.asarray(np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True))
 
 
+def _log_rest(x: Array) -> Array:
+    e, n = np.exp(x), x.shape[-1]
+    others = np.sum(e[..., None, :] * (1 - np.eye(n, dtype=x.dtype)), axis=-1)
+    return np.asarray(np.log(others / np.sum(e, axis=-1, keepdims=True)))
+
+
 def _cholesky(x: Array) -> Array:
     """Compute the factor column by column, without a conjugate."""
     z = np.zeros(x.shape, x.dtype)
@@ -760,6 +766,19 @@ TABLE: list[Row] = [
             np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))) - x * y
         ) / len(x),
         twin=lambda x, y: np.sum(_softplus(x) - x * y) / len(x), exact=False,
+    ),
+    whole("log_rest", ops._log_rest, "m3", value=_log_rest, exact=False),
+    whole(
+        "log_rest", lambda x: ops._log_rest(9 * x), "m4", value=lambda x: _log_rest(9 * x),
+        exact=False,
+    ),
+    whole(
+        "softmax_residual", ops._softmax_residual, "mn mn", exact=False,
+        value=lambda x, y: _softmax(x) * np.sum(y, axis=-1, keepdims=True) - y,
+    ),
+    whole(
+        "softmax_cross_entropy", ops.softmax_cross_entropy, "mn mn",
+        value=lambda x, y: -np.sum(y * np.log(_softmax(x))) / len(x), exact=False,
     ),
     whole(
         "cross_entropy", ops.cross_entropy, "mn mn", domain=between(0.1, 0.9, 0.5, 0.5),

@@ -320,6 +320,21 @@ def test_logsumexp_is_within_4_ulp() -> None:
         assert ulps(value, mp.log(mp.fsum(mp.exp(mpf(x)) for x in row))) <= 4
 
 
+@pytest.mark.parametrize("offset", [0.0, 800.0])
+def test_the_logarithms_of_a_softmax_and_of_what_it_leaves_keep_their_digits(offset: float) -> None:
+    rng = np.random.default_rng(5)
+    rows = offset + rng.uniform(-1, 1, (POINTS, 5)) * rng.choice([0.1, 1, 10, 300], (POINTS, 1))
+    logs, rests = autonn.log_softmax(rows).tolist(), ops._log_rest(rows).tolist()
+    for row, log, rest in zip(rows.tolist(), logs, rests, strict=True):
+        e = [mp.exp(mpf(x)) for x in row]
+        for k in range(5):
+            others = mp.fsum(e[:k] + e[k + 1 :])
+            true, left = -mp.log1p(others / e[k]), -mp.log1p(e[k] / others)
+            assert abs(log[k] - true) <= 4 * 2**-52 * max(1, abs(true))
+            # e^x has an error of that of x, times x
+            assert abs(rest[k] - left) <= 4 * 2**-52 * max(1, abs(true)) * abs(left)
+
+
 @pytest.mark.parametrize("y", [0.0, 1.0])
 def test_sigmoid_cross_entropy_cancels_no_digits_for_either_label(y: float) -> None:
     x = line("sigmoid", low=-10_000, high=10_000)

@@ -325,6 +325,32 @@ def test_gradients_are_never_shared() -> None:
 
 
 @pytest.mark.parametrize("size", [3, 2000])
+def test_a_gradient_that_a_rule_keeps_is_not_added_to(size: int) -> None:
+    kept = np.full(size, 5.0)
+
+    @autonn.op(lambda g, z, x: kept)
+    def fixed(x: Any) -> Any:
+        return 5 * x
+
+    @autonn.op(lambda g, z, x: kept[:])
+    def viewed(x: Any) -> Any:
+        return 5 * x
+
+    x = Tensor(np.ones(size), requires_grad=True)
+    for f in (fixed, viewed):
+        x.grad = None
+        np.sum(f(x) + f(x) + f(x)).backward()
+        assert np.all(x.grad == 15)
+        assert np.all(kept == 5)
+
+    x.grad = None
+    incoming = np.full(size, 2.0)
+    (x + x + x).backward(incoming)
+    assert np.all(x.grad == 6)
+    assert np.all(incoming == 2)
+
+
+@pytest.mark.parametrize("size", [3, 2000])
 def test_changed_arrays_never_give_a_wrong_gradient(size: int) -> None:
     """Small ones are copied, large ones are read-only while a graph needs them."""
 

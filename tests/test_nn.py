@@ -27,6 +27,7 @@ from autonn import (
     Tensor,
     l2_penalty,
     one_hot,
+    softmax,
 )
 from autonn.nn.init import glorot_uniform, normal, uniform
 
@@ -197,6 +198,57 @@ def test_softmax_cross_entropy_is_exact_where_softmax_saturates() -> None:
         loss.backward()
     assert loss.item() == 5e3
     np.testing.assert_array_equal(z.grad, [[0, 0], [-0.5, 0.5]])
+
+
+def test_cross_entropy_on_a_softmax_equals_the_formula() -> None:
+    rng = np.random.default_rng(0)
+    z = Tensor(3 * rng.standard_normal((5, 4)), requires_grad=True)
+    y = rng.uniform(0, 1, (5, 4))
+    loss = CrossEntropy()(Softmax()(z), y)
+    a = softmax(z)
+    formula = -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a)) / 5
+    assert loss.item() == pytest.approx(formula.item(), rel=1e-14)
+    loss.backward()
+    exact = z.grad
+    z.grad = None
+    formula.backward()
+    np.testing.assert_allclose(exact, z.grad, rtol=1e-12)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_cross_entropy_is_exact_where_softmax_saturates(recorded: bool) -> None:
+    z = Tensor([[1e4, 0.0, -1e4], [1e4, 0.0, -1e4]], requires_grad=recorded)
+    with np.errstate(all="raise", under="ignore"):
+        loss = CrossEntropy()(Softmax()(z), [1, 0])
+        if recorded:
+            loss.backward()
+            np.testing.assert_array_equal(z.grad, [[1, -1, 0], [0, 0, 0]])
+    assert loss.item() == 1e4
+
+
+def test_cross_entropy_on_a_single_softmax_is_that_of_certainty() -> None:
+    z = Tensor([[3.0]], requires_grad=True)
+    with np.errstate(all="raise"):
+        loss = CrossEntropy()(Softmax()(z), np.ones((1, 1)))
+        loss.backward()
+    assert loss.item() == 0
+    assert z.grad == 0
+    assert CrossEntropy()(Softmax()(z), np.zeros((1, 1))).item() == np.inf
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), SoftmaxCrossEntropy()])
+def test_a_softmax_over_the_examples_is_not_undone(loss: Any) -> None:
+    z = Tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True)
+    for a in (softmax(z, axis=0), softmax(z, 0), softmax(z, -2)):
+        assert loss(a, [0, 1]).item() == loss(a.detach(), [0, 1]).item()
+    assert loss(softmax(z, axis=1), [0, 1]).item() == loss(softmax(z), [0, 1]).item()
+
+
+def test_softmax_cross_entropy_cancels_no_digits_where_it_is_sure() -> None:
+    z = Tensor([[50.0, 0.0, -3.0]], requires_grad=True)
+    SoftmaxCrossEntropy()(z, [0]).backward()
+    rest = np.exp([-50.0, -53.0])
+    np.testing.assert_allclose(z.grad, [[-rest.sum(), *rest]], rtol=1e-14)
 
 
 def test_mean_squared_error_is_a_mean_over_all_numbers() -> None:

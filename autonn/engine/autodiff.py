@@ -117,7 +117,7 @@ def _pull(
     pending = {root._index: (root, gradient)}
     first = root._index  # the youngest tensor that is pending, or 0: then the heap knows
     newest: list[int] = []  # the others, as a heap: the smallest number is the youngest tensor
-    ours: set[int] = set()  # sums that this pass allocated, and may add to in place
+    ours: set[int] = set()  # what this pass alone holds, and may add to in place
     arrived: list[list[Any]] = []
     while first or newest:
         tensor, g = pending.pop(first or -heappop(newest))
@@ -163,6 +163,8 @@ def _pull(
                 else:
                     heappush(newest, -index)
                 continue
+            if not symbolic and d.nbytes > 4096 and _is_sole_owner(pending[index]):
+                ours.add(index)  # below, a sum of its own costs less than the question
             before = pending[index][1]
             if index in ours:
                 before += d
@@ -245,8 +247,9 @@ def _seed(root: Tensor, gradient: Any, symbolic: int) -> Any:
                 f"backward() on a Tensor of shape {root.shape} needs a gradient of that shape; "
                 "only a single number, as a mean or a sum gives, may go without"
             )
-        one = np.ones(root.shape, root.dtype)
-        return _leaf(one) if symbolic else one
+        if symbolic:
+            return _leaf(np.ones(root.shape, root.dtype))
+        return np.ones(root.shape, root.dtype) if root.ndim else root.dtype.type(1)
     if isinstance(gradient, Tensor):
         gradient = gradient if symbolic else gradient._data
     elif not isinstance(gradient, ndarray):
@@ -265,15 +268,15 @@ def _seed(root: Tensor, gradient: Any, symbolic: int) -> Any:
     return _leaf(gradient) if symbolic and not isinstance(gradient, Tensor) else gradient
 
 
-def _count(end: list[Any]) -> int:
+def _count(end: Sequence[Any]) -> int:
     return sys.getrefcount(end[1])
 
 
 _SOLE = _count([None, np.zeros(1)])
 
 
-def _is_sole_owner(end: list[Any]) -> bool:
-    """Whether the gradient is nobody else's, so that a leaf may keep it without a copy."""
+def _is_sole_owner(end: Sequence[Any]) -> bool:
+    """Whether the gradient is nobody else's, so that it may be kept or added to without a copy."""
     gradient = end[1]
     if type(gradient) is not ndarray or gradient.base is not None:
         return False

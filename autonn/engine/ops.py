@@ -848,7 +848,9 @@ mean = define(
 def _sum_to_forward(x: Array, shape: tuple[int, ...]) -> Any:
     lead = x.ndim - len(shape)
     if lead == 1 and x.ndim == 2 and x.shape[1:] == shape and x.dtype.kind == "f":
-        return np.ones(x.shape[0], x.dtype) @ x  # 3 times as fast as x.sum(axis=0) when narrow
+        row = np.empty(x.shape[0], x.dtype)
+        row.fill(1)
+        return row.dot(x)  # 4 times as fast as x.sum(axis=0) when narrow
     ones = tuple(lead + i for i, n in enumerate(shape) if n == 1)
     return np.sum(x, axis=(*range(lead), *ones), keepdims=True).reshape(shape)
 
@@ -1042,11 +1044,54 @@ softmax = define(
     keeps_input=True,
 )
 
+
+def _log_softmax_forward(x: Array, axis: Any) -> Any:
+    """Subtract the largest x first: after the sum, its rounding would be that of the result."""
+    top = np.max(x, axis=axis, keepdims=True)
+    x = x - np.where(np.isfinite(top), top, 0)
+    return x - _logsumexp_forward(x, axis, True)
+
+
 log_softmax = define(
     "log_softmax",
-    lambda x, axis=-1: x - _logsumexp_forward(np.asarray(x), axis, True),
+    lambda x, axis=-1: _log_softmax_forward(np.asarray(x), axis),
     "z = x - ln sum e^x along axis",
     lambda g, z, x, axis=-1: g - np.exp(z) * np.sum(g, axis=axis, keepdims=True),
+)
+
+
+def _log_rest_forward(x: Array) -> Any:
+    """Use ``ln(1 - p)`` up to p = 1/2; beyond, where it cancels, the others' own sum."""
+    log_p = _log_softmax_forward(x, -1)
+    most = np.greater(log_p, -math.log(2))
+    rest = _logsumexp_forward(np.where(most, -np.inf, log_p), -1, True)
+    return np.where(most, rest, np.log1p(-np.exp(np.where(most, -np.inf, log_p))))
+
+
+def _log_rest_rule(g: Any, z: Any, x: Any) -> Any:
+    """Use ``p_j (sum_(k != j) g_k / (1 - p_k) - sum g)``, p = softmax x.
+
+    A p over 1/2 may leave nothing of 1 - p, nor of the p_j that it divides: ln p_j - z_k is exact.
+    """
+    p = softmax(x)
+    most = np.greater(p, 0.5)
+    shares = np.where(most, 0, g * np.exp(-np.where(most, 0, z)))
+    small = p * (_total(shares) - shares - _total(g))
+    far = np.where(most, 0, log_softmax(x) - _total(np.where(most, z, 0)))
+    return small + np.where(most, 0, _total(np.where(most, g, 0)) * np.exp(far))
+
+
+def _total(x: Any) -> Any:
+    return np.sum(x, axis=-1, keepdims=True)
+
+
+_log_rest: Function = define(
+    "log_rest",
+    lambda x: _log_rest_forward(np.asarray(x)),
+    "z_k = ln(1 - softmax(x)_k) = ln sum of the other e^x_j - ln sum e^x_j, along the last axis",
+    _log_rest_rule,
+    numpy=(),
+    kinks="Of a single x it is -inf, with gradient 0.",
 )
 
 
@@ -1835,6 +1880,46 @@ sigmoid_cross_entropy = define(
     lambda g, z, x, y: g / x.shape[0] * _residual(x, y),
     lambda g, z, x, y: -g / x.shape[0] * x,
 )
+
+
+def _softmax_residual_forward(x: Any, y: Any) -> Any:
+    """Use that a row sums to 0: where p is largest p - y may cancel, the sum of the others not."""
+    z = _softmax_forward(x, -1) * np.sum(y, axis=-1, keepdims=True) - y
+    at = np.argmax(x, axis=-1)[..., None]
+    np.put_along_axis(z, at, 0, axis=-1)
+    np.put_along_axis(z, at, -np.sum(z, axis=-1, keepdims=True), axis=-1)
+    return z
+
+
+def _softmax_residual_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
+    """Use ``(sum y) p (g - sum g p)``, p = softmax x."""
+    p = softmax(x)
+    return _total(y) * (p * (g - _total(g * p)))
+
+
+_softmax_residual: Function = define(
+    "softmax_residual",
+    _softmax_residual_forward,
+    "z = softmax(x) sum y - y, along the last axis",
+    _softmax_residual_rule,
+    lambda g, z, x, y: _total(g * softmax(x)) - g,
+    numpy=(),
+)
+
+softmax_cross_entropy = define(
+    "softmax_cross_entropy",
+    lambda x, y: -np.sum(_times_forward(y, log_softmax(x))) / x.shape[0],
+    "J = -1/m sum y ln softmax(x)",
+    lambda g, z, x, y: g / x.shape[0] * _softmax_residual(x, y),
+    lambda g, z, x, y: -g / x.shape[0] * log_softmax(x),
+    numpy=(),
+)
+
+
+def softmax_each_cross_entropy(x: Operand, y: Operand) -> Any:
+    """Compute ``-1/m sum [y ln a + (1 - y) ln(1 - a)]`` with a = softmax(x), from x itself."""
+    return np.sum(_times(y, log_softmax(x)) + _times(1 - y, _log_rest(x))) / -x.shape[0]
+
 
 cross_entropy = define(
     "cross_entropy",

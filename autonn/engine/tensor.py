@@ -568,13 +568,18 @@ def _unary(op: Op, general: Function) -> Function:
     forward = op.forward
 
     def call(x: Any) -> Any:
-        if type(x) is not Tensor or x._exposed or not x._tracked:
+        if type(x) is not Tensor:
+            value = x
+        elif x._exposed or not x._tracked:
             return general(x)
-        value = x._data
+        else:
+            value = x._data
         try:
             data = forward(value)
         except (TypeError, ValueError) as error:
             _explain(error, op, (value,))
+        if value is x:
+            return data
         if type(data) is not ndarray:
             data = np.asarray(data)
         if data.dtype.kind != "f" or not _is_recording():
@@ -601,6 +606,11 @@ def _binary(op: Op, general: Function) -> Function:
             if x._exposed:
                 return general(x, y)
             a, tracked = x._data, x._tracked
+        elif type(y) is not Tensor:
+            try:
+                return forward(x, y)
+            except (TypeError, ValueError) as error:
+                _explain(error, op, (x, y))
         elif type(x) is ndarray and x.nbytes <= _COPY_BYTES:
             a = x.copy("K")
         elif type(x) is not float and type(x) is not int:

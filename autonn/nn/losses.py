@@ -19,7 +19,8 @@ class CrossEntropy:
     ``J = -1/m sum_i sum_k [ y_k ln a_k + (1 - y_k) ln(1 - a_k) ]``
 
     Where the probabilities come from a sigmoid, the cost and its gradient ``(a - y) / m`` are
-    computed from the sigmoid's own input, and stay exact where `a` rounds to 0 or 1.
+    computed from the sigmoid's own input, and stay exact where `a` rounds to 0 or 1; so they are
+    from a softmax's input, ``ln(1 - a_k)`` by the logarithm of the others' sum.
 
     Examples
     --------
@@ -50,6 +51,9 @@ class CrossEntropy:
         logits = input_of(a, "sigmoid")
         if logits is not None:
             return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
+        logits = _softmax_input(a)
+        if logits is not None:
+            return cast(Tensor, ops.softmax_each_cross_entropy(logits, y))
         _check_probabilities(a._data, "CrossEntropy", "probabilities")
         return cast(Tensor, ops.cross_entropy(a, y))
 
@@ -85,11 +89,11 @@ class SoftmaxCrossEntropy:
             As `CrossEntropy`, and for rows that do not sum to 1.
         """
         z = logits if isinstance(logits, Tensor) else Tensor(logits)
-        source = input_of(z, "softmax")
+        source = _softmax_input(z)
         z = z if source is None else source
         y = _targets(targets, z, "SoftmaxCrossEntropy")
         _check_sums(y._data if isinstance(y, Tensor) else y, "SoftmaxCrossEntropy")
-        return cast(Tensor, -np.sum(y * ops.log_softmax(z)) / len(z))
+        return cast(Tensor, ops.softmax_cross_entropy(z, y))
 
     def __repr__(self) -> str:
         return "SoftmaxCrossEntropy()"
@@ -202,6 +206,16 @@ def _labels(y: ArrayLike) -> Array:
     if labels.ndim != 1:
         raise ValueError(f"labels must be a vector (m,), not {labels.shape}; try y.ravel()")
     return labels
+
+
+def _softmax_input(a: Tensor) -> Tensor | None:
+    """Return the logits that a softmax over the classes made `a` from, if any did."""
+    logits = input_of(a, "softmax")
+    if logits is None or a._origin is None:
+        return None
+    _, args, _, static, _ = a._origin
+    axis = args[1] if len(args) > 1 else static.get("axis", -1)
+    return logits if axis in (-1, a.ndim - 1) else None
 
 
 def _targets(targets: Any, a: Tensor, name: str) -> Any:

@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from autonn.engine.tensor import Array, Operand, Tensor, _is_tracing, no_grad
 
+Role = tuple[tuple[str, ...], Tensor, bool]  # the path to a parameter, and whether it is a bias
+
 
 class Module:
     """Base of everything that has parameters: subclasses write ``forward(x)``.
@@ -82,21 +84,21 @@ class Module:
         >>> list(Sequential(Layer(2, 3), Layer(3, 1)).named_parameters())
         ['0.weight', '0.bias', '1.weight', '1.bias']
         """
-        return {name: parameter for name, parameter, _ in self._roles().values()}
+        return {".".join(path): parameter for path, parameter, _ in self._roles()}
 
     def parameters(self) -> list[Tensor]:
         """Return all parameters, each once."""
-        return [parameter for _, parameter, _ in self._roles().values()]
+        return [parameter for _, parameter, _ in self._roles()]
 
     def weights(self) -> list[Tensor]:
         """Return the parameters that penalties apply to: all but the biases."""
-        return [parameter for _, parameter, is_bias in self._roles().values() if not is_bias]
+        return [parameter for _, parameter, is_bias in self._roles() if not is_bias]
 
-    def _roles(self) -> dict[int, tuple[str, Tensor, bool]]:
-        """Collect (name, parameter, whether it is a bias): one walk, as training asks each step."""
-        found: dict[int, tuple[str, Tensor, bool]] = {}
-        _collect(self._attributes(), "", self.biases, found)
-        return found
+    def _roles(self) -> Iterable[Role]:
+        """Collect the roles of all parameters: one walk, as training asks several times a step."""
+        found: dict[int, Role] = {}
+        _collect(self._attributes(), (), self.biases, found)
+        return found.values()
 
     def zero_grad(self) -> None:
         """Forget the gradients, which would otherwise add up."""
@@ -230,19 +232,22 @@ def _inside(name: Any, container: Any) -> list[tuple[str, Any]]:
 
 def _collect(
     items: Iterable[tuple[Any, Any]],
-    prefix: str,
+    path: tuple[str, ...],
     biases: tuple[str, ...],
-    found: dict[int, tuple[str, Tensor, bool]],
+    found: dict[int, Role],
 ) -> None:
     """Add the parameters among items, and in the modules and containers among them, to `found`."""
     for name, value in items:
-        if type(value) is Tensor:
+        kind = type(value)
+        if kind is Tensor:
             if value._tracked and id(value) not in found:
-                found[id(value)] = (f"{prefix}{name}", value, name in biases)
+                found[id(value)] = ((*path, name), value, name in biases)
+        elif kind is int or kind is float:
+            continue  # the sizes that every layer has: half of what there is to look at
         elif isinstance(value, Module):
-            _collect(value._attributes(), f"{prefix}{name}.", value.biases, found)
+            _collect(value._attributes(), (*path, name), value.biases, found)
         elif isinstance(value, _CONTAINER):
-            _collect(_inside(name, value), prefix, biases, found)
+            _collect(_inside(name, value), path, biases, found)
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:
