@@ -48,7 +48,7 @@ def ulps(found: float, exact: Any) -> float:
     exact = size if exact > 0 else -size
     number = mpf(found) if math.isfinite(found) else TOP * int(math.copysign(1, found))
     exponent = -1022 if size == 0 else min(max(mp.frexp(size)[1] - 1, -1022), 1023)
-    return float(abs(number - exact) / mpf(2) ** (exponent - 52))
+    return float(mp.ldexp(abs(number - exact), 52 - exponent))
 
 
 def worst(found: Array, exact: Exact, *points: Array) -> tuple[float, tuple[float, ...]]:

@@ -204,12 +204,12 @@ def check_gradients(
 ) -> None:
     """Compare with the complex step: by each element, or at first along one random direction."""
     for gradient, a in zip(gradients, args, strict=True):
-        assert (gradient.dtype, gradient.shape) == (np.float64, a.shape)
+        assert (gradient.dtype, gradient.shape) == (np.dtype(np.float64), a.shape)
     if not row.arity:
         directions = [rng.standard_normal(a.shape) for a in args]
-        expected = stepped_along(row, args, directions, v)
-        scale = dot([np.abs(g) for g in gradients], [np.abs(d) for d in directions])
-        if abs(dot(gradients, directions) - expected) <= 1e-13 * max(1, abs(expected), scale):
+        slope = stepped_along(row, args, directions, v)
+        size = dot([np.abs(g) for g in gradients], [np.abs(d) for d in directions])
+        if abs(dot(gradients, directions) - slope) <= 1e-13 * max(1, abs(slope), size):
             return
     for k, gradient in enumerate(gradients):
         expected, scale = slopes(row, args, k, v)
