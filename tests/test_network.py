@@ -37,10 +37,10 @@ def assert_agree(case: Case, network: Network, oracle: Network) -> None:
     assert_same_gradients(case.run(network), case.run(oracle))
 
 
-def assert_same_gradients(result: tuple[Any, ...], true: tuple[Any, ...]) -> None:
+def assert_same_gradients(result: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
     """Compare cost and gradients, relative to the largest entry of the gradient."""
     cost, *gradients = result
-    true_cost, *true_gradients = true
+    true_cost, *true_gradients = expected
     dtype = true_gradients[0].dtype
     tolerance = TOLERANCE[dtype]
     assert np.asarray(cost).dtype == dtype
