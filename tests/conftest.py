@@ -4,8 +4,11 @@ Choose with ``HYPOTHESIS_PROFILE=deep python -m pytest``. Examples are never tim
 is no error.
 """
 
+import gc
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -18,3 +21,13 @@ settings.register_profile(
 )
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    """Leave memory to the reference counts alone."""
+    gc.freeze()  # what was there before is not looked through again and again
+    gc.disable()
+    yield
+    gc.enable()
+    gc.unfreeze()

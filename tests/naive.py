@@ -23,7 +23,7 @@ class Node:
     ages = itertools.count()
 
     def __init__(self, value: Any, *parents: tuple[Node, Formula]) -> None:
-        self.value = np.asarray(value, float)
+        self.value = np.array(value, float)  # nobody else can change it
         self.parents, self.age = parents, next(self.ages)
 
     def __add__(self, other: Node) -> Node:
@@ -40,9 +40,8 @@ class Node:
 
 def arrange(xs: Sequence[Node], how: Callable[..., Any]) -> Node:
     """Move elements as `how` moves their numbers; the xs are numbered one after another."""
-    flat = np.concatenate([x.value.ravel() for x in xs])
-    parts = np.split(np.arange(flat.size), np.cumsum([x.value.size for x in xs])[:-1])
-    numbers = [n.reshape(x.value.shape) for n, x in zip(parts, xs, strict=True)]
+    flat, k = np.concatenate([x.value.ravel() for x in xs]), 0
+    numbers = [np.arange(k, k := k + x.value.size).reshape(x.value.shape) for x in xs]
     parents = ((x, partial(pick, at=n)) for n, x in zip(numbers, xs, strict=True))
     return pick(Node(flat, *parents), np.asarray(how(*numbers)))
 
@@ -58,7 +57,8 @@ def scatter(x: Node, at: Any, size: int) -> Node:
 
 def aligned(*xs: Node) -> list[Node]:
     shape = np.broadcast_shapes(*(x.value.shape for x in xs))
-    return [arrange([x], lambda n: np.broadcast_to(n, shape)) for x in xs]
+    wide = partial(np.broadcast_to, shape=shape)
+    return [x if x.value.shape == shape else arrange([x], wide) for x in xs]
 
 
 def sum_over(x: Node, axis: Any) -> Node:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,14 @@ class Domain:
     def draw(self, rng: Random, shape: tuple[int, ...], tame: bool = False) -> Array:
         """Draw with two special points out of five; `tame` ones lie within the range."""
         x = rng.uniform(self.low, self.high, shape)
-        points = [p for p in self.points if not tame or self.low <= p <= self.high]
-        if not points:
+        points = self.tame_points if tame else np.array(self.points)
+        if not points.size:
             return np.asarray(x)
-        return np.where(rng.random(shape) < 0.4, rng.choice(points, shape), x)
+        return np.where(rng.random(shape) < 0.4, points[rng.integers(points.size, size=shape)], x)
+
+    @cached_property
+    def tame_points(self) -> Array:
+        return np.array([p for p in self.points if self.low <= p <= self.high])
 
 
 def between(
@@ -788,6 +793,7 @@ TABLE: list[Row] = [
 ]  # fmt: skip
 
 
+@cache
 def rows(*names: str) -> Sequence[Row]:
     """Return the rows of these ops."""
-    return [row for row in TABLE if row.name in names]
+    return tuple(row for row in TABLE if row.name in names)

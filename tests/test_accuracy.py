@@ -41,14 +41,19 @@ def sixty_digits() -> Iterable[None]:
 
 
 def ulps(found: float, exact: Any) -> float:
-    """Give the error of `found` in units of the last place of the exact result."""
+    """Give the error of `found` in units of the last place of the exact result.
+
+    It is 0 where no number is closer, which most results are: that is seen at once.
+    """
     if math.isnan(found):
         return math.inf
+    if found == float(exact):
+        return 0.0
     size = min(abs(exact), TOP)
     exact = size if exact > 0 else -size
     number = mpf(found) if math.isfinite(found) else TOP * int(math.copysign(1, found))
     exponent = -1022 if size == 0 else min(max(mp.frexp(size)[1] - 1, -1022), 1023)
-    return float(abs(number - exact) / mpf(2) ** (exponent - 52))
+    return float(mp.ldexp(abs(number - exact), 52 - exponent))
 
 
 def worst(found: Array, exact: Exact, *points: Array) -> tuple[float, tuple[float, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,6 @@ import pytest
 
 import autonn
 from autonn import CrossEntropy, Layer, Sequential, Sigmoid, Tensor, l2_penalty, optim
-
-
-@pytest.fixture
-def no_gc() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
 
 X = np.random.default_rng(0).standard_normal((20, 5))
 
