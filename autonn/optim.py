@@ -457,6 +457,7 @@ class StepOptimizer(Optimizer):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` gave, as `Optimizer.load_state_dict` says."""
+        self._require_parameters()
         super().load_state_dict(state)
         self.steps = int(state["steps"])
         for k, slot in enumerate(self._slots):

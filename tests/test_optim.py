@@ -868,6 +868,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
             (lambda make=make: make([tensor()]).minimize(lambda: 1.0, 1), TypeError, ["float"]),
         ]
     ),
+    (lambda: optim.SGD(lr=1.0).load_state_dict({"steps": 3}), RuntimeError, ["bind"]),
     (lambda: optim.SGD(lr=1.0).step(), RuntimeError, ["bind"]),
     (lambda: optim.SGD(lr=1.0).apply([]), RuntimeError, ["bind"]),
     (lambda: optim.SGD(tensors(), lr=1.0).apply([np.ones(3)]), ValueError, ["1 gradients for 3"]),
