@@ -407,6 +407,9 @@ def test_clipping_stands_zeros_and_numbers_whose_squares_overflow() -> None:
     y = Tensor([1.0, 1.0], requires_grad=True, dtype=np.float32)
     optim.SGD([y], lr=1.0, clip_norm=0.5).apply([np.array([3e30, 4e30], np.float32)])
     np.testing.assert_allclose(y.data, [0.7, 0.6], rtol=1e-6)
+    below = optim.SGD([y], lr=1e-25, clip_norm=7e25)  # of norm 5e25: not clipped
+    below.apply([np.array([3e25, 4e25], np.float32)])
+    np.testing.assert_allclose(y.data, [0.7 - 3, 0.6 - 4], rtol=1e-6)
     largest = np.full(4, np.finfo(float).max)
     z = Tensor(np.ones(4), requires_grad=True)
     optim.SGD([z], lr=1.0, clip_norm=0.5).apply([largest])

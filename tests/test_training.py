@@ -1,4 +1,4 @@
-"""Optimisers and `fit`: the steps, the history, the seeds, Ctrl-C, and what is refused."""
+"""`fit`: the steps, the history, the seeds, Ctrl-C, and what is refused."""
 
 from __future__ import annotations
 
