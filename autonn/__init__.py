@@ -9,7 +9,7 @@ Read the rooms in this order; each imports only rooms above it.
   function and its derivatives: what it computes, how it is written down, when it may run
 - ``engine/gradcheck.py``: gradients against the function's own slopes
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
-- ``optim.py``: gradient descent, and L-BFGS by SciPy
+- ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``training.py``: `fit`, which trains a model and keeps the history
 - ``formats.py``: the bytes of the course's files, and writing that leaves no half-written file
 - ``data.py``: the digits, the course's examples, `split`

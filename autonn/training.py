@@ -107,7 +107,7 @@ def fit(
     examples = _Examples.checked(X, y, "fit")
     held_out = None if validation is None else _Examples.checked(*validation, "fit: validation")
     _check_counts(epochs, batch_size)
-    optimizer.bind(model.parameters())
+    optimizer.bind(model)
     model.train()
     run = _Run(model, loss, l2, examples, held_out, tuple(callbacks))
     with _interruptible() as interrupted:
