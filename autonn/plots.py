@@ -1,8 +1,9 @@
 """Pictures, because a network that can be looked at is a network that can be understood.
 
-Every function takes plain arrays and gives back a Matplotlib figure, or the axes it drew on;
-showing and saving are the caller's (`figure.savefig("digits.png")`). Nothing here needs a display,
-touches Matplotlib's global state, or imports Matplotlib before a picture is asked for.
+What a network learned is drawn from plain arrays; how it learns, from the model or the loss itself.
+Every function gives back a Matplotlib figure, or the axes it drew on; showing and saving are the
+caller's (`figure.savefig("digits.png")`). Nothing here needs a display, touches Matplotlib's global
+state, or imports Matplotlib before a picture is asked for.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from autonn.engine.tensor import Array
+from autonn.training import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
-    from numpy.typing import ArrayLike, NDArray
 
-    Array = NDArray[Any]
     Canvas = Figure | SubFigure
 
 __all__ = [
@@ -32,13 +35,13 @@ __all__ = [
 ]
 
 # Two of Okabe and Ito's colours, which differ for every kind of colour vision. In grey print they
-# are close: dashes, frames and words always say the same.
+# are close: dashes, markers, frames and words always say the same.
 _BLUE = "#0072B2"
 _VERMILION = "#D55E00"
 _PALE = "#D9D9D9"
 _CROSS = "\N{MULTIPLICATION SIGN}"
 _COLORS = {"training": _BLUE, "validation": _VERMILION}
-_STYLES = {"training": "o-", "validation": "o--"}
+_STYLES = {"training": "o-", "validation": "s--"}
 
 
 def grid_shape(count: int, columns: int | None = None) -> tuple[int, int]:
@@ -163,24 +166,29 @@ def hidden_units(
 
 
 def learning_curve(
-    history: Mapping[str, ArrayLike], *, xlabel: str = "iteration", figure: Canvas | None = None
+    history: History | Mapping[str, ArrayLike],
+    *,
+    xlabel: str = "iteration",
+    figure: Canvas | None = None,
 ) -> Figure:
     """Draw how the cost fell and the accuracy rose, in training and on the validation examples.
 
-    `history` maps "cost", "validation_cost", "accuracy" and "validation_accuracy" (fractions of 1)
-    to one number for each iteration; other keys are ignored, as are missing and empty ones, and NaN
-    marks an iteration that wasn't measured. Accuracies get a panel of their own below the cost.
-    ValueError if there is nothing to draw, lengths differ, or an accuracy is not within [0, 1].
+    `history` is what `fit` returns, or maps "cost", "validation_cost", "accuracy" and
+    "validation_accuracy" (fractions of 1) to one number for each iteration; other keys are ignored,
+    as are missing and empty ones, and NaN marks an iteration that wasn't measured. Accuracies get a
+    panel of their own below the cost. ValueError if there is nothing to draw, lengths differ, or an
+    accuracy is not within [0, 1]; TypeError for anything but a history or a mapping.
 
     >>> figure = learning_curve({"cost": [7.0, 2.0, 1.0], "accuracy": [0.1, 0.6, 0.8]})
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['cost', 'accuracy']
     """
-    series = _series(history)
+    measured = vars(history) if isinstance(history, History) else history
+    series = _series(measured)
     panels = [name for name in ("cost", "accuracy") if _lines_of(name, series)]
     _require(
         bool(panels),
-        f"learning_curve: got {sorted(history)} without a number to draw, expected some of "
+        f"learning_curve: got {sorted(measured)} without a number to draw, expected some of "
         "'cost', 'validation_cost', 'accuracy', 'validation_accuracy'",
     )
     if figure is None:
@@ -209,7 +217,7 @@ def confusion_matrix(
     truth = _classes("confusion_matrix: actual", actual, classes)
     _same_length("confusion_matrix", predicted=guess, actual=truth)
     counts = np.bincount(truth * classes + guess, minlength=classes**2).reshape(classes, classes)
-    ax = _figure(7.0, 6.2).subplots() if ax is None else ax
+    ax = _figure(*_matrix_size(counts)).subplots() if ax is None else ax
     _draw_counts(ax, counts)
     _draw_recall(ax, counts)
     right, total = int(np.trace(counts)), len(truth)
@@ -370,6 +378,12 @@ def _name_ends(ax: Axes, lines: dict[str, Array], number: str) -> None:
             va=side,
             color=_COLORS[label],
         )
+
+
+def _matrix_size(counts: Array) -> tuple[float, float]:
+    # Of many classes no cell may be narrower than its number: a digit of 8 points takes 0.08 inch.
+    side = max(5.5, len(counts) * (0.12 + 0.08 * len(f"{counts.max():,}")))
+    return side + 1.5, side + 0.7
 
 
 def _draw_counts(ax: Axes, counts: Array) -> None:

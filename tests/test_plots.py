@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,9 +17,21 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from autonn import plots
+from autonn import (
+    Layer,
+    Sequential,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    Tensor,
+    fit,
+    optim,
+    plots,
+)
 
 Array = NDArray[Any]
 
@@ -58,6 +71,41 @@ def whole(ax: Axes) -> Figure:
     assert isinstance(ax, Axes)
     assert isinstance(ax.figure, Figure)
     return ax.figure
+
+
+def written(figure: Figure) -> list[tuple[str, Bbox]]:
+    """Return each text that drawing the figure really writes, with the pixels that it takes."""
+    drawn: list[Text] = []
+    draw = Text.draw
+
+    def note(text: Text, renderer: Any) -> None:
+        if text.get_visible() and text.get_text():
+            drawn.append(text)
+        draw(text, renderer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Text, "draw", note)
+        figure.draw_without_rendering()
+    return [(text.get_text(), text.get_window_extent()) for text in drawn]
+
+
+def unreadable(figure: Figure) -> list[str]:
+    """List the texts that share more than a rim of one pixel, or run over the figure's edge."""
+    texts = [(text, box.padded(-0.5)) for text, box in written(figure)]
+    return [
+        *(f"{text} is clipped" for text, box in texts if not contains(figure.bbox, box)),
+        *(
+            f"{first} on {second}"
+            for (first, box), (second, other) in itertools.combinations(texts, 2)
+            if box.overlaps(other)
+        ),
+    ]
+
+
+def contains(room: Any, box: Bbox) -> bool:
+    """Whether a box lies in another, but for a pixel."""
+    room = room.padded(1)
+    return bool(room.contains(box.x0, box.y0) and room.contains(box.x1, box.y1))
 
 
 def answers(classes: list[int], confidences: list[float]) -> Array:
@@ -227,6 +275,16 @@ def test_names_have_the_colour_of_their_line() -> None:
     colors = {text.get_text().split()[0]: text.get_color() for text in ax.texts}
     assert colors == {"training": training.get_color(), "validation": validation.get_color()}
     assert training.get_linestyle() != validation.get_linestyle()
+    assert training.get_marker() != validation.get_marker()
+
+
+def test_learning_curve_takes_what_fit_returns() -> None:
+    """No unpacking is needed; what was not measured is left out."""
+    model, X, y = Layer(2, 2, rng=0), np.eye(2), np.array([0, 1])
+    history = fit(model, X, y, loss=SoftmaxCrossEntropy(), optimizer=optim.SGD(lr=1.0), epochs=3)
+    cost, accuracy = plots.learning_curve(history).axes
+    np.testing.assert_array_equal(cost.get_lines()[0].get_ydata(), history.cost)
+    np.testing.assert_array_equal(accuracy.get_lines()[0].get_ydata(), history.accuracy)
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.01, 0.3, 3.0])
@@ -346,6 +404,24 @@ def test_bars_name_the_actual_class() -> None:
     assert right.patches[1].get_facecolor() != wrong.patches[1].get_facecolor()
 
 
+def network() -> Sequential:
+    """Return a small network, the same each time."""
+    rng = np.random.default_rng(0)
+    return Sequential(Layer(6, 4, rng=rng), Sigmoid(), Layer(4, 3, rng=rng), Sigmoid())
+
+
+def flat(slope: float = 0.0) -> tuple[Layer, Callable[[Tensor, Any], Tensor], Array, Array]:
+    """Return a loss that is 2 everywhere, or nearly so."""
+    return Layer(2, 1, rng=0), lambda z, y: np.sum(z * slope) + 2.0, np.eye(2), np.zeros(2)
+
+
+def holds(frame: FancyBboxPatch, point: Array, rim: float) -> bool:
+    """Whether a point is in a box, or at most so far outside."""
+    low = np.array([frame.get_x(), frame.get_y()]) - rim
+    high = low + [frame.get_width(), frame.get_height()] + 2 * rim
+    return bool((low <= point).all() and (point <= high).all())
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {
     "digits": lambda: plots.digits(np.stack([LETTER_L] * 7), range(7), wrong=[True] * 7),
     "digits, blank": lambda: plots.digits(np.zeros((2, 20, 20))),
@@ -361,8 +437,15 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "curve, flat": lambda: plots.learning_curve({"cost": [1.0] * 9, "validation_cost": [1.0] * 9}),
     "confusion": lambda: whole(plots.confusion_matrix(np.arange(90) % 10, np.arange(90) % 9)),
     "confusion, one class": lambda: whole(plots.confusion_matrix([0], [0], classes=1)),
+    "confusion, many classes": lambda: whole(
+        plots.confusion_matrix(np.arange(48_000) % 24, np.arange(48_000) // 2 % 24, classes=24)
+    ),
     "bars": lambda: whole(plots.probability_bars(np.linspace(0, 1, 10, dtype="f4"), actual=3)),
+    "bars, one sure": lambda: whole(plots.probability_bars([0.0, 1.0], actual=1)),
 }
+
+# Many classes need more width than a page has: they are for the screen.
+WIDE = ["confusion, many classes"]
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -371,9 +454,24 @@ def test_every_picture_can_be_saved(name: str) -> None:
     figure = PICTURES[name]()
     assert isinstance(figure, Figure)
     assert rendered(figure).size
-    assert figure.get_figwidth() <= 8
+    assert figure.get_figwidth() <= 8 or name in WIDE
     texts: Any = figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
     assert min((text.get_fontsize() for text in texts), default=8) >= 8
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_text_is_clipped_or_written_over_another(name: str) -> None:
+    """Measured on what is drawn: titles, ticks, labels, numbers in cells and boxes."""
+    figure = PICTURES[name]()
+    assert unreadable(figure) == []
+
+
+def test_a_collision_and_a_clipped_text_are_seen() -> None:
+    """The check above fails where it must."""
+    figure = Figure()
+    for x in (0.50, 0.51, 0.99):
+        figure.text(x, 0.5, "some words")
+    assert unreadable(figure) == ["some words is clipped", "some words on some words"]
 
 
 def test_given_axes_and_figures_are_drawn_on() -> None:
