@@ -9,13 +9,14 @@ state, or imports Matplotlib before a picture is asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from autonn.engine.tensor import Array
+from autonn.engine.tensor import Array, Tensor
+from autonn.nn.module import Module
 from autonn.training import History
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "confusion_matrix",
     "digits",
+    "gradient_flow",
     "grid_shape",
     "hidden_units",
     "learning_curve",
@@ -494,3 +496,116 @@ def _same_length(where: str, **arrays: Array) -> None:
         len({len(array) for array in arrays.values()}) <= 1,
         f"{where}: got {lengths}, expected equally many",
     )
+
+
+# ---- gradients, layer by layer
+
+
+def gradient_flow(model: Module, *, ax: Axes | None = None) -> Axes:
+    """Draw how large the gradient is at each parameter, from the first layer to the last.
+
+    Call it after `backward()`. Each row spans the 5th to the 95th percentile of |gradient| without
+    its zeros, thick between the quartiles, with a dot (of biases a square) at the median; at the
+    right stands ||gradient|| / ||parameter||. Rows that drift to the left towards the first layer
+    are a gradient that vanishes. TypeError if `model` isn't a module, ValueError if it has no
+    parameters, RuntimeError if none of them has a gradient.
+
+    >>> from autonn import Layer
+    >>> layer = Layer(2, 1, weight=[[3.0, 4.0]])
+    >>> np.sum(layer(np.array([[0.6, 0.8]]))).backward()
+    >>> ax = gradient_flow(layer)
+    >>> [label.get_text() for label in ax.child_axes[0].get_yticklabels()]
+    ['0.2', 'parameter 0']
+    """
+    parameters = _parameters("gradient_flow", model)
+    _require_gradients(parameters)
+    weights = {id(weight) for weight in model.weights()}
+    ax = _figure(7.0, max(2.2, 1.0 + 0.3 * len(parameters))).subplots() if ax is None else ax
+    for row, parameter in enumerate(parameters.values()):
+        _draw_sizes(ax, row, _gradient_sizes(parameter), bias=id(parameter) not in weights)
+    _label_flow(ax, parameters)
+    return ax
+
+
+def _parameters(where: str, model: Module) -> dict[str, Tensor]:
+    if not isinstance(model, Module):
+        raise TypeError(f"{where}: got a {type(model).__name__}, expected a Module")
+    parameters = model.named_parameters()
+    _require(bool(parameters), f"{where}: {model!r} has no parameters, expected at least one")
+    return parameters
+
+
+def _require_gradients(parameters: Mapping[str, Tensor]) -> None:
+    if all(parameter.grad is None for parameter in parameters.values()):
+        raise RuntimeError(
+            f"gradient_flow: no parameter has a gradient ({', '.join(parameters)}); "
+            "call loss.backward() first, and zero_grad() only after the picture"
+        )
+
+
+def _gradient(parameter: Tensor) -> Array | None:
+    grad = parameter.grad  # after backward(create_graph=True) it is a Tensor
+    return cast("Array | None", grad._data if isinstance(grad, Tensor) else grad)
+
+
+def _gradient_sizes(parameter: Tensor) -> Array:
+    """Return |gradient| where that is a point of a logarithmic axis."""
+    gradient = _gradient(parameter)
+    sizes = np.abs(np.zeros(0) if gradient is None else gradient.ravel())
+    return sizes[np.isfinite(sizes) & (sizes > 0)]
+
+
+def _draw_sizes(ax: Axes, row: int, sizes: Array, *, bias: bool) -> None:
+    if sizes.size:
+        low, lower, middle, upper, high = np.percentile(sizes, (5, 25, 50, 75, 95))
+        color, marker = (_VERMILION, "s") if bias else (_BLUE, "o")
+        ax.plot([low, high], [row, row], "-|", color=color, linewidth=1.2, markersize=6)
+        ax.plot([lower, upper], [row, row], color=color, linewidth=5, solid_capstyle="butt")
+        ax.plot(middle, row, marker, color="white", markeredgecolor=color, markersize=7)
+
+
+_FLOW_LABEL = "|gradient|: 5th to 95th percentile, quartiles, median"
+
+
+def _label_flow(ax: Axes, parameters: Mapping[str, Tensor]) -> None:
+    margin = ax.secondary_yaxis("right")
+    margin.set_yticks(range(len(parameters)), [_relative(p) for p in parameters.values()])
+    margin.set_ylabel("||gradient|| / ||parameter||")
+    margin.tick_params(length=0)
+    margin.spines[:].set_visible(False)
+    ax.set(yticks=range(len(parameters)), yticklabels=list(parameters), xlabel=_FLOW_LABEL)
+    ax.set_ylim(len(parameters) - 0.5, -0.5)
+    ax.set_xscale("log")
+    ax.set_xlim(_decades([_gradient_sizes(parameter) for parameter in parameters.values()]))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.grid(axis="x", color=_PALE, linewidth=0.5)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _decades(sizes: Sequence[Array]) -> tuple[float, float]:
+    """Return the powers of ten around what is drawn, two at least, for the axis to have ticks."""
+    drawn = [end for some in sizes if some.size for end in np.percentile(some, (5, 95))] or [1.0]
+    low, high = math.log10(min(drawn)) - 0.1, math.log10(max(drawn)) + 0.1  # 0.1 for the markers
+    first = max(math.floor(low), -300)  # 10^-324 is 0
+    return 10.0**first, 10.0 ** max(math.ceil(high), first + 1)
+
+
+def _relative(parameter: Tensor) -> str:
+    gradient = _gradient(parameter)
+    if gradient is None:
+        return "no gradient"
+    bad, zero = np.count_nonzero(~np.isfinite(gradient)), np.count_nonzero(gradient == 0)
+    if bad:
+        return f"NaN or inf in {bad:,} of {gradient.size:,}"
+    size = _norm(parameter._data)
+    ratio = f"{_norm(gradient) / size:.2g}" if size else "parameter 0"
+    return f"{ratio}, {zero / gradient.size:.0%} zero" if zero else ratio
+
+
+def _norm(array: Array) -> float:
+    # np.linalg.norm squares first, which overflows at 1e154, and in float32 at 2e19.
+    largest = float(np.max(np.abs(array), initial=0))
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * float(np.linalg.norm((array / largest).ravel()))

@@ -21,14 +21,18 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
+from refusals import assert_refused
 
 from autonn import (
+    CrossEntropy,
     Layer,
+    Module,
     Sequential,
     Sigmoid,
     SoftmaxCrossEntropy,
     Tensor,
     fit,
+    l2_penalty,
     optim,
     plots,
 )
@@ -410,6 +414,106 @@ def network() -> Sequential:
     return Sequential(Layer(6, 4, rng=rng), Sigmoid(), Layer(4, 3, rng=rng), Sigmoid())
 
 
+def penalised_loss(model: Module) -> Tensor:
+    """Return the tutorials' cost of five examples, with its penalty."""
+    X = np.random.default_rng(1).normal(size=(5, 6))
+    return CrossEntropy()(model(X), [0, 1, 2, 0, 1]) + l2_penalty(model, 1.0, examples=5)
+
+
+def trained_once(model: Sequential) -> Sequential:
+    """Return the model with gradients."""
+    penalised_loss(model).backward()
+    return model
+
+
+def with_gradient(gradient: object) -> Layer:
+    """Return a layer of one input with this gradient of its weights, and none of its bias."""
+    values = np.array(gradient)
+    layer = Layer(1, len(values), weight=np.ones(values.shape))
+    layer.weight.grad = values
+    return layer
+
+
+def drawn_row(ax: Axes, row: int) -> tuple[Array, Array, float]:
+    """Read the ends, the quartiles and the median of a row off the gradient flow."""
+    ends, quartiles, median = (
+        x for x, y in (np.transpose(line.get_xydata()) for line in ax.get_lines()) if row in y
+    )
+    return ends, quartiles, float(median[0])
+
+
+def margin_of(ax: Axes) -> list[str]:
+    """Return the texts at the right of each row."""
+    whole(ax).draw_without_rendering()
+    return [label.get_text() for label in ax.child_axes[0].get_yticklabels()]
+
+
+def test_gradient_flow_shows_percentiles_in_order_of_layers() -> None:
+    """A row for each parameter, the first layer on top, on a logarithmic axis that holds all."""
+    model = trained_once(network())
+    ax = plots.gradient_flow(model)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert (ax.get_xscale(), ax.get_ylim()) == ("log", (3.5, -0.5))
+    for row, parameter in enumerate(model.parameters()):
+        ends, quartiles, median = drawn_row(ax, row)
+        sizes = np.abs(parameter.grad)
+        np.testing.assert_allclose(ends, np.percentile(sizes, (5, 95)))
+        np.testing.assert_allclose(quartiles, np.percentile(sizes, (25, 75)))
+        assert median == np.median(sizes)
+        low, high = ax.get_xlim()
+        assert low < ends[0] < ends[1] < high
+
+
+def test_gradient_flow_tells_weights_from_biases_without_colour() -> None:
+    """Their markers differ, as do their colours."""
+    ax = plots.gradient_flow(trained_once(network()))
+    medians = [line for line in ax.get_lines() if len(np.asarray(line.get_xdata())) == 1]
+    assert [line.get_marker() for line in medians] == ["o", "s", "o", "s"]
+    colors = [to_hex(line.get_markeredgecolor()) for line in medians]
+    assert colors[0] == colors[2] != colors[1] == colors[3]
+
+
+def test_gradient_flow_gives_the_relative_size() -> None:
+    """The ratio of the norms; of a parameter that is 0, that there is none."""
+    model = trained_once(network())
+    norm = np.linalg.norm
+    ratios = [f"{norm(p.grad) / norm(p.data):.2g}" for p in (model[0].weight, model[2].weight)]
+    first, second = ratios
+    margin = margin_of(plots.gradient_flow(model))
+    assert margin == [first, "parameter 0", second, "parameter 0"]
+
+
+@pytest.mark.parametrize(
+    ("gradient", "remark"),
+    [
+        ([[0.0], [0.0]], "0, 100% zero"),
+        ([[0.0], [2.0]], "1.4, 50% zero"),
+        ([[np.nan], [2.0]], "NaN or inf in 1 of 2"),
+        ([[np.inf], [-np.inf]], "NaN or inf in 2 of 2"),
+        ([[3e200], [4e200]], "3.5e+200"),
+    ],
+)
+def test_gradient_flow_says_what_no_logarithm_shows(gradient: object, remark: str) -> None:
+    """Zeros, NaN and missing gradients are told in words."""
+    assert margin_of(plots.gradient_flow(with_gradient(gradient))) == [remark, "no gradient"]
+
+
+def test_gradient_flow_leaves_zeros_out_of_the_percentiles() -> None:
+    """What a dead unit leaves at 0 does not pull the others down."""
+    ends, _, median = drawn_row(plots.gradient_flow(with_gradient([[0.0], [0.0], [-0.5]])), 0)
+    assert (ends.tolist(), median) == ([0.5, 0.5], 0.5)
+
+
+def test_gradient_flow_reads_gradients_that_are_tensors() -> None:
+    """After create_graph=True they are, and look the same."""
+    first, second = network(), network()
+    penalised_loss(first).backward()
+    penalised_loss(second).backward(create_graph=True)
+    texts = [margin_of(plots.gradient_flow(model)) for model in (first, second)]
+    assert texts[0] == texts[1]
+
+
 def flat(slope: float = 0.0) -> tuple[Layer, Callable[[Tensor, Any], Tensor], Array, Array]:
     """Return a loss that is 2 everywhere, or nearly so."""
     return Layer(2, 1, rng=0), lambda z, y: np.sum(z * slope) + 2.0, np.eye(2), np.zeros(2)
@@ -442,6 +546,8 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     ),
     "bars": lambda: whole(plots.probability_bars(np.linspace(0, 1, 10, dtype="f4"), actual=3)),
     "bars, one sure": lambda: whole(plots.probability_bars([0.0, 1.0], actual=1)),
+    "flow": lambda: whole(plots.gradient_flow(trained_once(network()))),
+    "flow, nothing to draw": lambda: whole(plots.gradient_flow(with_gradient([[0.0], [np.nan]]))),
 }
 
 # Many classes need more width than a page has: they are for the screen.
@@ -479,6 +585,8 @@ def test_given_axes_and_figures_are_drawn_on() -> None:
     one, two = Figure().subplots(2)
     assert plots.confusion_matrix([0], [0], ax=one) is one
     assert plots.probability_bars([1.0], ax=two) is two
+    flow = Figure().subplots()
+    assert plots.gradient_flow(trained_once(network()), ax=flow) is flow
     figure = Figure()
     assert plots.hidden_units(np.ones((2, 4)), figure=figure) is figure
     figure = Figure()
@@ -591,6 +699,10 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: plots.probability_bars([-3.0, 4.0]),
         r"probability_bars: probabilities holds -3 to 4",
     ),
+    "no parameters": (
+        lambda: plots.gradient_flow(Sigmoid()),
+        r"gradient_flow: Sigmoid\(\) has no parameters, expected at least one",
+    ),
     "no such class": (
         lambda: plots.probability_bars([0.5, 0.5], actual=2),
         r"probability_bars: actual holds 2 to 2, expected classes from 0 to 1",
@@ -604,6 +716,26 @@ def test_bad_calls_say_what_came_and_what_was_expected(name: str) -> None:
     call, message = BAD_CALLS[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+WRONG_STATES: dict[str, tuple[Callable[[], object], type[Exception], list[str]]] = {
+    "gradients of no module": (
+        lambda: plots.gradient_flow([Tensor(1.0)]),  # type: ignore[arg-type]
+        TypeError,
+        ["gradient_flow: got a list, expected a Module"],
+    ),
+    "gradients before backward": (
+        lambda: plots.gradient_flow(network()),
+        RuntimeError,
+        ["gradient_flow", "no parameter has a gradient", "0.weight", "loss.backward() first"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_STATES)
+def test_wrong_kinds_and_states_are_refused(name: str) -> None:
+    """Each is told what came and the cure."""
+    assert_refused(*WRONG_STATES[name])
 
 
 def test_a_bare_list_is_no_history() -> None:
