@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,13 +13,36 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
+from refusals import assert_refused
 
-from autonn import plots
+from autonn import (
+    CrossEntropy,
+    Dropout,
+    Layer,
+    MeanSquaredError,
+    Module,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    Tensor,
+    checkpoint,
+    fit,
+    l2_penalty,
+    no_grad,
+    op,
+    optim,
+    plots,
+)
 
 Array = NDArray[Any]
 
@@ -58,6 +82,41 @@ def whole(ax: Axes) -> Figure:
     assert isinstance(ax, Axes)
     assert isinstance(ax.figure, Figure)
     return ax.figure
+
+
+def written(figure: Figure) -> list[tuple[str, Bbox]]:
+    """Return each text that drawing the figure really writes, with the pixels that it takes."""
+    drawn: list[Text] = []
+    draw = Text.draw
+
+    def note(text: Text, renderer: Any) -> None:
+        if text.get_visible() and text.get_text():
+            drawn.append(text)
+        draw(text, renderer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Text, "draw", note)
+        figure.draw_without_rendering()
+    return [(text.get_text(), text.get_window_extent()) for text in drawn]
+
+
+def unreadable(figure: Figure) -> list[str]:
+    """List the texts that share more than a rim of one pixel, or run over the figure's edge."""
+    texts = [(text, box.padded(-0.5)) for text, box in written(figure)]
+    return [
+        *(f"{text} is clipped" for text, box in texts if not contains(figure.bbox, box)),
+        *(
+            f"{first} on {second}"
+            for (first, box), (second, other) in itertools.combinations(texts, 2)
+            if box.overlaps(other)
+        ),
+    ]
+
+
+def contains(room: Any, box: Bbox) -> bool:
+    """Whether a box lies in another, but for a pixel."""
+    room = room.padded(1)
+    return bool(room.contains(box.x0, box.y0) and room.contains(box.x1, box.y1))
 
 
 def answers(classes: list[int], confidences: list[float]) -> Array:
@@ -227,6 +286,16 @@ def test_names_have_the_colour_of_their_line() -> None:
     colors = {text.get_text().split()[0]: text.get_color() for text in ax.texts}
     assert colors == {"training": training.get_color(), "validation": validation.get_color()}
     assert training.get_linestyle() != validation.get_linestyle()
+    assert training.get_marker() != validation.get_marker()
+
+
+def test_learning_curve_takes_what_fit_returns() -> None:
+    """No unpacking is needed; what was not measured is left out."""
+    model, X, y = Layer(2, 2, rng=0), np.eye(2), np.array([0, 1])
+    history = fit(model, X, y, loss=SoftmaxCrossEntropy(), optimizer=optim.SGD(lr=1.0), epochs=3)
+    cost, accuracy = plots.learning_curve(history).axes
+    np.testing.assert_array_equal(cost.get_lines()[0].get_ydata(), history.cost)
+    np.testing.assert_array_equal(accuracy.get_lines()[0].get_ydata(), history.accuracy)
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.01, 0.3, 3.0])
@@ -346,6 +415,573 @@ def test_bars_name_the_actual_class() -> None:
     assert right.patches[1].get_facecolor() != wrong.patches[1].get_facecolor()
 
 
+def network() -> Sequential:
+    """Return a small network, the same each time."""
+    rng = np.random.default_rng(0)
+    return Sequential(Layer(6, 4, rng=rng), Sigmoid(), Layer(4, 3, rng=rng), Sigmoid())
+
+
+def penalised_loss(model: Module) -> Tensor:
+    """Return the tutorials' cost of five examples, with its penalty."""
+    X = np.random.default_rng(1).normal(size=(5, 6))
+    return CrossEntropy()(model(X), [0, 1, 2, 0, 1]) + l2_penalty(model, 1.0, examples=5)
+
+
+def trained_once(model: Sequential) -> Sequential:
+    """Return the model with gradients."""
+    penalised_loss(model).backward()
+    return model
+
+
+def with_gradient(gradient: object) -> Layer:
+    """Return a layer of one input with this gradient of its weights, and none of its bias."""
+    values = np.array(gradient)
+    layer = Layer(1, len(values), weight=np.ones(values.shape))
+    layer.weight.grad = values
+    return layer
+
+
+def drawn_row(ax: Axes, row: int) -> tuple[Array, Array, float]:
+    """Read the ends, the quartiles and the median of a row off the gradient flow."""
+    ends, quartiles, median = (
+        x for x, y in (np.transpose(line.get_xydata()) for line in ax.get_lines()) if row in y
+    )
+    return ends, quartiles, float(median[0])
+
+
+def margin_of(ax: Axes) -> list[str]:
+    """Return the texts at the right of each row."""
+    whole(ax).draw_without_rendering()
+    return [label.get_text() for label in ax.child_axes[0].get_yticklabels()]
+
+
+def test_gradient_flow_shows_percentiles_in_order_of_layers() -> None:
+    """A row for each parameter, the first layer on top, on a logarithmic axis that holds all."""
+    model = trained_once(network())
+    ax = plots.gradient_flow(model)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert (ax.get_xscale(), ax.get_ylim()) == ("log", (3.5, -0.5))
+    for row, parameter in enumerate(model.parameters()):
+        ends, quartiles, median = drawn_row(ax, row)
+        sizes = np.abs(parameter.grad)
+        np.testing.assert_allclose(ends, np.percentile(sizes, (5, 95)))
+        np.testing.assert_allclose(quartiles, np.percentile(sizes, (25, 75)))
+        assert median == np.median(sizes)
+        low, high = ax.get_xlim()
+        assert low < ends[0] < ends[1] < high
+
+
+def test_gradient_flow_tells_weights_from_biases_without_colour() -> None:
+    """Their markers differ, as do their colours."""
+    ax = plots.gradient_flow(trained_once(network()))
+    medians = [line for line in ax.get_lines() if len(np.asarray(line.get_xdata())) == 1]
+    assert [line.get_marker() for line in medians] == ["o", "s", "o", "s"]
+    colors = [to_hex(line.get_markeredgecolor()) for line in medians]
+    assert colors[0] == colors[2] != colors[1] == colors[3]
+
+
+def test_gradient_flow_gives_the_relative_size() -> None:
+    """The ratio of the norms; of a parameter that is 0, that there is none."""
+    model = trained_once(network())
+    norm = np.linalg.norm
+    ratios = [f"{norm(p.grad) / norm(p.data):.2g}" for p in (model[0].weight, model[2].weight)]
+    first, second = ratios
+    margin = margin_of(plots.gradient_flow(model))
+    assert margin == [first, "parameter 0", second, "parameter 0"]
+
+
+@pytest.mark.parametrize(
+    ("gradient", "remark"),
+    [
+        ([[0.0], [0.0]], "0, 100% zero"),
+        ([[0.0], [2.0]], "1.4, 50% zero"),
+        ([[np.nan], [2.0]], "NaN or inf in 1 of 2"),
+        ([[np.inf], [-np.inf]], "NaN or inf in 2 of 2"),
+        ([[3e200], [4e200]], "3.5e+200"),
+    ],
+)
+def test_gradient_flow_says_what_no_logarithm_shows(gradient: object, remark: str) -> None:
+    """Zeros, NaN and missing gradients are told in words."""
+    assert margin_of(plots.gradient_flow(with_gradient(gradient))) == [remark, "no gradient"]
+
+
+def test_gradient_flow_leaves_zeros_out_of_the_percentiles() -> None:
+    """What a dead unit leaves at 0 does not pull the others down."""
+    ends, _, median = drawn_row(plots.gradient_flow(with_gradient([[0.0], [0.0], [-0.5]])), 0)
+    assert (ends.tolist(), median) == ([0.5, 0.5], 0.5)
+
+
+def test_gradient_flow_reads_gradients_that_are_tensors() -> None:
+    """After create_graph=True they are, and look the same."""
+    first, second = network(), network()
+    penalised_loss(first).backward()
+    penalised_loss(second).backward(create_graph=True)
+    texts = [margin_of(plots.gradient_flow(model)) for model in (first, second)]
+    assert texts[0] == texts[1]
+
+
+Problem = tuple[Layer, MeanSquaredError, Array, Array]
+
+
+def quadratic() -> Problem:
+    """Return a layer without error on its data, which are such that J = |dw|^2 + db^2."""
+    layer = Layer(2, 1, weight=[[1.0, 2.0]], bias=[3.0])
+    X = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
+    return layer, MeanSquaredError(), X, layer.predict(X)
+
+
+def flat(slope: float = 0.0) -> tuple[Layer, Callable[[Tensor, Any], Tensor], Array, Array]:
+    """Return a loss that is 2 everywhere, or nearly so."""
+    return Layer(2, 1, rng=0), lambda z, y: np.sum(z * slope) + 2.0, np.eye(2), np.zeros(2)
+
+
+ONE_WAY = [np.array([[0.6, 0.8]]), np.array([0.0])]
+OTHER_WAY = [np.zeros((1, 2)), np.array([2.0])]
+
+
+def test_a_slice_is_the_loss_along_the_direction() -> None:
+    """Along a unit vector of the parabola: the squares of the steps."""
+    ax = plots.loss_surface(*quadratic(), directions=[ONE_WAY], span=2.0, points=5)
+    curve, here = ax.get_lines()
+    np.testing.assert_allclose(
+        np.array(curve.get_xydata()), [[a, a * a] for a in (-2, -1, 0, 1, 2)]
+    )
+    np.testing.assert_array_equal(here.get_xydata(), [[0, 0]])
+    assert [text.get_text() for text in ax.texts] == ["here 0"]
+
+
+def test_a_map_has_each_direction_on_its_axis() -> None:
+    """Of a loss that is linear, each line of the map lies where the formula says."""
+    layer, X = Layer(2, 1, weight=[[1.0, 2.0]], bias=[3.0]), np.array([[1.0, 1.0]])
+    model: Any = (layer, lambda z, y: np.sum(z), X, X)
+    ax = plots.loss_surface(*model, directions=[ONE_WAY, OTHER_WAY], points=4)
+    areas, lines = ax.collections[:2]
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (-1, 1))
+    for level, path in zip(lines.levels, lines.get_paths(), strict=True):  # type: ignore[attr-defined]
+        a, b = np.transpose(path.vertices)
+        np.testing.assert_allclose(6 + 1.4 * a + 2 * b, level)
+    ends = areas.levels[[0, -1]]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(ends, [6 - 3.4, 6 + 3.4])
+    assert [text.get_text() for text in ax.texts] == ["here 6"]
+
+
+def seen_by_the_loss(model: Sequential, **options: Any) -> list[list[Array]]:
+    """Return the parameters at every point of a slice, the first without a step."""
+    seen = []
+
+    def loss(z: Tensor, y: Any) -> Tensor:
+        assert not z.requires_grad
+        assert not any(module.training for _, module in model.named_modules())
+        seen.append([parameter.numpy() for parameter in model.parameters()])
+        return np.sum(z)
+
+    plots.loss_surface(model, loss, np.ones((1, 6)), np.ones(1), **options)
+    return seen
+
+
+def test_random_directions_are_normalised_by_filter() -> None:
+    """At step 1 each unit's weights moved by their own norm; biases stay where they are."""
+    model = network()
+    model[0].bias.data = np.ones(4)
+    start, *_, end = seen_by_the_loss(model, directions=1, rng=3, points=2)
+    for k, (before, after) in enumerate(zip(start, end, strict=True)):
+        moved = np.atleast_2d(after - before)
+        expected = np.linalg.norm(before, axis=1) if k % 2 == 0 else 0.0
+        np.testing.assert_allclose(np.linalg.norm(moved, axis=1), expected)
+
+
+def test_random_directions_come_from_the_seed() -> None:
+    """The same seed gives the same picture, another one another, and two directions differ."""
+    seeds = (5, 5, np.random.default_rng(5), 6)
+    one, *same, other = (seen_by_the_loss(network(), rng=seed, points=2) for seed in seeds)
+    for again in same:
+        np.testing.assert_array_equal(one[1][0], again[1][0])
+    assert not np.allclose(one[1][0], other[1][0])
+    corner, along_second, along_first = (one[k][0] for k in (1, 2, 3))
+    assert not np.allclose(along_first - corner, along_second - corner)
+
+
+def test_a_weight_vector_is_one_filter() -> None:
+    """The role decides, not the shape: a vector that is no bias moves by its own norm."""
+
+    class Scale(Module):
+        def __init__(self) -> None:
+            self.factor = Tensor([3.0, 4.0], requires_grad=True)
+
+        def forward(self, x: Any) -> Any:
+            return self.factor * x
+
+    steps = []
+    model = Scale()
+
+    def loss(z: Tensor, y: Any) -> Tensor:
+        steps.append(model.factor.numpy() - [3.0, 4.0])
+        return np.sum(z)
+
+    plots.loss_surface(model, loss, np.ones(2), np.ones(2), directions=1, rng=0, points=2)
+    np.testing.assert_allclose(np.linalg.norm(steps, axis=1), [0, 5, 5])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_model_comes_back_as_it_was(fails: bool) -> None:
+    """Arrays, gradients, modes and a graph that waits for backward, also after an exception."""
+    model = Sequential(Layer(6, 4, rng=0), ReLU(), Dropout(0.5, rng=0), Layer(4, 3, rng=1))
+    model[2].eval()
+    X, y = np.random.default_rng(2).normal(size=(2, 6)), np.array([0, 1])
+    waiting = SoftmaxCrossEntropy()(model(X), y)
+    arrays = [parameter._data for parameter in model.parameters()]
+    modes = [module.training for _, module in model.named_modules()]
+    calls = itertools.count()
+
+    def loss(z: Tensor, y: Any) -> Tensor:
+        if fails and next(calls) == 7:
+            raise ZeroDivisionError("the loss failed")
+        return SoftmaxCrossEntropy()(z, y)
+
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            plots.loss_surface(model, loss, X, y, rng=0, points=5)
+    else:
+        plots.loss_surface(model, loss, X, y, rng=0, points=5)
+    assert all(p._data is array for p, array in zip(model.parameters(), arrays, strict=True))
+    assert [module.training for _, module in model.named_modules()] == modes
+    assert all(parameter.grad is None for parameter in model.parameters())
+    again = Sequential(Layer(6, 4, rng=0), ReLU(), Dropout(0.5, rng=0), Layer(4, 3, rng=1))
+    again[2].eval()
+    SoftmaxCrossEntropy()(again(X), y).backward()
+    waiting.backward()
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
+        np.testing.assert_array_equal(one.grad, other.grad)
+
+
+def test_a_surface_in_float32_stays_there() -> None:
+    """The loss sees parameters of the dtype they have."""
+    model = Sequential(Layer(6, 4, rng=0, dtype=np.float32))
+    seen = seen_by_the_loss(model, rng=0, points=3)
+    assert {array.dtype for arrays in seen for array in arrays} == {np.dtype(np.float32)}
+
+
+def test_a_surface_is_blank_where_the_loss_is_not_finite() -> None:
+    """An overflow far out neither warns nor hides the rest."""
+    layer, X = Layer(2, 1, weight=[[1.0, 2.0]], bias=[3.0]), np.array([[0.6, 0.8]])
+    model: Any = (layer, lambda z, y: np.sum(np.exp(z * 130.0)), X, X)
+    ax = plots.loss_surface(*model, directions=[ONE_WAY], points=3)
+    drawn = np.asarray(ax.get_lines()[0].get_ydata())
+    np.testing.assert_allclose(drawn, [np.exp(130 * 4.2), np.exp(130 * 5.2), np.nan])
+    logs: Any = (layer, lambda z, y: np.sum(np.log(z - 5.2)), X, X)  # of -1, 0 and 1
+    drawn = np.asarray(
+        plots.loss_surface(*logs, directions=[ONE_WAY], points=3).lines[0].get_ydata()
+    )
+    np.testing.assert_allclose(drawn, [np.nan, np.nan, 0], atol=1e-12)
+    with pytest.raises(ValueError, match="no loss on the slice is finite"):
+        plots.loss_surface(layer, lambda z, y: Tensor(np.nan), X, X, rng=0, points=3)
+
+
+def test_levels_follow_ratios_where_a_surface_is_steep() -> None:
+    """From 1 to 10,000 each level is the same multiple of the one before; from 0, equal steps."""
+    X = np.ones((1, 2))
+    for loss, same in ((lambda z: np.exp(z * 6.0), np.log), (lambda z: z + 9.0, np.asarray)):
+        model: Any = (Layer(2, 1, weight=[[0.0, 0.0]]), lambda z, y, f=loss: np.sum(f(z)), X, X)
+        ways = [[np.array([[1.0, 0.0]]), np.zeros(1)], [np.array([[0.0, 1.0]]), np.zeros(1)]]
+        ax = plots.loss_surface(*model, directions=ways, points=3)
+        levels = same(ax.collections[0].levels)  # type: ignore[attr-defined]
+        np.testing.assert_allclose(np.diff(levels), np.diff(levels)[0])
+
+
+def chain(length: int) -> Any:
+    """Return the result of so many ops in a row."""
+    value: Any = Tensor(0.5, requires_grad=True)
+    for _ in range(length):
+        value = np.sin(value)
+    return value
+
+
+def with_dollars() -> tuple[Tensor, dict[str, Tensor]]:
+    """Return a loss of something whose name looks like a formula in TeX."""
+    price = Tensor(2.0, requires_grad=True)
+    return price * price, {"$p_$ in cents": price}
+
+
+Edge = tuple[str, str, str]
+
+
+def frames_of(ax: Axes) -> list[FancyBboxPatch]:
+    """Return the boxes of a graph."""
+    return [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+
+
+def arrows_of(ax: Axes) -> list[Array]:
+    """Return the way of each arrow, from its start to its tip, as points close to each other."""
+    shafts = [p.get_path() for p in ax.patches if isinstance(p, FancyArrowPatch)]
+    polygons: list[Any] = [shaft.to_polygons(closed_only=False)[0] for shaft in shafts]
+    return [np.asarray(polygon) for polygon in polygons]
+
+
+def holds(frame: FancyBboxPatch, point: Array, rim: float) -> bool:
+    """Whether a point is in a box, or at most so far outside."""
+    low = np.array([frame.get_x(), frame.get_y()]) - rim
+    high = low + [frame.get_width(), frame.get_height()] + 2 * rim
+    return bool((low <= point).all() and (point <= high).all())
+
+
+def read_graph(ax: Axes) -> tuple[dict[str, str], list[Edge]]:
+    """Read back what each box says, and which arrows go from where to where, with their letters.
+
+    Everything is found by its place: texts in boxes, the ends of arrows at boxes.
+    """
+    frames = frames_of(ax)
+    inside: dict[int, list[Text]] = {k: [] for k in range(len(frames))}
+    for text in ax.texts:
+        inside[box_at(frames, np.array(text.get_position()))].append(text)
+    titles, bodies = {}, {}
+    for k, texts in inside.items():
+        (titles[k],) = [text.get_text() for text in texts if text.get_fontweight() == "bold"]
+        bodies[titles[k]] = max((text.get_text() for text in texts), key=len)
+    edges = []
+    for way in arrows_of(ax):
+        source, target = box_at(frames, way[0]), box_at(frames, way[-1])
+        at = [t for t in inside[target] if abs(t.get_position()[0] - way[-1, 0]) < 2]
+        letters = [t.get_text() for t in at if len(t.get_text()) == 1]
+        edges.append((titles[source], "".join(letters), titles[target]))
+    return bodies, sorted(edges)
+
+
+def box_at(frames: list[FancyBboxPatch], point: Array) -> int:
+    """Return which box is there, or at most the half of an arrow's head away."""
+    (found,) = [k for k, frame in enumerate(frames) if holds(frame, point, rim=3)]
+    return found
+
+
+def test_a_graph_is_drawn_with_values_and_gradients() -> None:
+    """Boxes, arrows and letters of L = (w^2 - b) / e^b + 1, w = 3, b = 2, checked by hand."""
+    w, b = Tensor(3.0, requires_grad=True), Tensor(2.0, requires_grad=True)
+    e = np.exp(b)
+    bodies, edges = read_graph(plots.computation_graph((w**2 - b) / e + 1, {"w": w, "b": b}))
+    assert bodies == {
+        "w": "value 3\ngradient 0.812",
+        "b": "value 2\ngradient -1.083",
+        "power": "z = x^y\ny = 2\nvalue 9\ngradient 0.1353",
+        "exp": "z = e^x\nvalue 7.389\ngradient -0.1282",
+        "subtract": "z = x - y\nvalue 7\ngradient 0.1353",
+        "divide": "z = x / y\nvalue 0.9473\ngradient 1",
+        "add": "z = x + y\ny = 1\nvalue 1.947\ngradient 1",
+    }
+    assert edges == [
+        ("b", "", "exp"),
+        ("b", "y", "subtract"),
+        ("divide", "", "add"),
+        ("exp", "y", "divide"),
+        ("power", "x", "subtract"),
+        ("subtract", "x", "divide"),
+        ("w", "", "power"),
+    ]
+
+
+def test_letters_go_with_their_arrows_where_these_change_sides() -> None:
+    """One of the quotients has its divisor on the left."""
+    s, t = np.sin(chain(0)), np.cos(chain(0))
+    loss = np.tanh(s / t) - np.exp(t / s)
+    names = {"s": s, "t": t, "u": loss}
+    _, edges = read_graph(plots.computation_graph(loss, names))
+    into = [(source, letter) for source, letter, target in edges if target == "divide"]
+    assert into == [("s: sin", "x"), ("s: sin", "y"), ("t: cos", "x"), ("t: cos", "y")]
+
+
+def test_a_value_used_twice_gets_two_arrows() -> None:
+    """And the sum of both gradients."""
+    bodies, edges = read_graph(plots.computation_graph(*with_dollars()))
+    assert edges == [("$p_$ in cents", "x", "multiply"), ("$p_$ in cents", "y", "multiply")]
+    assert bodies["$p_$ in cents"] == "value 2\ngradient 4"
+
+
+def test_a_network_is_drawn_with_its_names() -> None:
+    """Large values by shape and norm; matrices are called as in their formula; X by its name."""
+    layer, X = Layer(6, 4, rng=0), np.random.default_rng(1).normal(size=(5, 6))
+    loss = np.sum(np.square(layer(X)))
+    bodies, edges = read_graph(
+        plots.computation_graph(loss, {**layer.named_parameters(), "X": X, "J": loss})
+    )
+    loss.backward()
+    norm = np.linalg.norm
+    assert bodies["X"] == f"value 5 x 6, norm {norm(X):.3g}"
+    assert bodies["weight"] == (
+        f"value 4 x 6, norm {norm(layer.weight.data):.3g}\n"
+        f"gradient norm {norm(layer.weight.grad):.3g}"
+    )
+    zeros = " ".join(["0."] * 4)
+    gradient = " ".join(np.array2string(layer.bias.grad, precision=3).split())
+    assert bodies["bias"] == f"value [{zeros}]\ngradient {gradient}"
+    assert [edge for edge in edges if edge[2] == "affine"] == [
+        ("X", "X", "affine"),
+        ("bias", "b", "affine"),
+        ("weight", "W", "affine"),
+    ]
+    assert bodies["J: sum"].startswith("z = sum of x over axis\nvalue ")
+
+
+def test_a_module_gives_the_names_and_others_are_told_by_kind() -> None:
+    """What has no name is a leaf or a constant."""
+    other = Tensor([1.0, 2.0], requires_grad=True)
+    layer = Layer(2, 2, rng=0)
+    loss: Any = np.sum(layer(np.eye(2)) * other)
+    assert set(read_graph(plots.computation_graph(loss, layer))[0]) == {
+        *("weight", "bias", "affine", "constant", "leaf", "multiply", "sum")
+    }
+
+
+def test_options_and_constants_are_written() -> None:
+    """Axes, indices, numbers, masks and lists of operands each find their place."""
+    x = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    mask = np.array([True, False])
+    kept = np.where(mask, x[:, 1:], 0.25)
+    joined = np.concatenate([kept, x[:, :1]], axis=1)
+    loss = np.sum(np.sum(np.clip(joined, None, 2.0), axis=0) / np.float64(4))
+    names = {"x": x, "mask": mask, "left": kept}
+    bodies, edges = read_graph(plots.computation_graph(loss, names, limit=20))
+    assert "key = :, 1:" in bodies["getitem"] or "key = :, :1" in bodies["getitem"]
+    assert "y = 0.25" in bodies["left: where"].splitlines()
+    assert bodies["mask"] == "value [ True False]"
+    assert ("mask", "c", "left: where") in edges
+    assert "axis = 1" in bodies["concatenate"].splitlines()
+    assert {letter for _, letter, target in edges if target == "concatenate"} == {"0", "1"}
+    assert "high = 2" in bodies["clip"].splitlines()
+    assert "y = 4" in bodies["divide"].splitlines()
+
+
+def test_ops_of_ones_own_and_checkpoints_are_drawn() -> None:
+    """With the formula declared, and the letters of the rules."""
+
+    @op(lambda g, z, u, v: g * v, lambda g, z, u, v: g * u, formula="z = u v, by hand")
+    def product(u: Any, v: Any) -> Any:
+        return u * v
+
+    a, b = Tensor(2.0, requires_grad=True), Tensor(5.0, requires_grad=True)
+    loss = checkpoint(np.exp)(product(a, b))
+    bodies, edges = read_graph(plots.computation_graph(loss, {"a": a, "b": b}))
+    assert bodies["product"].splitlines()[:2] == ["z = u v, by hand", "value 10"]
+    assert bodies["a"] == "value 2\ngradient 1.101e+05"
+    assert edges == [("a", "u", "product"), ("b", "v", "product"), ("product", "", "checkpoint")]
+
+
+def test_drawing_a_graph_changes_nothing() -> None:
+    """No gradient is left behind, and the graph can still be used, even drawn again after."""
+    model = network()
+    loss = penalised_loss(model)
+    first = read_graph(plots.computation_graph(loss, model))
+    assert all(parameter.grad is None for parameter in model.parameters())
+    loss.backward(retain_graph=True)
+    assert read_graph(plots.computation_graph(loss, model)) == first
+    expected = trained_once(network())
+    for one, other in zip(model.parameters(), expected.parameters(), strict=True):
+        np.testing.assert_array_equal(one.grad, other.grad)
+
+
+def test_a_graph_shows_what_the_ops_saw() -> None:
+    """A leaf that got new data since is drawn with the value that the gradient belongs to."""
+    w = Tensor(3.0, requires_grad=True)
+    loss = w * w
+    w.data = np.array(100.0)
+    bodies, _ = read_graph(plots.computation_graph(loss, {"w": w}))
+    assert bodies == {"w": "value 3\ngradient 6", "multiply": "z = x y\nvalue 9\ngradient 1"}
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Any:
+    """Draw a graph of a few leaves and up to fifteen sums and sines, all used in the end."""
+    values: list[Any] = [
+        Tensor(float(k + 1), requires_grad=True) for k in range(draw(st.integers(1, 4)))
+    ]
+    for _ in range(draw(st.integers(1, 15))):
+        first, second = (draw(st.sampled_from(values)) for _ in range(2))
+        values.append(first + second if draw(st.booleans()) else np.sin(first))
+    total = values[-1]
+    for value in draw(st.lists(st.sampled_from(values), max_size=4)):
+        total = total + value
+    return total
+
+
+@settings(max_examples=8, deadline=None)
+@given(graphs())
+def test_boxes_stand_apart_and_arrows_go_down_between_them(loss: Tensor) -> None:
+    """Whatever the graph: no box on another, no arrow upwards or through a box, all in sight."""
+    ax = plots.computation_graph(loss)
+    frames = frames_of(ax)
+    for one, other in itertools.combinations(frames, 2):
+        beside = abs(centre(one)[0] - centre(other)[0]) - (one.get_width() + other.get_width()) / 2
+        apart = abs(centre(one)[1] - centre(other)[1]) - (one.get_height() + other.get_height()) / 2
+        assert max(beside, apart) > 5
+    for way in arrows_of(ax):
+        points = np.concatenate([np.linspace(a, b, 9) for a, b in itertools.pairwise(way)])
+        assert (np.diff(points[:, 1]) > -1e-6).all()
+        assert not any(holds(frame, point, rim=-0.5) for frame in frames for point in points)
+    assert unreadable(whole(ax)) == []
+
+
+def centre(frame: FancyBboxPatch) -> tuple[float, float]:
+    """Return the middle of a box."""
+    return frame.get_x() + frame.get_width() / 2, frame.get_y() + frame.get_height() / 2
+
+
+def test_texts_stay_inside_their_boxes() -> None:
+    """Also at another resolution, set from outside."""
+    with rc_context({"figure.dpi": 71}):
+        ax = plots.computation_graph(penalised_loss(network()))
+        whole(ax).draw_without_rendering()
+        assert_texts_in_boxes(ax)
+
+
+def test_texts_stay_inside_their_boxes_when_the_axes_shrink() -> None:
+    """As a layout does that finds a wide neighbour later."""
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    plots.computation_graph(chain(3), ax=left)
+    before = left.get_window_extent().width
+    right.set_ylabel("many words\n" * 20)
+    figure.draw_without_rendering()
+    assert left.get_window_extent().width < 0.8 * before
+    assert all(contains(left.bbox, frame.get_window_extent()) for frame in frames_of(left))
+    assert_texts_in_boxes(left)
+
+
+def test_a_graph_counts_on_the_room_that_the_layout_will_give() -> None:
+    """Axes fresh from subplots are smaller than a constrained layout makes them in the end."""
+    needed = whole(plots.computation_graph(chain(5))).get_size_inches()
+    figure = Figure(figsize=tuple(needed + 0.3), layout="constrained")
+    ax = plots.computation_graph(chain(5), ax=figure.subplots())
+    assert unreadable(figure) == []
+    assert all(contains(figure.bbox, frame.get_window_extent()) for frame in frames_of(ax))
+
+
+def assert_texts_in_boxes(ax: Axes) -> None:
+    """Demand that no text runs over the edge of its box."""
+    frames = frames_of(ax)
+    for text in ax.texts:
+        frame = frames[box_at(frames, np.array(text.get_position()))]
+        assert contains(frame.get_window_extent(), text.get_window_extent())
+
+
+def test_the_network_is_drawn_without_a_crossing() -> None:
+    """The order within the layers is found by looking at the neighbours."""
+    ax = plots.computation_graph(penalised_loss(network()))
+    crossing = 0
+    for one, other in itertools.combinations(arrows_of(ax), 2):
+        low = max(one[0, 1], other[0, 1]) + 0.5  # arrows may start together
+        heights = np.linspace(low, max(low, min(one[-1, 1], other[-1, 1])), 400)
+        first, second = (np.interp(heights, way[:, 1], way[:, 0]) for way in (one, other))
+        crossing += (first - second).min() < -0.01 and (first - second).max() > 0.01
+    assert crossing == 0
+
+
+def test_a_graph_has_a_limit_that_can_be_raised() -> None:
+    """Forty boxes go on a sheet; more are refused with a summary, before any pass is run."""
+    assert len(read_graph(plots.computation_graph(chain(41), limit=42))[0]) == 2
+    with pytest.raises(ValueError, match=r"got a graph of 42 boxes \(most often 41 sin, 1 leaf\)"):
+        plots.computation_graph(chain(41))
+    with pytest.raises(ValueError, match=r"2,001 boxes"):
+        plots.computation_graph(chain(2_000))
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {
     "digits": lambda: plots.digits(np.stack([LETTER_L] * 7), range(7), wrong=[True] * 7),
     "digits, blank": lambda: plots.digits(np.zeros((2, 20, 20))),
@@ -361,8 +997,25 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "curve, flat": lambda: plots.learning_curve({"cost": [1.0] * 9, "validation_cost": [1.0] * 9}),
     "confusion": lambda: whole(plots.confusion_matrix(np.arange(90) % 10, np.arange(90) % 9)),
     "confusion, one class": lambda: whole(plots.confusion_matrix([0], [0], classes=1)),
+    "confusion, many classes": lambda: whole(
+        plots.confusion_matrix(np.arange(48_000) % 24, np.arange(48_000) // 2 % 24, classes=24)
+    ),
     "bars": lambda: whole(plots.probability_bars(np.linspace(0, 1, 10, dtype="f4"), actual=3)),
+    "bars, one sure": lambda: whole(plots.probability_bars([0.0, 1.0], actual=1)),
+    "flow": lambda: whole(plots.gradient_flow(trained_once(network()))),
+    "flow, nothing to draw": lambda: whole(plots.gradient_flow(with_gradient([[0.0], [np.nan]]))),
+    "surface": lambda: whole(plots.loss_surface(*quadratic(), rng=0)),
+    "surface, flat": lambda: whole(plots.loss_surface(*flat(), rng=0)),
+    "slice": lambda: whole(plots.loss_surface(*quadratic(), directions=1, rng=0)),
+    "surface, flat but for rounding": lambda: whole(plots.loss_surface(*flat(1e-16), rng=0)),
+    "slice, flat": lambda: whole(plots.loss_surface(*flat(), directions=1, rng=0)),
+    "graph": lambda: whole(plots.computation_graph(penalised_loss(network()))),
+    "graph, long": lambda: whole(plots.computation_graph(chain(39))),
+    "graph, dollars": lambda: whole(plots.computation_graph(*with_dollars())),
 }
+
+# Many classes need more width than a page has: they are for the screen.
+WIDE = ["confusion, many classes"]
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -371,9 +1024,24 @@ def test_every_picture_can_be_saved(name: str) -> None:
     figure = PICTURES[name]()
     assert isinstance(figure, Figure)
     assert rendered(figure).size
-    assert figure.get_figwidth() <= 8
+    assert figure.get_figwidth() <= 8 or name in WIDE
     texts: Any = figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
     assert min((text.get_fontsize() for text in texts), default=8) >= 8
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_text_is_clipped_or_written_over_another(name: str) -> None:
+    """Measured on what is drawn: titles, ticks, labels, numbers in cells and boxes."""
+    figure = PICTURES[name]()
+    assert unreadable(figure) == []
+
+
+def test_a_collision_and_a_clipped_text_are_seen() -> None:
+    """The check above fails where it must."""
+    figure = Figure()
+    for x in (0.50, 0.51, 0.99):
+        figure.text(x, 0.5, "some words")
+    assert unreadable(figure) == ["some words is clipped", "some words on some words"]
 
 
 def test_given_axes_and_figures_are_drawn_on() -> None:
@@ -381,6 +1049,11 @@ def test_given_axes_and_figures_are_drawn_on() -> None:
     one, two = Figure().subplots(2)
     assert plots.confusion_matrix([0], [0], ax=one) is one
     assert plots.probability_bars([1.0], ax=two) is two
+    flow, surface = Figure().subplots(2)
+    assert plots.gradient_flow(trained_once(network()), ax=flow) is flow
+    assert plots.loss_surface(*quadratic(), rng=0, points=3, ax=surface) is surface
+    graph = Figure(layout="constrained").subplots()
+    assert plots.computation_graph(chain(2), ax=graph) is graph
     figure = Figure()
     assert plots.hidden_units(np.ones((2, 4)), figure=figure) is figure
     figure = Figure()
@@ -493,6 +1166,53 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: plots.probability_bars([-3.0, 4.0]),
         r"probability_bars: probabilities holds -3 to 4",
     ),
+    "no parameters": (
+        lambda: plots.gradient_flow(Sigmoid()),
+        r"gradient_flow: Sigmoid\(\) has no parameters, expected at least one",
+    ),
+    "a surface without parameters": (
+        lambda: plots.loss_surface(Sigmoid(), *flat()[1:]),
+        r"loss_surface: Sigmoid\(\) has no parameters",
+    ),
+    "one point": (
+        lambda: plots.loss_surface(*flat(), points=1),
+        r"loss_surface: got points=1, expected at least 2",
+    ),
+    "no span": (lambda: plots.loss_surface(*flat(), span=0.0), r"loss_surface: got span=0.0"),
+    "an endless span": (lambda: plots.loss_surface(*flat(), span=np.inf), r"got span=inf"),
+    "no number as span": (lambda: plots.loss_surface(*flat(), span=np.nan), r"got span=nan"),
+    "three random directions": (
+        lambda: plots.loss_surface(*flat(), directions=3),
+        r"loss_surface: got 3 directions, expected one or two",
+    ),
+    "no given directions": (
+        lambda: plots.loss_surface(*flat(), directions=[]),
+        r"loss_surface: got 0 directions, expected one or two",
+    ),
+    "a direction of other shapes": (
+        lambda: plots.loss_surface(*flat(), directions=[[np.ones((2, 1)), np.ones(1)]]),
+        r"direction of shapes \[\(2, 1\), \(1,\)\], expected \[\(1, 2\), \(1,\)\].*weight, bias",
+    ),
+    "a direction of zeros": (
+        lambda: plots.loss_surface(*flat(), directions=[ONE_WAY, [np.zeros((1, 2)), [0.0]]]),
+        r"loss_surface: direction 2 has norms \[0.0, 0.0\], expected finite ones, not all 0",
+    ),
+    "a direction of NaN": (
+        lambda: plots.loss_surface(*flat(), directions=[[np.ones((1, 2)), [np.nan]]]),
+        r"loss_surface: direction 1 has norms \[1.4\d*, nan\], expected finite",
+    ),
+    "weights of zeros": (
+        lambda: plots.loss_surface(Layer(2, 1, weight=[[0.0, 0.0]]), *flat()[1:]),
+        r"loss_surface: direction 1 .* initialise them first",
+    ),
+    "several losses": (
+        lambda: plots.computation_graph(Tensor([1.0, 2.0], requires_grad=True) * 2.0),
+        r"computation_graph: got a Tensor of shape \(2,\), expected a single number; sum or",
+    ),
+    "axes too small for a graph": (
+        lambda: plots.computation_graph(chain(9), ax=Figure(figsize=(2, 2)).subplots()),
+        r"computation_graph: got axes of 1.5 x 1.5 inches, expected at least 1.\d x \d+.\d; with",
+    ),
     "no such class": (
         lambda: plots.probability_bars([0.5, 0.5], actual=2),
         r"probability_bars: actual holds 2 to 2, expected classes from 0 to 1",
@@ -506,6 +1226,82 @@ def test_bad_calls_say_what_came_and_what_was_expected(name: str) -> None:
     call, message = BAD_CALLS[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def freed() -> Tensor:
+    """Return a loss whose graph is gone."""
+    loss = penalised_loss(network())
+    loss.backward()
+    return loss
+
+
+def half_freed() -> Any:
+    """Return a loss of which a part was freed by the backward pass of another."""
+    part = np.sin(chain(2))
+    loss = part * 2.0
+    np.sum(part).backward()
+    return loss
+
+
+def without_graph() -> Tensor:
+    """Return a loss computed where nothing is recorded."""
+    with no_grad():
+        return penalised_loss(network())
+
+
+WRONG_STATES: dict[str, tuple[Callable[[], object], type[Exception], list[str]]] = {
+    "gradients of no module": (
+        lambda: plots.gradient_flow([Tensor(1.0)]),  # type: ignore[arg-type]
+        TypeError,
+        ["gradient_flow: got a list, expected a Module"],
+    ),
+    "gradients before backward": (
+        lambda: plots.gradient_flow(network()),
+        RuntimeError,
+        ["gradient_flow", "no parameter has a gradient", "0.weight", "loss.backward() first"],
+    ),
+    "a surface of no module": (
+        lambda: plots.loss_surface(np.tanh, *flat()[1:]),  # type: ignore[arg-type]
+        TypeError,
+        ["loss_surface: got a ufunc, expected a Module"],
+    ),
+    "the graph of a number": (
+        lambda: plots.computation_graph(3.0),  # type: ignore[arg-type]
+        TypeError,
+        ["computation_graph: got a float, expected the Tensor of a loss"],
+    ),
+    "the graph of a leaf": (
+        lambda: plots.computation_graph(chain(0)),
+        RuntimeError,
+        ["computation_graph: no graph leads to this Tensor", "requires_grad=True"],
+    ),
+    "a graph that was not recorded": (
+        lambda: plots.computation_graph(without_graph()),
+        RuntimeError,
+        ["computation_graph: no graph leads to this Tensor", "outside no_grad"],
+    ),
+    "a graph that was freed": (
+        lambda: plots.computation_graph(freed()),
+        RuntimeError,
+        ["computation_graph: the graph behind add was freed", "retain_graph=True"],
+    ),
+    "a graph that was freed in part": (
+        lambda: plots.computation_graph(half_freed()),
+        RuntimeError,
+        ["the graph behind sin was freed", "draw before it", "compute the loss again"],
+    ),
+    "a list of names": (
+        lambda: plots.computation_graph(chain(1), ["x"]),  # type: ignore[arg-type]
+        TypeError,
+        ["computation_graph: names is a list, expected a Module or a mapping"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_STATES)
+def test_wrong_kinds_and_states_are_refused(name: str) -> None:
+    """Each is told what came and the cure."""
+    assert_refused(*WRONG_STATES[name])
 
 
 def test_a_bare_list_is_no_history() -> None:
