@@ -12,7 +12,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``training.py``: `fit`, which trains a model and keeps the history
 - ``formats.py``: the bytes of the course's files, and writing that leaves no half-written file
-- ``data.py``: the digits, the course's examples, `split`
+- ``data.py``: the digits, the course's examples, pictures of one's own, `split`
 - ``files.py``: weights in and out
 - ``plots.py``: pictures
 """

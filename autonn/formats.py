@@ -143,11 +143,19 @@ def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
 
 
-def read_bytes(path: PathLike) -> bytes:
-    """Read the whole file; a folder is no file, a missing one raises FileNotFoundError."""
+def read_bytes(path: PathLike, most: int | None = None) -> bytes:
+    """Read the whole file, of `most` bytes; a missing one raises FileNotFoundError.
+
+    A folder and a file above `most` bytes, of which no more is read, raise FileFormatError.
+    """
     if Path(path).is_dir():
         raise FileFormatError(complaint(f"{path}: content", "a folder", "a file"))
-    return Path(path).read_bytes()
+    with open(path, "rb") as file:
+        content = file.read(-1 if most is None else most + 1)
+    if most is not None and len(content) > most:
+        found, cure = f"more than {most:,} bytes", "make it smaller"
+        raise FileFormatError(complaint(f"{path}: content", found, f"at most {most:,}", cure))
+    return content
 
 
 @contextmanager
@@ -163,6 +171,8 @@ def parsing(where: str, expected: str, cure: str = "") -> Iterator[None]:
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", DeprecationWarning)  # a parser's age is no fault
             yield
+    except FileFormatError:
+        raise  # it says already what is wrong
     except Exception as error:
         found = f"{type(error).__name__} ({str(error) or 'no details'})"
         raise FileFormatError(complaint(where, found, expected, cure)) from error

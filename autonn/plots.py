@@ -43,6 +43,7 @@ __all__ = [
     "learning_curve",
     "loss_surface",
     "probability_bars",
+    "readings",
     "worst_mistakes",
 ]
 
@@ -94,7 +95,7 @@ def digits(
     """
     pictures = _array("digits: images", images, "n", "height", "width")
     count, height, width = pictures.shape
-    captions = _captions(titles, count)
+    captions = _captions("digits", titles, count)
     mask = _mask("digits: wrong", np.zeros(count, bool) if wrong is None else wrong, count)
     rows, columns = grid_shape(count, columns)
     if figure is None:
@@ -265,6 +266,37 @@ def probability_bars(
     return ax
 
 
+def readings(
+    images: ArrayLike,
+    probabilities: ArrayLike,
+    titles: Iterable[object] | None = None,
+    *,
+    figure: Canvas | None = None,
+) -> Figure:
+    """Draw what the network saw beside what it made of it: in each row a picture and its bars.
+
+    `images` is (n, height, width), drawn as by `digits`; `probabilities` is (n, classes), drawn as
+    by `probability_bars`; `titles` holds n texts or labels for the pictures. ValueError if a shape,
+    a length or a probability doesn't fit.
+
+    >>> figure = readings(np.ones((1, 20, 20)), [[0.1, 0.9]], ["photo.png"])
+    >>> [ax.get_title() for ax in figure.axes]
+    ['photo.png', '']
+    """
+    pictures = _array("readings: images", images, "n", "height", "width")
+    chances = _probabilities("readings", probabilities, "n", "classes")
+    _same_length("readings", images=pictures, probabilities=chances)
+    captions = _captions("readings", titles, len(pictures))
+    if figure is None:
+        figure = _figure(8.0, len(pictures) * max(3.2, 0.8 + 0.28 * chances.shape[1]))
+    rows = figure.subfigures(len(pictures), 1, squeeze=False)[:, 0]
+    for row, picture, chance, caption in zip(rows, pictures, chances, captions, strict=True):
+        seen, bars = row.subfigures(1, 2, width_ratios=[0.8, 1])
+        digits(picture[None], [caption], figure=seen)
+        probability_bars(chance, ax=bars.subplots())
+    return figure.figure
+
+
 def _figure(width: float, height: float) -> Figure:
     # A bare Figure, made without pyplot: it opens no window and goes when the caller drops it.
     from matplotlib.figure import Figure
@@ -285,11 +317,11 @@ def _picture_axes(figure: Canvas, rows: int, columns: int, count: int) -> list[A
     return list(axes[:count])
 
 
-def _captions(titles: Iterable[object] | None, count: int) -> list[str]:
+def _captions(where: str, titles: Iterable[object] | None, count: int) -> list[str]:
     captions = [""] * count if titles is None else [str(title) for title in titles]
     _require(
         len(captions) == count,
-        f"digits: got {len(captions)} titles, expected {count}, one for each image",
+        f"{where}: got {len(captions)} titles, expected {count}, one for each image",
     )
     return captions
 

@@ -4,6 +4,7 @@
     python examples/digits.py show                     look at some of the digits first
     python examples/digits.py train --optimizer lbfgs  train in another way
     python examples/digits.py predict 7 1234 4999      let the trained network read these
+    python examples/digits.py predict photo.png        or a digit that you wrote yourself
     python examples/digits.py evaluate                 count how many it reads rightly
 
 The digits are those of a well-known machine learning course: 5,000 of them, 500 of each kind, as
@@ -260,26 +261,51 @@ def train(options: argparse.Namespace) -> None:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Let the network read the digits with these indices."""
+    """Let the network read the digits with these indices, and the pictures in these files."""
+    indices = [given for given in options.given if isinstance(given, int)]
+    paths = [given for given in options.given if isinstance(given, Path)]
     digits = load_digits()
-    for index in options.index:
+    for index in indices:
         if not 0 <= index < len(digits.y):
             last = len(digits.y) - 1
             raise Complaint(f"index {index} is out of range: the digits are numbered 0 to {last}")
+    images = [data.read_digit(path) for path in paths]
     model = trained(options.weights)
+    if indices:
+        predict_rows(model, digits, indices, options.plots)
+    if paths:
+        predict_files(model, np.array(images), paths, options.plots)
 
-    probabilities = model.predict(digits.X[options.index])
-    predicted, actual = probabilities.argmax(axis=1), digits.y[options.index]
+
+def predict_rows(model: Sequential, digits: data.Digits, rows: list[int], folder: Path) -> None:
+    """Let the network read some of the 5,000, and compare with what they are."""
+    probabilities = model.predict(digits.X[rows])
+    predicted, actual = probabilities.argmax(axis=1), digits.y[rows]
     print("index  predicted  probability  actual")
-    for row, index in enumerate(options.index):
+    for row, index in enumerate(rows):
         sure = probabilities[row, predicted[row]]
         verdict = "" if predicted[row] == actual[row] else "  wrong"
         print(f"{index:5}  {predicted[row]:9}  {sure:11.2f}  {actual[row]:6}{verdict}")
 
     titles = [f"predicted {digit}" for digit in predicted]
-    wrong = predicted != actual
-    figure = plots.digits(digits.images[options.index], titles, wrong=wrong)
-    print(f"\nThe picture is in {save(figure, options.plots / 'predictions.png')}")
+    figure = plots.digits(digits.images[rows], titles, wrong=predicted != actual)
+    print(f"\nThe picture is in {save(figure, folder / 'predictions.png')}")
+
+
+def predict_files(
+    model: Sequential, images: NDArray[np.float64], paths: list[Path], folder: Path
+) -> None:
+    """Let the network read pictures from outside, and show what it saw of them."""
+    probabilities = model.predict(data.unroll(images))
+    width = max(len(path.name) for path in paths)
+    kinds = "".join(f"{digit:6}" for digit in range(CLASSES))
+    print(f"{'':{width}}  predicted   probability of{kinds}")
+    for path, row in zip(paths, probabilities, strict=True):
+        chances = "".join(f"{chance:6.2f}" for chance in row)
+        print(f"{path.name:{width}}  {row.argmax():9}{'':17}{chances}")
+
+    figure = plots.readings(images, probabilities, [path.name for path in paths])
+    print(f"\nWhat the network saw is in {save(figure, folder / 'readings.png')}")
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -435,6 +461,17 @@ not_negative = number(float, lambda x: 0 <= x < math.inf, "a finite number of at
 some = number(int, lambda n: 1 <= n <= 400, "a whole number from 1 to 400")
 
 
+def index_or_file(text: str) -> int | Path:
+    """Read a number as an index; anything else has to be the path of a file."""
+    try:
+        return int(text)
+    except ValueError:
+        if not Path(text).exists():
+            wanted = "neither the index of a digit nor the path of a file"
+            raise argparse.ArgumentTypeError(f"{text!r} is {wanted}") from None
+        return Path(text)
+
+
 def parser() -> Parser:
     """Describe the command line."""
     top = Parser(
@@ -579,12 +616,13 @@ def add_predict(commands: Any) -> None:
     """Describe `predict`."""
     command = add_command(commands, predict, "read some digits with the trained network")
     command.add_argument(
-        "index",
-        type=int,
+        "given",
+        type=index_or_file,
         nargs="+",
-        metavar="INDEX",
-        help="which of the digits, 0 to 4999; they are sorted, 500 of each, so that 0 to 499 "
-        "are zeros and 500 to 999 are ones; they come before the options",
+        metavar="INDEX|FILE",
+        help="which of the digits, 0 to 4999 (they are sorted, 500 of each, so that 0 to 499 "
+        "are zeros and 500 to 999 are ones), or PNG and JPEG files, each with one handwritten "
+        "digit of any size and colour; they come before the options",
     )
     add_weights(command)
     add_plots(command)

@@ -377,7 +377,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "_recording.reset(self._tokens.pop())",
      "exception[0] or _recording.reset(self._tokens.pop())"),
     ("detach keeps the graph", tensor,
-     "return _leaf(self._data.copy(\"K\") if self._exposed else self._data)", "return self"),
+     "out = _leaf(self._data.copy(\"K\") if self._exposed else self._data)", "out = self"),
     ("a rule's float64 reaches a float32 argument", autodiff,
      "if gradient.dtype != value.dtype:", "if gradient.dtype < value.dtype:"),
     ("gradient descent goes up", optim,

@@ -229,6 +229,18 @@ def test_pixels_beyond_the_edge_repeat_the_edge() -> None:
     assert_allclose(resampling_matrix(56, 40)[10:30] @ padded, resampling_matrix() @ line, 1e-13)
 
 
+def test_a_window_shows_a_part_of_the_line() -> None:
+    """Away from its ends it is what the same part of a longer line gives; half a pixel moves it."""
+    line = np.random.default_rng(0).normal(size=56)
+    part = resampling_matrix(56, 20, window=(14, 42)) @ line
+    assert_allclose(part[3:-3], (resampling_matrix(56, 40) @ line)[13:27], rtol=1e-12)
+    assert_array_equal(resampling_matrix(9, 9, window=(0, 9)), np.eye(9))
+    ramp = resampling_matrix(30, 10, window=(10.5, 20.5)) @ np.arange(30.0)
+    assert_allclose(ramp, np.arange(10, 20) + 0.5, rtol=1e-12)
+    beyond = resampling_matrix(5, 4, window=(5, 9)) @ np.arange(5.0)
+    assert_allclose(beyond[-2:], 4, rtol=1e-12)
+
+
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_resampling_matrix_of_any_size(old: int, new: int) -> None:
     """Rows sum to 1, a mirrored line gives a mirrored result, the same size changes nothing."""
@@ -279,11 +291,13 @@ def test_unroll_and_as_images_undo_each_other(images: Any) -> None:
         lambda: shrink(np.zeros((4, 4)), 0),
         lambda: resampling_matrix(0, 3),
         lambda: resampling_matrix(3, -1),
+        lambda: resampling_matrix(3, 2, window=(1, 1)),
+        lambda: resampling_matrix(3, 2, window=(0, np.nan)),
     ],
 )
 def test_pictures_of_the_wrong_shape(call: Callable[[], object]) -> None:
     """A ValueError at the call."""
-    with pytest.raises(ValueError, match=r"shrink|unroll|as_images|must be"):
+    with pytest.raises(ValueError, match=r"shrink|unroll|as_images|must be|window="):
         call()
 
 

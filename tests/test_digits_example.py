@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
 
 from autonn import files, load_digits
 
@@ -262,6 +264,46 @@ def test_predict_titles_the_pictures_with_the_class(
     assert min(png_size(Path("p/predictions.png"))) > 300
 
 
+def written(path: str, ink: NDArray[np.float64]) -> None:
+    """Write dark blue ink on a larger yellow paper."""
+    page = np.pad(ink.clip(0, 1), 9)[..., None]
+    kind = Path(path).suffix[1:] or "png"
+    imsave(path, (1 - page) * [1, 1, 0.7] + page * [0.1, 0.1, 0.5], format=kind)
+
+
+def test_predict_reads_files_and_shows_what_the_network_saw(
+    titles: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = digits.network(seed=3)
+    files.save_weights(model, "some.mat")
+    Path("deep").mkdir()
+    written("deep/one.png", digits.load_digits().images[600])
+    written("2.jpg", digits.load_digits().images[1100])
+    digits.main(["predict", "deep/one.png", "2.jpg", "--weights", "some.mat", "--plots", "p"])
+    header, *rows, blank, last = capsys.readouterr().out.splitlines()
+    assert header.split() == ["predicted", "probability", "of", *"0123456789"]
+    assert len({len(line) for line in (header, *rows)}) == 1
+    images = [digits.data.read_digit(path) for path in ("deep/one.png", "2.jpg")]
+    probabilities = model.predict(digits.data.unroll(images))
+    for row, name, chances in zip(rows, ["one.png", "2.jpg"], probabilities, strict=True):
+        words = [name, f"{chances.argmax()}", *(f"{chance:.2f}" for chance in chances)]
+        assert row.split() == words
+    assert (blank, last) == ("", f"What the network saw is in {Path('p/readings.png')}")
+    assert titles == ["one.png", "", "2.jpg", ""]
+    assert min(png_size(Path("p/readings.png"))) > 900
+
+
+def test_predict_takes_indices_and_files_together(capsys: pytest.CaptureFixture[str]) -> None:
+    files.save_weights(digits.network(), "some.mat")
+    written("7", digits.load_digits().images[600])
+    digits.main(["predict", "./7", "7", "--weights", "some.mat"])
+    output = capsys.readouterr().out
+    assert re.search(r"^    7 +\d +0\.\d\d +0( +wrong)?$", output, re.M)
+    assert re.search(r"^7 +\d( +0\.\d\d){10}$", output, re.M)
+    assert Path("plots/predictions.png").exists()
+    assert Path("plots/readings.png").exists()
+
+
 # --- What can go wrong ---------------------------------------------------------------------------
 
 
@@ -278,7 +320,10 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("predict 5000", "index 5000 is out of range: the digits are numbered 0 to 4999"),
         ("predict -1", "index -1 is out of range"),
-        ("predict one", "'one'"),
+        ("predict one.png", "'one.png' is neither the index of a digit nor the path of a file"),
+        ("predict bad.in", "bad.in: content: found neither .* as PNG or JPEG"),
+        ("predict folder.mat", "folder.mat: content: found a folder"),
+        ("predict blank.png", "blank.png: picture: found a single colour, .*; draw it larger"),
         ("predict 3", r"no weights/TrainedW1.in yet; it is made by: \S*python\S* \S+ train$"),
         ("evaluate", r"no weights/TrainedW1.in yet; it is made by: \S*python\S* \S+ train$"),
         ("evaluate --weights no.mat", r"no no.mat yet; it is made by: .* train --save no.mat$"),
@@ -313,6 +358,7 @@ def test_an_error_of_the_user_is_one_sentence(
     for name in ("bad.in", "worse.in", "bad.mat"):
         Path(name).write_text("not a number\n")
     Path("folder.mat").mkdir()
+    imsave("blank.png", np.ones((30, 30)), vmin=0, vmax=1)
     files.save_weights(digits.network(), "good.mat")
     files.write_weights([np.ones((25, 5)), np.ones((10, 26))], "small.mat")
     assert re.search(sentence, complaint(capsys, *words.split()))

@@ -982,6 +982,23 @@ def test_a_graph_has_a_limit_that_can_be_raised() -> None:
         plots.computation_graph(chain(2_000))
 
 
+def test_readings_show_each_picture_beside_its_bars() -> None:
+    """A row for each: the picture upright at the left, its own probabilities at the right."""
+    images, chances = np.stack([LETTER_L, 2 * LETTER_L]), answers([3, 7], [0.9, 0.8])
+    figure = plots.readings(images, chances, ["a.png", "b.png"])
+    figure.draw_without_rendering()
+    assert titles_of(figure) == ["a.png", "", "b.png", ""]
+    pictures, bars = figure.axes[::2], figure.axes[1::2]
+    for row in range(2):
+        np.testing.assert_array_equal(image_of(pictures[row]), images[row])
+        widths = [bar.get_width() for bar in bars[row].patches]  # type: ignore[attr-defined]
+        assert widths == chances[row].tolist()
+        left, right = (ax.get_window_extent() for ax in (pictures[row], bars[row]))
+        assert left.x1 < right.x0
+        assert right.y0 < (left.y0 + left.y1) / 2 < right.y1
+    assert pictures[0].get_window_extent().y0 > pictures[1].get_window_extent().y1
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {
     "digits": lambda: plots.digits(np.stack([LETTER_L] * 7), range(7), wrong=[True] * 7),
     "digits, blank": lambda: plots.digits(np.zeros((2, 20, 20))),
@@ -1012,6 +1029,8 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "graph": lambda: whole(plots.computation_graph(penalised_loss(network()))),
     "graph, long": lambda: whole(plots.computation_graph(chain(39))),
     "graph, dollars": lambda: whole(plots.computation_graph(*with_dollars())),
+    "readings": lambda: plots.readings(np.ones((3, 20, 20)), answers([1, 2, 3], [0.9] * 3), "abc"),
+    "one reading": lambda: plots.readings(LETTER_L[None], [[0.2, 0.8]]),
 }
 
 # Many classes need more width than a page has: they are for the screen.
@@ -1060,6 +1079,8 @@ def test_given_axes_and_figures_are_drawn_on() -> None:
     assert plots.learning_curve(HISTORY, figure=figure) is figure
     figure = Figure()
     assert plots.worst_mistakes(LETTER_L[None], answers([1], [1]), [0], figure=figure) is figure
+    figure = Figure()
+    assert plots.readings(LETTER_L[None], [[0.2, 0.8]], figure=figure) is figure
 
 
 def test_pictures_leave_no_trace() -> None:
@@ -1216,6 +1237,22 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "no such class": (
         lambda: plots.probability_bars([0.5, 0.5], actual=2),
         r"probability_bars: actual holds 2 to 2, expected classes from 0 to 1",
+    ),
+    "readings of one picture": (
+        lambda: plots.readings(LETTER_L, CHANCES),
+        r"readings: images has shape \(4, 3\), expected \(n, height, width\)",
+    ),
+    "readings without pictures": (
+        lambda: plots.readings(IMAGES[:1], CHANCES),
+        r"readings: got 1 images, 2 probabilities, expected equally many",
+    ),
+    "readings of logits": (
+        lambda: plots.readings(IMAGES, CHANCES * 9),
+        r"readings: probabilities holds 0.09 to 8.1",
+    ),
+    "readings with a title": (
+        lambda: plots.readings(IMAGES, CHANCES, ["1"]),
+        r"readings: got 1 titles, expected 2",
     ),
 }
 
