@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import copy
 import itertools
+import os
+import pickle
+import threading
+import warnings
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -13,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from optable import TABLE, Row
 
+import autonn
 from autonn import (
     CrossEntropy,
     Dropout,
@@ -26,11 +32,23 @@ from autonn import (
     SoftmaxCrossEntropy,
     Tanh,
     Tensor,
+    checkpoint,
     compile,
+    grad,
     gradients,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
     l2_penalty,
+    no_grad,
+    op,
+    sigmoid,
+    stop_gradient,
     value_and_grad,
+    vjp,
 )
+from autonn.engine import rows
 from autonn.engine.compile import Compiled
 
 Array = NDArray[Any]
@@ -155,3 +173,447 @@ def test_a_compiled_loss_has_its_gradients_with_it(problem: Any, m: int) -> None
     model.zero_grad()
     loss(model(X), y).backward()
     assert_agree(total, [3 * p.grad for p in model.parameters()], 1e-12)
+
+
+# ---- transforms of transforms
+
+
+def curve(x: Any) -> Any:
+    return np.sum(np.sin(x) * np.exp(x / 3)) + np.prod(x)
+
+
+X3 = np.array([0.3, -1.2, 2.0])
+V3 = np.array([1.0, 0.5, -2.0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        grad(curve),
+        value_and_grad(curve),
+        jacobian(lambda x: np.tanh(x) * np.sum(x)),
+        hessian(curve),
+        grad(lambda x: grad(curve)(x) @ V3),
+        lambda x: hvp(curve, x, V3),
+        lambda x: jvp(np.tanh, x, V3),
+        lambda x: vjp(np.tanh, x)[1](V3),
+        lambda x: np.sum(stop_gradient(x) * x),
+        grad(lambda x: np.sum(stop_gradient(x) * x)),
+        grad(checkpoint(lambda x: np.sum(np.sin(np.cos(x))))),
+        grad(lambda x: np.sum(x ** np.array([2.0, 3.0, 1.0]) + np.sort(x)[1])),
+    ],
+)
+def test_transforms_are_compiled_and_compiled_functions_transformed(f: Any) -> None:
+    assert_agree(compile(f)(X3), f(X3))
+    assert_agree(compile(compile(f))(X3), f(X3))
+
+
+def test_a_compiled_function_can_be_differentiated() -> None:
+    assert_agree(grad(compile(curve))(X3), grad(curve)(X3))
+    assert_agree(hessian(compile(curve))(X3), hessian(curve)(X3))
+    x = Tensor(X3, requires_grad=True)
+    compile(curve)(x).backward()
+    assert_agree(x.grad, grad(curve)(X3))
+
+
+# ---- what it takes and gives
+
+Pair = namedtuple("Pair", ["first", "second"])
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"a": X3, "b": [V3, X3]},
+        (X3, (V3, X3)),
+        [X3, {"c": V3, "d": X3}],
+        Pair(X3, [V3, X3]),
+    ],
+)
+def test_trees_of_arrays_come_and_go(tree: Any) -> None:
+    def f(tree: Any) -> Any:
+        a, b, c = leaves_of(tree)
+        return np.sum(a * np.sin(b) * c)
+
+    def leaves_of(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return [leaf for branch in tree.values() for leaf in leaves_of(branch)]
+        if isinstance(tree, list | tuple):
+            return [leaf for branch in tree for leaf in leaves_of(branch)]
+        return [tree]
+
+    ours, theirs = compile(grad(f))(tree), grad(f)(tree)
+    assert type(ours) is type(theirs)
+    assert_agree(ours, theirs)
+
+
+def test_tensors_give_tensors_and_arrays_arrays() -> None:
+    f = compile(lambda x: (np.sin(x), np.sum(x)))
+    values, total = f(X3)
+    assert (type(values), type(total)) == (np.ndarray, np.float64)
+    values, total = f(Tensor(X3))
+    assert (type(values), type(total)) == (Tensor, Tensor)
+    assert not values.requires_grad
+
+
+def test_results_are_the_callers_own() -> None:
+    f = compile(lambda x, y: (x, x.T, x + y, x + y, np.reshape(x + y, -1), y))
+    x, y = np.arange(6.0).reshape(2, 3), np.ones((2, 3))
+    first = f(x, y)
+    kept = copy.deepcopy(first)
+    for a, b in itertools.combinations([x, y, *first], 2):
+        assert not np.shares_memory(a, b)
+    for result in first:
+        result += 100.0  # whatever the caller does with them
+    second = f(x, y)
+    for a, b in zip(second, kept, strict=True):
+        assert np.array_equal(a, b)
+    f(x * 2, y)
+    for a, b in zip(second, kept, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_numbers_are_data_once_they_change() -> None:
+    traced = []
+
+    def f(x: Any, lam: float, n: int) -> Any:
+        traced.append((lam, n))
+        return np.sum(x**n) * lam
+
+    compiled = compile(f)
+    for lam in (0.5, 0.5, 0.25, 2.0, -1.0):
+        assert_agree(compiled(X3, lam, 2), f(X3, lam, 2))
+        x32 = X3.astype(np.float32)
+        assert_agree(compiled(x32, lam, 2), f(x32, lam, 2))
+    assert len(traced) - 10 == 4  # in both dtypes: as a number, then as data
+    assert_agree(compiled(X3, 2.0, 3), f(X3, 2.0, 3))
+
+
+def test_methods_and_keywords() -> None:
+    class Line:
+        def __init__(self, slope: float) -> None:
+            self.slope = slope
+
+        @compile
+        def at(self, x: Any, *, shift: Any = 0.0) -> Any:
+            return self.slope * x + shift
+
+    for slope in (2.0, 3.0):
+        line = Line(slope)
+        assert_agree(line.at(X3), slope * X3)
+        assert_agree(line.at(X3, shift=V3), slope * X3 + V3)
+        assert_agree(line.at(X3, shift=1.0), slope * X3 + 1.0)
+
+
+def test_an_op_of_ones_own_is_printed() -> None:
+    @op(lambda g, z, x: g * 3 * x**2, formula="z = x^3")
+    def cube(x: Any) -> Any:
+        return x * x * x
+
+    compiled = compile(value_and_grad(lambda x: np.sum(cube(x))))
+    assert_agree(compiled(X3), (np.sum(X3**3), 3 * X3**2))
+    assert "def cube(x):" in compiled.source
+    assert_agree(standalone(compiled, X3), compiled(X3))
+
+
+def test_copies_and_pickles_derive_their_programs_anew() -> None:
+    compiled = compile(curve)
+    compiled(X3)
+    for twin in (pickle.loads(pickle.dumps(compiled)), copy.deepcopy(compiled)):
+        assert_agree(twin(X3), curve(X3))
+
+
+def test_eight_threads_at_once_get_their_own_results() -> None:
+    compiled = compile(value_and_grad(curve))
+    inputs = [X3 + k / 7 for k in range(8)]
+    expected = [value_and_grad(curve)(x) for x in inputs]
+    wrong: list[int] = []
+
+    def work(k: int) -> None:
+        for _ in range(200):
+            _, gradient = compiled(inputs[k])
+            if not np.allclose(gradient, expected[k][1], rtol=1e-12):
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_finite_numbers_raise_no_warning() -> None:
+    """Saturated logits, as in the eager cost."""
+    model = Sequential(Layer(3, 4, rng=0), Sigmoid(), Layer(4, 2, rng=1), Sigmoid())
+    step = compile(lambda X, y: CrossEntropy()(model(X), y))
+    X = np.array([[1e4, -1e4, 3e3], [-1e4, 1e4, 700.0]])
+    model[2].weight.data *= 1e4
+    with np.errstate(all="raise", under="ignore"):
+        step(X, np.array([0, 1])).backward()
+    ours = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    CrossEntropy()(model(X), np.array([0, 1])).backward()
+    for a, p in zip(ours, model.parameters(), strict=True):
+        np.testing.assert_allclose(a, p.grad, rtol=1e-13, atol=1e-290)  # s(-1e4) is 1e-308 here
+
+
+# ---- guards
+
+
+def small() -> Sequential:
+    return Sequential(Layer(3, 4, rng=0), Tanh(), Dropout(0.5, rng=1), Layer(4, 2, rng=2))
+
+
+def test_modes_shapes_and_dtypes_are_kept_apart() -> None:
+    model = small()
+    compiled = compile(lambda X: model(X))
+    with no_grad():
+        for _ in range(2):
+            for X in (np.ones((2, 3)), np.ones((5, 3)), np.ones((2, 3), np.float32)):
+                model.eval()
+                assert_agree(compiled(X), model(X).data)
+                model.train()
+                assert compiled(X).shape == (len(X), 2)
+        assert len([r for kept in compiled._programs.values() for r in kept]) == 6
+        draws = {compiled(np.ones((2, 3))).tobytes() for _ in range(20)}
+    assert len(draws) > 5, "dropout draws anew at each call"
+
+
+def test_a_changed_module_is_traced_again() -> None:
+    model = small().eval()
+    compiled = compile(lambda X: model(X))
+    X = np.ones((2, 3))
+    with no_grad():
+        for change in (
+            lambda: setattr(model[0], "weight", Tensor(np.ones((4, 3)), requires_grad=True)),
+            lambda: model[0].bias.data.__iadd__(1.0),
+            lambda: setattr(model[3].weight, "data", np.ones((2, 4))),
+            lambda: setattr(model, "modules", (model[0], model[3])),
+        ):
+            before = compiled(X)
+            change()
+            assert not np.allclose(compiled(X), before)
+            assert_agree(compiled(X), model(X).data)
+
+
+def test_a_frozen_parameter_gets_no_gradient() -> None:
+    model = small().eval()
+    compiled = compile(lambda X, y: SoftmaxCrossEntropy()(model(X), y))
+    X, y = np.ones((2, 3)), np.array([0, 1])
+    compiled(X, y).backward()
+    assert model[0].weight.grad is not None
+    model.zero_grad()
+    model[0].weight.requires_grad = False
+    compiled(X, y).backward()
+    assert model[0].weight.grad is None
+    assert model[0].bias.grad is not None
+
+
+def test_arrays_closed_over_are_read_where_they_stand() -> None:
+    scale = np.array([1.0, 2.0, 3.0])
+    compiled = compile(value_and_grad(lambda x: np.sum(x * scale)))
+    assert_agree(compiled(X3), (X3 @ scale, scale))
+    scale *= 10
+    assert_agree(compiled(X3), (X3 @ scale, scale))
+
+
+def test_a_second_derivative_of_a_compiled_loss() -> None:
+    w = Tensor(X3, requires_grad=True)
+    loss = compile(lambda c: np.sum(np.sin(w) * c))(V3)
+    loss.backward(create_graph=True)
+    first = w.grad
+    w.grad = None
+    np.sum(first * V3).backward()
+    assert_agree(w.grad, -np.sin(X3) * V3 * V3)
+
+
+READERS = {
+    "the truth": lambda x: x if np.sum(x) > 0 else -x,
+    "float()": lambda x: x * float(np.sum(x)),
+    "item()": lambda x: x * np.sum(x).item(),
+    "int()": lambda x: x * int(np.sum(x)),
+    "reading .data": lambda x: x * x.data,
+    "numpy()": lambda x: x * x.numpy(),
+    "Tensor()": lambda x: Tensor(x) * 2,
+    "copying or pickling": lambda x: copy.copy(x),
+    "allclose": lambda x: x if np.allclose(x, x) else -x,
+    "nonzero": lambda x: x[np.nonzero(x)],
+    "backward()": lambda x: np.sum(x).backward(),
+    "setting .data": lambda x: setattr(x, "data", X3 * 2),
+}
+
+
+@pytest.mark.parametrize("what", READERS)
+def test_reading_a_traced_value_names_the_line(what: str) -> None:
+    with pytest.raises(RuntimeError, match="being compiled") as caught:
+        compile(READERS[what])(X3)
+    line = READERS[what].__code__.co_firstlineno
+    assert str(caught.value).startswith(f"{__file__}:{line}: {what}")
+    assert float(Tensor(1.0)) == 1.0, "the trace is over"
+
+
+def test_the_source_is_not_there_before_a_call() -> None:
+    with pytest.raises(RuntimeError, match="call it once"):
+        _ = compile(curve).source
+
+
+def test_errors_of_the_function_are_its_own() -> None:
+    with pytest.raises(ValueError, match="matmul"):
+        compile(lambda x: x @ np.ones((5, 5)))(X3)
+    step = compile(lambda X, y: CrossEntropy()(sigmoid(X), y))
+    step(np.zeros((2, 3)), np.array([0, 2]))
+    with pytest.raises(IndexError, match="class 3 of 3 in row 1"):
+        step(np.zeros((2, 3)), np.array([0, 3]))
+
+
+# ---- what is left of the work
+
+
+def calls(source: str) -> int:
+    return sum(line.startswith("    ") and " = np." in line for line in source.splitlines())
+
+
+def test_algebra_is_spared() -> None:
+    for f, most in (
+        (lambda x: (x * 1.0 + 0.0) / 1.0 - 0.0, 0),
+        (lambda x: -(0 - x), 0),
+        (lambda x: x.T.T.reshape(3).reshape(3), 0),
+        (lambda x: np.sin(x) + np.sin(x), 2),
+        (lambda x: x * x, 1),
+        (lambda x: 2 * (3 * x) / 4, 1),
+        (lambda x: np.sum(x * x), 1),
+        (lambda x: [np.cos(x), 0][1] + x * 2, 1),
+        (lambda x: x + np.sum(np.ones(3)) * 2, 1),
+        (lambda x: x**2, 1),
+        (grad(lambda x: np.sum(x * x)), 1),
+    ):
+        compiled = compile(f)
+        compiled(X3)
+        body = compiled.source.partition("def program")[2]
+        assert calls(body) <= most, body
+
+
+def test_no_gradient_of_the_data_is_computed() -> None:
+    model = Sequential(Layer(3, 4, rng=0), Sigmoid(), Layer(4, 2, rng=1), Sigmoid())
+
+    def step(X: Any, y: Any) -> Any:
+        cost = CrossEntropy()(model(X), y)
+        return cost.detach(), gradients(cost, model.parameters())
+
+    compiled = compile(step)
+    compiled(np.ones((6, 3)), np.eye(2)[[0, 1] * 3])
+    products = [line for line in compiled.source.splitlines() if "np.dot(" in line]
+    assert len(products) == 7, products  # five products of matrices, two sums for the biases
+    for name in ("weight_0", "d_weight_0", "delta_0", "delta_2", "d_bias_2", "z_2", "a_0"):
+        assert f"{name} = " in compiled.source or f"{name}," in compiled.source, name
+
+
+# ---- rows shared out
+
+
+def shared(f: Compiled) -> bool:
+    return "share" in f.source
+
+
+@given(problems(), st.integers(2048, 4500))
+def test_rows_shared_out_agree_with_the_whole(problem: Any, m: int) -> None:
+    model, loss, sizes, dtype, rng, last, lam = problem
+    X, y = data(m, sizes, dtype, rng, last)
+
+    def step(X: Any, y: Any) -> Any:
+        cost = loss(model(X), y) + l2_penalty(model, lam, examples=m)
+        return cost.detach(), gradients(cost, model.parameters())
+
+    cut, whole = compile(step), compile(step, share_rows=False)
+    twin = copy.deepcopy(model)
+    ours = cut(X, y)
+    assert shared(cut)
+    for module, other in zip(model, twin, strict=True):
+        if isinstance(module, Dropout):
+            module.rng.bit_generator.state = other.rng.bit_generator.state
+    assert_agree(ours, whole(X, y))
+    assert not shared(whole)
+
+
+def test_shared_rows_give_the_same_bits_each_time() -> None:
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((5000, 30)), rng.standard_normal(30)
+    step = compile(value_and_grad(lambda w, X: np.mean(np.tanh(X @ w) ** 2)))
+    first = step(w, X)
+    for _ in range(20):
+        again = step(w, X)
+        assert first[0] == again[0]
+        assert np.array_equal(first[1], again[1])
+    assert shared(step)
+    with rows._one_thread:
+        assert_agree(standalone(step, w, X), first, 0.0)
+
+
+UNCUT = {
+    "a normalisation by all rows": lambda X, w: np.sum(np.sin((X - np.mean(X, axis=0)) @ w)),
+    "a result with rows": lambda X, w: X @ w,
+    "a maximum over rows": lambda X, w: np.max(X @ w),
+    "a product of rows with rows": lambda X, w: np.sum(np.sin(X @ X[:7].T)),
+    "rows in another order": lambda X, w: np.sum(X * X[::-1]),
+    "a product over rows": lambda X, w: np.prod(np.cos(X @ w)),
+    "a sum along the rows so far": lambda X, w: np.sum(np.cumsum(X @ w) ** 2),
+    "a row that is read": lambda X, w: np.sum(X @ w) * X[3, 0],
+    "rows that meet other rows": lambda X, w: np.sum(np.reshape(X, (-1, 6)) ** 3),
+}
+
+
+@pytest.mark.parametrize("what", UNCUT)
+def test_what_is_no_sum_over_rows_runs_whole(what: str) -> None:
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((2100, 3)), rng.standard_normal(3)
+    compiled = compile(UNCUT[what])
+    assert_agree(compiled(X, w), UNCUT[what](X, w))
+    assert not shared(compiled)
+
+
+CUT = {
+    "a mean": lambda X, w: np.mean((X @ w) ** 2),
+    "sums of columns": lambda X, w: np.sum(X * w, axis=0) @ w,
+    "a product of transposes": lambda X, w: np.sum(np.sin(X.T @ X)),
+    "terms without rows": lambda X, w: np.sum(np.exp(w)) * np.sum(X @ w) / np.sum(w * w),
+    "a maximum in each row": lambda X, w: np.sum(np.max(X * w, axis=1)),
+    "a softmax of each row": lambda X, w: np.sum(autonn.softmax(X * w)[:, 1]),
+    "reshaped rows": lambda X, w: np.sum(np.reshape(X, (2100, 3, 1)) * np.ones((3, 2)) ** 2),
+}
+
+
+@pytest.mark.parametrize("what", CUT)
+def test_sums_over_rows_are_cut(what: str) -> None:
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((2100, 3)), rng.standard_normal(3)
+    for f in (CUT[what], grad(CUT[what], 1)):
+        compiled = compile(f)
+        assert_agree(compiled(X, w), f(X, w))
+        assert shared(compiled)
+
+
+def test_blas_gets_its_threads_back_also_after_an_error() -> None:
+    before = [library.num_threads for library in rows._blas()]
+    step = compile(lambda X, y: CrossEntropy()(sigmoid(X), y))
+    step(np.zeros((3000, 3)), np.zeros(3000, int))
+    assert shared(step)
+    with pytest.raises(IndexError, match="row 2999"):
+        step(np.zeros((3000, 3)), np.array([0] * 2999 + [3]))
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        compile(lambda X: np.sum(np.log(X)))(np.zeros((3000, 2)))
+    assert [library.num_threads for library in rows._blas()] == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_workers_survive_a_fork() -> None:
+    X = np.ones((3000, 3))
+    step = compile(lambda X: np.sum(np.sin(X)))
+    expected = step(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if step(X) == expected else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert step(X) == expected

@@ -497,3 +497,14 @@ def test_random_graphs_agree_with_differences(seed: int) -> None:
     x = plan.uniform(0.2, 1, (3, 3))
     numeric = lambda a: np.asarray(f(Tensor(a)).data)  # noqa: E731
     assert_close(grad(f)(x), differences(numeric, (x,), 0, np.ones(())), 1e-7)
+
+
+@pytest.mark.parametrize("same", [np.squeeze, np.ravel, np.positive, lambda x: x[...]])
+def test_a_result_that_is_its_argument_shares_nothing_with_an_exposed_leaf(same: Any) -> None:
+    x = Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
+    data = x.data
+    y = same(x)
+    z = np.sum(y * y)
+    data[...] = 10.0
+    z.backward()
+    assert x.grad.tolist() == [2.0, 4.0, 6.0]

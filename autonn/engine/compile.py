@@ -224,9 +224,9 @@ class _Ready:
                 return False
         return _is_tracing() is None and self.guards()
 
-    def observed(self) -> list[bool]:
+    def observed(self) -> list[Any]:
         """Look at what the function closes over and what the program does not read anew."""
-        seen = [module.training for module in self.modules]
+        seen: list[Any] = [(module.training, module.edits) for module in self.modules]
         seen += [t._tracked for t in self.live if type(t) is Tensor]
         seen.append(_is_recording())
         return seen
@@ -264,8 +264,8 @@ def _derive(
     finally:
         _tracing.reset(token)
     row = [*outputs, *gradients]
-    made, nodes, where = graph.read(row, list(inputs.values()), start)
-    _label(f, full, named, trace, where, made)
+    nodes, where = graph.read(row, list(inputs.values()), start, _names(f, full, named, trace))
+    _label_gradients(trace, where)
     wraps = any(isinstance(a, Tensor) for a in _leaves((args, kwargs)))
     direct = not outside and not wraps and _is_plain(result)
     title = f"{getattr(f, '__name__', 'f')}, derived by autonn.compile"
@@ -381,37 +381,23 @@ def _template(tree: Tree) -> str:
 # ---- names
 
 
-def _label(
-    f: Callable[..., Any], args: Any, kwargs: Any, trace: Trace, where: dict[int, Any],
-    made: graph.Graph,
-) -> None:  # fmt: skip
-    """Name the values after arguments, parameters, layers, and what they are the gradients of."""
+def _names(f: Callable[..., Any], args: Any, kwargs: Any, trace: Trace) -> dict[int, str]:
+    """Tell by index what tensors are called: as arguments, or as parameters of a model."""
     names = {t._index: name for name, t in _named_arguments(f, args, kwargs)}
     for module in trace.modules:
         for name, parameter in module.named_parameters().items():
             place, _, own = name.rpartition(".")
             names.setdefault(parameter._index, f"{own}_{place}".replace(".", "_").rstrip("_"))
-    for index, name in names.items():
-        if isinstance(where.get(index), Node):
-            where[index].label = name
-    for node in made.made.values():
-        _label_layer(node)
+    return names
+
+
+def _label_gradients(trace: Trace, where: dict[int, Any]) -> None:
+    """Call the gradient of x d_x; that of a layer's z delta, as the tutorials do."""
     for gradient, of in trace.gradients.items():
         g, source = where.get(gradient), where.get(of)
         if isinstance(g, Node) and isinstance(source, Node) and source.label and not g.label:
             z = source.label.startswith("z_")
             g.label = f"delta{source.label[1:]}" if z else f"d_{source.label}"
-
-
-def _label_layer(node: Node) -> None:
-    """Call ``x W' + b`` z, and what an activation makes of it a, with the number of W."""
-    if node.label or node.given is not None:
-        return
-    for a in node.nodes():
-        if node.is_call("add") and a.is_call("matmul"):
-            weights = (w.args[0] for w in a.nodes() if w.is_call("transpose"))
-            label = next((w.label for w in weights if w.label.startswith("weight_")), "")
-            node.label = "z" + label[6:] if label else ""
 
 
 def _named_arguments(f: Any, args: Any, kwargs: Any) -> Iterator[tuple[str, Tensor]]:

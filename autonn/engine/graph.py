@@ -176,12 +176,13 @@ def _immediate(a: Argument, dtype: np.dtype[Any], op: Op) -> Argument:
 
 
 def read(
-    outputs: Sequence[Any], inputs: Sequence[Tensor], start: int
-) -> tuple[Graph, list[Any], dict[int, Node]]:
+    outputs: Sequence[Any], inputs: Sequence[Tensor], start: int, names: dict[int, str]
+) -> tuple[list[Any], dict[int, Node]]:
     """Read the graph behind the outputs of a traced function.
 
-    Returns the graph, the node (or plain value) of each output, and which tensor, by index,
-    became which node.
+    Tensors from before `start` are live: their data are read at each call. `names` says by index
+    what tensors are called. Returns the node (or plain value) of each output, and which tensor,
+    by index, became which node.
     """
     graph = Graph()
     nodes: dict[int, Any] = {}
@@ -189,11 +190,29 @@ def read(
         nodes[tensor._index] = graph.give("input", tensor, tensor._data)
     tensors = _oldest_first(outputs, nodes)
     graph.private = _private(tensors, start)
+    for index in names.keys() & nodes.keys():
+        nodes[index].label = names[index]
     for tensor in tensors:
-        nodes[tensor._index] = _node(graph, tensor, nodes, start)
+        node = _node(graph, tensor, nodes, start)
+        nodes[tensor._index] = node
+        if isinstance(node, Node) and not node.label:
+            node.label = names.get(tensor._index) or _layer_label(tensor, nodes)
     results = [nodes[t._index] if isinstance(t, Tensor) else _returned(graph, t) for t in outputs]
     _turn_round(graph, results)
-    return graph, results, nodes
+    return results, nodes
+
+
+def _layer_label(tensor: Tensor, nodes: dict[int, Any]) -> str:
+    """Call ``x W' + b`` z, and what an activation makes of it a, with the number of its layer."""
+    if tensor._origin is None:
+        return ""
+    op, args = tensor._origin[:2]
+    labels = [getattr(nodes.get(a._index), "label", "") for a in args if isinstance(a, Tensor)]
+    if op.name == "affine":
+        return next(("z" + label[6:] for label in labels if label.startswith("weight_")), "")
+    if len(labels) == len(args) == 1 and labels[0].startswith("z_"):
+        return "a" + labels[0][1:]
+    return ""
 
 
 def _returned(graph: Graph, a: Any) -> Argument:

@@ -255,6 +255,7 @@ class _Writer:
 
     def write(self, name: str, inputs: Sequence[Node], template: str | None) -> list[str]:
         """Return the lines of the function."""
+        maker, spare = self.sheet.reserve("workspace"), self.sheet.reserve("spare")
         self.plan()
         workspace = self.workspace()
         self.parameters = list(inputs)
@@ -273,7 +274,6 @@ class _Writer:
         lines = [f"def {name}({', '.join(self.names[id(node)] for node in self.parameters)}):"]
         if not buffers:
             return [*lines, *body, f"    return {expression}"]
-        maker, spare = self.sheet.reserve("workspace"), self.sheet.reserve("spare")
         return [
             f"def {maker}():",
             '    """Make the memory that a call writes to; parts of it are used in turn."""',

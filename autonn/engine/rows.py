@@ -307,7 +307,8 @@ def _driver(
     calls: dict[str, list[Node]],
 ) -> list[str]:
     """Write the function that deals the rows out and adds up what comes back."""
-    names: dict[int, str] = {}
+    own = ("program", "part", "rows", "share", "map", "added", "slice", "SLICES", *calls)
+    names: dict[int, str] = {-1 - k: name for k, name in enumerate(own)}  # not to be taken
     for node in (*inputs, *given, *early, *totals):
         label = node.label if node.label.isidentifier() else "x" if node in early else "total"
         free = (f"{label}_{k}" if k else label for k in range(len(names) + 1))

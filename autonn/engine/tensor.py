@@ -522,8 +522,8 @@ def _result(
     """Wrap what an op computed, and record where it came from if a gradient may be asked for."""
     if type(data) is not ndarray:
         data = np.asarray(data)
-    if shared and data.base is not None:
-        data = data.copy("K")  # or it would be a view of what others may write to
+    if shared and (data.base is not None or any(data is value for value in values)):
+        data = data.copy("K")  # or it would be, or look at, what others may write to
     recorded = tracked and _is_recording()
     if recorded and data.dtype.kind != "f":
         recorded = _differentiable(op, data, args)
@@ -673,7 +673,8 @@ def implements(*functions: Callable[..., Any], method: str = "") -> Callable[[An
 def _users_line() -> str:
     """Name the line outside this package from which it was called, for a message."""
     frame: FrameType | None = sys._getframe(1)
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "autonn":
+    ours = ("autonn", "numpy", "copy")
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown line"
 

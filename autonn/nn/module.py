@@ -34,8 +34,16 @@ class Module:
     # The attributes that play the role of a bias: neither L2 nor weight decay touches them.
     biases: tuple[str, ...] = ("bias",)
 
+    # How often an attribute was set: what was compiled with the module is then derived anew.
+    edits: int = 0
+
     # Whether it is being trained: Dropout is silent otherwise. See `train` and `eval`.
     training: bool = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name != "training":  # a mode that comes back finds what was compiled in it
+            super().__setattr__("edits", self.edits + 1)
 
     def train(self, mode: bool = True) -> Self:
         """Set it and all modules below to training, where dropout is at work; returns itself."""
@@ -176,7 +184,7 @@ class Sequential(Module):
                 raise TypeError(
                     f"Sequential takes modules, not {module!r}; wrap a function in a Module"
                 )
-        self.modules = list(modules)
+        self.modules = modules
 
     def _attributes(self) -> Iterable[tuple[str, Any]]:
         """Name the modules by their positions, "0", "1" and so on."""
