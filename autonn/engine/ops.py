@@ -1825,7 +1825,8 @@ cross_entropy = define(
 
 sum_of_squares = define(
     "sum_of_squares",
-    lambda x: np.vdot(x, x),
-    "z = sum x^2",
-    lambda g, z, x: g * 2 * x,
+    lambda *xs: builtins.sum(np.vdot(x, x) for x in xs),
+    "z = sum of the squares of all elements of all x",
+    lambda k, g, z, *xs: g * 2 * xs[k],
+    variadic=True,
 )
