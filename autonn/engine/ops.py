@@ -1145,7 +1145,7 @@ matmul = define(
 
 
 def _affine_forward(x: Array, weight: Array, bias: Array) -> Array:
-    z = x @ weight.T
+    z = x.dot(weight.T) if x.ndim == 2 else x @ weight.T  # dot starts half a microsecond sooner
     z += bias
     return z
 
