@@ -413,8 +413,9 @@ def _residual_forward(x: Any, y: Any) -> Any:
         return sigmoid(x) - y
     q = np.exp(-np.absolute(x))
     q /= 1 + q
-    step = (~np.signbit(x)).astype(q.dtype)  # 0 for -0.0 as well, which copysign takes as negative
-    return (step - y) - np.copysign(q, x)
+    z = (~np.signbit(x)).astype(q.dtype) - y  # 0 for -0.0 too, which copysign takes as negative
+    z -= np.copysign(q, x)
+    return z
 
 
 _residual: Function = define(
