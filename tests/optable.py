@@ -790,6 +790,10 @@ TABLE: list[Row] = [
         value=_cross_entropy, exact=False,
     ),
     whole("sum_of_squares", ops.sum_of_squares, "mn", value=lambda x: np.sum(x * x), exact=False),
+    whole(
+        "sum_of_squares", ops.sum_of_squares, "mn k .", exact=False,
+        value=lambda x, y, n: np.sum(x * x) + np.sum(y * y) + n * n,
+    ),
 ]  # fmt: skip
 
 

@@ -550,7 +550,7 @@ def test_shared_rows_give_the_same_bits_each_time() -> None:
         assert_agree(standalone(step, w, X), first, 0.0)
 
 
-UNCUT = {
+UNCUT: dict[str, Any] = {
     "a normalisation by all rows": lambda X, w: np.sum(np.sin((X - np.mean(X, axis=0)) @ w)),
     "a result with rows": lambda X, w: X @ w,
     "a maximum over rows": lambda X, w: np.max(X @ w),
@@ -572,14 +572,14 @@ def test_what_is_no_sum_over_rows_runs_whole(what: str) -> None:
     assert not shared(compiled)
 
 
-CUT = {
+CUT: dict[str, Any] = {
     "a mean": lambda X, w: np.mean((X @ w) ** 2),
     "sums of columns": lambda X, w: np.sum(X * w, axis=0) @ w,
-    "a product of transposes": lambda X, w: np.sum(np.sin(X.T @ X)),
+    "a product of transposes": lambda X, w: np.sum(np.sin(X.T @ X) @ w),
     "terms without rows": lambda X, w: np.sum(np.exp(w)) * np.sum(X @ w) / np.sum(w * w),
     "a maximum in each row": lambda X, w: np.sum(np.max(X * w, axis=1)),
     "a softmax of each row": lambda X, w: np.sum(autonn.softmax(X * w)[:, 1]),
-    "reshaped rows": lambda X, w: np.sum(np.reshape(X, (2100, 3, 1)) * np.ones((3, 2)) ** 2),
+    "reshaped rows": lambda X, w: np.sum(np.reshape(X * w, (2100, 3, 1)) ** 2),
 }
 
 

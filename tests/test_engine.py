@@ -401,6 +401,20 @@ def test_changed_arrays_never_give_a_wrong_gradient(size: int) -> None:
         y.backward(create_graph=True)
 
 
+def test_an_array_is_read_only_until_the_last_graph_that_needs_it_is_gone() -> None:
+    array = np.full((2, 3000), 3.0)
+    x = Tensor(np.ones(3000), requires_grad=True)
+    graphs = [x * array, x * array[0], x * array[1], x * array]
+    graphs.pop()
+    np.sum(graphs[2]).backward()
+    np.sum(graphs[0]).backward()
+    with pytest.raises(ValueError, match="read-only"):
+        array[:] = 1
+    np.sum(graphs[1]).backward()
+    array[:] = 1
+    assert np.all(x.grad == 12)
+
+
 def test_a_shared_array_is_protected_too() -> None:
     array = np.full(2000, 2.0)
     x = Tensor(array, requires_grad=True, copy=False)

@@ -88,7 +88,7 @@ FAULTS = [
     ("modules", "affine", 2, twice),
     ("modules", "sigmoid", 0, twice),
     ("modules", "sigmoid_cross_entropy", 0, lambda d, g, z, x, y: d * len(x)),
-    ("modules", "sum_of_squares", 0, lambda d, g, z, x: d / 2),
+    ("modules", "sum_of_squares", 0, lambda d, *args: d / 2),
     ("operators", "matmul", 1, transposed),
     ("operators", "add", 1, lambda d, *args: d * 1.0001),
     ("operators", "log", 0, lambda d, *args: -d),

@@ -370,6 +370,11 @@ def _sigmoid_cross_entropy(x: Any, y: Any) -> Any:
     return (right + np.sum(np.log1p(np.exp(-np.absolute(x))))) / x.shape[0]
 
 
+def _softmax_cross_entropy(x: Any, y: Any) -> Any:
+    log_p = np.where(np.equal(y, 0), 0.0, ops.log_softmax(x))  # 0 ln 0 is 0
+    return np.vdot(log_p, y) / -x.shape[0]
+
+
 def _mean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     total = np.sum(x, axis=axis, keepdims=keepdims)
     return total / (x.size / max(1, total.size))
@@ -383,7 +388,14 @@ LOWER: dict[str, Callable[..., Any]] = {
     "sigmoid_cross_entropy": _sigmoid_cross_entropy,
     "log_sigmoid": lambda x: -ops.softplus(-x),
     "mean": _mean,
-    "sum_of_squares": lambda x: np.sum(np.square(x)),
+    "softmax": lambda x, axis=-1: ops._softmax_forward(x, axis),
+    "log_softmax": lambda x, axis=-1: ops._log_softmax_forward(x, axis),
+    "logsumexp": lambda x, axis=None, *, keepdims=False: ops._logsumexp_forward(x, axis, keepdims),
+    "softmax_cross_entropy": _softmax_cross_entropy,
+    "softmax_residual": lambda x, y: ops._balance(
+        ops.softmax(x) * np.sum(y, axis=-1, keepdims=True) - y, x
+    ),
+    "sum_of_squares": lambda *xs: sum(np.sum(np.square(x)) for x in xs),
     "sum_to": lambda x, shape: _summed_to(x, shape),
     "expand_dims": lambda x, axis: np.reshape(x, np.expand_dims(_blank(x), axis).shape),
     "squeeze": lambda x, axis=None: np.reshape(x, np.squeeze(_blank(x), axis).shape),

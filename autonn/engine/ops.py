@@ -433,7 +433,9 @@ def _residual_forward(x: Any, y: Any) -> Any:
         return sigmoid(x) - y
     q = np.exp(-np.absolute(x))
     q /= 1 + q
-    return (_upward(x) - y) - np.copysign(q, x)
+    z = _upward(x) - y
+    z -= np.copysign(q, x)
+    return z
 
 
 _residual: Function = define(
@@ -1184,7 +1186,7 @@ matmul = define(
 
 
 def _affine_forward(x: Array, weight: Array, bias: Array) -> Array:
-    z = x @ weight.T
+    z = x.dot(weight.T) if x.ndim == 2 else x @ weight.T  # dot starts half a microsecond sooner
     z += bias
     return z
 
@@ -1884,11 +1886,23 @@ sigmoid_cross_entropy = define(
 
 def _softmax_residual_forward(x: Any, y: Any) -> Any:
     """Use that a row sums to 0: where p is largest p - y may cancel, the sum of the others not."""
-    z = _softmax_forward(x, -1) * np.sum(y, axis=-1, keepdims=True) - y
-    at = np.argmax(x, axis=-1)[..., None]
+    return _balance(_softmax_forward(x, -1) * np.sum(y, axis=-1, keepdims=True) - y, x)
+
+
+def _balance_forward(z: Any, x: Any) -> Any:
+    z, at = z.copy(), np.argmax(x, axis=-1)[..., None]
     np.put_along_axis(z, at, 0, axis=-1)
     np.put_along_axis(z, at, -np.sum(z, axis=-1, keepdims=True), axis=-1)
     return z
+
+
+_balance = define(
+    "balance",
+    _balance_forward,
+    "z with rows that sum to 0, by the element where x is largest",
+    numpy=(),
+    listed=False,
+)
 
 
 def _softmax_residual_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
@@ -1931,7 +1945,8 @@ cross_entropy = define(
 
 sum_of_squares = define(
     "sum_of_squares",
-    lambda x: np.vdot(x, x),
-    "z = sum x^2",
-    lambda g, z, x: g * 2 * x,
+    lambda *xs: builtins.sum(np.vdot(x, x) for x in xs),
+    "z = sum of the squares of all elements of all x",
+    lambda k, g, z, *xs: g * 2 * xs[k],
+    variadic=True,
 )

@@ -35,7 +35,9 @@ FREE, SUMMED = "free", "summed"
 Kind = str | int
 
 # Calls, beside the ufuncs, that treat each element, or each row, for itself.
-_ELEMENTWISE = frozenset({"where", "over", "times", "cast", "bell", "phi", "share_below", "silu"})
+_ELEMENTWISE = frozenset(
+    {"where", "over", "times", "cast", "balance", "bell", "phi", "share_below", "silu"}
+)
 # Calls that look at whole columns: they are made before the rows are dealt out.
 _BEFOREHAND = frozenset({"one_hot", "random"})
 
@@ -56,6 +58,8 @@ def cut(
         found = kinds(behind(outputs), rows, m)
     except _CannotBeCut:
         return False
+    if not any(kind == SUMMED for kind in found.values()):
+        return False
     for output in outputs:
         if isinstance(output, Node) and isinstance(found[output.serial], int):
             return False
@@ -68,13 +72,14 @@ def kinds(nodes: Sequence[Node], rows: set[int], m: int) -> dict[int, Kind]:
     found: dict[int, Kind] = {}
     for node in nodes:
         if node.given is not None:
-            found[node.serial] = 0 if node.serial in rows else FREE
+            even = node.given == "constant" and node.shape[:1] == (m,) and _is_even(node.value)
+            found[node.serial] = 0 if node.serial in rows or even else FREE
             continue
         own = [found[a.serial] for a in node.nodes()]
         if node.is_call("random") and node.shape[:1] == (m,):
             found[node.serial] = 0
         elif all(kind == FREE for kind in own):
-            found[node.serial] = FREE
+            found[node.serial] = 0 if _spreads_over_rows(node, m) else FREE
         elif SUMMED in own:
             if any(isinstance(kind, int) for kind in own):
                 raise _CannotBeCut  # rows that need a sum over all rows first
@@ -82,6 +87,19 @@ def kinds(nodes: Sequence[Node], rows: set[int], m: int) -> dict[int, Kind]:
         else:
             found[node.serial] = _kind(node, found)
     return found
+
+
+def _spreads_over_rows(node: Node, m: int) -> bool:
+    """Whether it repeats the same row m times."""
+    if not node.is_call("broadcast_to") or node.shape[:1] != (m,):
+        return False
+    x = node.args[0]
+    return x.ndim < node.ndim or x.shape[0] == 1 < m
+
+
+def _is_even(value: Any) -> bool:
+    """Whether all rows are the same, so that any slice of them is as good as another."""
+    return bool((value == value[:1]).all())
 
 
 def _kind(node: Node, found: dict[int, Kind]) -> Kind:
@@ -240,10 +258,13 @@ def _sliced(
     """Make the nodes of a slice: those of the whole with so many rows."""
     made: dict[int, Node] = {}
     for node in entries:
-        made[node.serial] = _given(node, node.value[:length] if found[node.serial] == 0 else (
-            node.value
-        ))  # fmt: skip
+        rows = found.get(node.serial) == 0
+        made[node.serial] = _given(node, node.value[:length] if rows else node.value)
     for node in _behind_until(sums, made):
+        if node.given == "constant" and found[node.serial] == 0:
+            rows = node.value[:length]
+            made[node.serial] = Node(None, (rows,), {}, rows, "constant")
+            continue
         if node.given is not None:
             made[node.serial] = node
             continue

@@ -755,17 +755,17 @@ class _Hold:
     now on can be written to. (A view made earlier can: NumPy has no way to reach it.)
     """
 
-    __slots__ = ("key",)
+    __slots__ = ("owner",)
 
     def __init__(self, array: Array) -> None:
         owner = array
         while isinstance(owner.base, ndarray):
             owner = owner.base
-        self.key = id(owner)
+        self.owner = owner  # alive as long as its id is in use
         with _holds_lock:
-            if self.key not in _holds:
-                _holds[self.key] = [0, []]
-            held = _holds[self.key]
+            if id(owner) not in _holds:
+                _holds[id(owner)] = [0, []]
+            held = _holds[id(owner)]
             held[0] += 1
             for each in (owner, array):
                 flags = each.flags
@@ -775,10 +775,10 @@ class _Hold:
 
     def __del__(self) -> None:
         with _holds_lock:
-            held = _holds[self.key]
+            held = _holds[id(self.owner)]
             held[0] -= 1
             if held[0] == 0:
-                del _holds[self.key]
+                del _holds[id(self.owner)]
                 for array in held[1]:  # the owner came first: a view follows what it looks at
                     array.flags.writeable = True
 

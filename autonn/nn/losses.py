@@ -147,13 +147,10 @@ def l2_penalty(model: Module, strength: float, examples: int) -> Tensor:
         raise ValueError(f"l2_penalty: lambda is at least 0 and finite, not {strength}")
     if examples < 1:
         raise ValueError(f"l2_penalty: a mean over {examples} examples; it takes at least 1")
-    squares = [ops.sum_of_squares(weight) for weight in model.weights()]
-    if not squares:
+    weights = model.weights()
+    if not weights:
         raise ValueError(f"l2_penalty: {model!r} has no weights to penalise")
-    total = squares[0]
-    for square in squares[1:]:
-        total = total + square
-    return cast(Tensor, total * (strength / (2 * examples)))
+    return cast(Tensor, ops.sum_of_squares(*weights) * (strength / (2 * examples)))
 
 
 def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
