@@ -14,7 +14,7 @@ import io
 import math
 import operator
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from autonn.formats import (
     Array,
+    ArrayHeader,
     FileFormatError,
     Floats,
     PathLike,
@@ -33,6 +34,7 @@ from autonn.formats import (
     parsing,
     read_bytes,
     read_fields,
+    read_npz,
     require_names,
     write_fields,
 )
@@ -95,13 +97,14 @@ def _digits_file() -> Path:
 
 
 def _load_pixels(path: Path) -> tuple[Array, Array]:
-    content = read_bytes(path)
-    with parsing(f"{path}: content", "a .npz archive of `images` and `labels`"):
-        archive = dict(np.load(io.BytesIO(content), allow_pickle=False))
-    require_names(path, archive, ["images", "labels"])
+    def accept(headers: Mapping[str, ArrayHeader]) -> None:
+        require_names(path, headers, ["images", "labels"])
+        images, labels = headers["images"], headers["labels"]
+        _require_bytes(f"{path}: images", images, (*(labels.shape or (0,))[:1], 28, 28))
+        _require_bytes(f"{path}: labels", labels, images.shape[:1])
+
+    archive = read_npz(path, accept)
     images, labels = archive["images"], archive["labels"]
-    _require_bytes(f"{path}: images", images, (len(labels) if labels.ndim else 0, 28, 28))
-    _require_bytes(f"{path}: labels", labels, images.shape[:1])
     if labels.max() > 9:
         row = int(labels.argmax())
         found = f"{labels[row]} in row {row}"
@@ -109,10 +112,10 @@ def _load_pixels(path: Path) -> tuple[Array, Array]:
     return images, labels
 
 
-def _require_bytes(where: str, values: Array, shape: tuple[int, ...]) -> None:
-    if values.dtype != np.uint8 or values.shape != shape or not values.size:
-        found = f"{values.dtype} of shape {values.shape}"
-        raise FileFormatError(complaint(where, found, f"uint8 of shape {shape}, not empty"))
+def _require_bytes(where: str, header: ArrayHeader, shape: tuple[int, ...]) -> None:
+    if header != (np.uint8, shape) or 0 in shape:
+        expected = f"uint8 of shape {shape}, not empty"
+        raise FileFormatError(complaint(where, header, expected))
 
 
 def resampling_matrix(

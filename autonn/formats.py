@@ -1,32 +1,39 @@
-"""The byte level of the course's files: MATLAB 5, comma-separated text, and whole-or-not writing.
+"""The byte level of files: arrays in .npz, .safetensors, MATLAB 5 and text; whole-or-not writing.
 
 Whatever is wrong with a file's content becomes one exception that says where, what was found and
-what was expected; nothing is ever unpickled. What the numbers mean is for `data.py` and
-`files.py` to know.
+what was expected; nothing is ever unpickled, and no memory is spent on what a file only claims to
+hold. What the numbers mean is for `data.py` and `files.py` to know.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 import secrets
 import shutil
 import struct
 import warnings
+import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float64]
 PathLike: TypeAlias = str | os.PathLike[str]
 
+# Of a file, and of what it unpacks to. MNIST's 70,000 pictures as float64 take 439 MB.
+MAX_BYTES = 2**29
+
+FRESH_COPY = "fetch a fresh copy, or save it again"
 MAT_CURE = "save it again in MATLAB or Octave with `save -v7`, or fetch a fresh copy"
 TEXT_CURE = "write it with one line per row, numbers parted by commas, each line ended"
 
@@ -40,6 +47,18 @@ class FileFormatError(ValueError):
     >>> issubclass(FileFormatError, ValueError)
     True
     """
+
+
+class FileNamesError(FileFormatError, KeyError):
+    """A file whose arrays have other names than they should: some are missing, or too many.
+
+    >>> FileNamesError("w.npz: found no 0.bias")
+    FileNamesError('w.npz: found no 0.bias')
+    >>> issubclass(FileNamesError, KeyError)
+    True
+    """
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
 
 
 def complaint(where: str, found: object, expected: str, cure: str = "") -> str:
@@ -120,7 +139,7 @@ def require_names(path: PathLike, fields: Mapping[str, object], names: Sequence[
     if missing:
         where = f"{path}: {', '.join(missing)}"
         found = f"only {', '.join(sorted(fields))}" if fields else "no fields at all"
-        raise FileFormatError(complaint(where, found, f"the fields {', '.join(names)}"))
+        raise FileNamesError(complaint(where, found, f"the fields {', '.join(names)}"))
 
 
 def finite_matrix(where: str, values: Array | str, error: type[ValueError]) -> Floats:
@@ -130,20 +149,21 @@ def finite_matrix(where: str, values: Array | str, error: type[ValueError]) -> F
         raise error(complaint(where, found, "a full matrix of real numbers"))
     if values.ndim != 2 or not values.size:
         raise error(complaint(where, f"shape {values.shape}", "a matrix with rows and columns"))
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        row, column = _first(wrong)
-        found = f"{values[row, column]} in row {row}, column {column}"
-        raise error(complaint(where, found, "finite numbers"))
+    require_finite(where, values, error)
     return np.ascontiguousarray(values, dtype=np.float64)
 
 
-def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
-    """Return the index of the first True."""
-    return tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
+def require_finite(where: str, values: Array, error: type[ValueError]) -> None:
+    """Refuse NaN and infinities, by raising `error` with the place of the first."""
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        index = tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
+        matrix = len(index) == 2
+        place = f"in row {index[0]}, column {index[1]}" if matrix else f"at index {index}"
+        raise error(complaint(where, f"{values[index]} {place}", "finite numbers"))
 
 
-def read_bytes(path: PathLike, most: int | None = None) -> bytes:
+def read_bytes(path: PathLike, most: int = MAX_BYTES) -> bytes:
     """Read the whole file, of `most` bytes; a missing one raises FileNotFoundError.
 
     A folder and a file above `most` bytes, of which no more is read, raise FileFormatError.
@@ -151,8 +171,8 @@ def read_bytes(path: PathLike, most: int | None = None) -> bytes:
     if Path(path).is_dir():
         raise FileFormatError(complaint(f"{path}: content", "a folder", "a file"))
     with open(path, "rb") as file:
-        content = file.read(-1 if most is None else most + 1)
-    if most is not None and len(content) > most:
+        content = file.read(most + 1)
+    if len(content) > most:
         found, cure = f"more than {most:,} bytes", "make it smaller"
         raise FileFormatError(complaint(f"{path}: content", found, f"at most {most:,}", cure))
     return content
@@ -206,6 +226,149 @@ def _write_together(paths: Sequence[PathLike], contents: Sequence[bytes]) -> Non
             os.fsync(file.fileno())
 
 
+class ArrayHeader(NamedTuple):
+    """What a file says of an array before its numbers come."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} of shape {self.shape}"
+
+
+Accept: TypeAlias = Callable[[Mapping[str, ArrayHeader]], None]
+
+# NumPy itself reads no longer header: of what it says, most is room for the shape to grow.
+NPY_HEADER_BYTES = 10_000 + 12
+
+
+def read_npz(path: PathLike, accept: Accept, most: int = MAX_BYTES) -> dict[str, Array]:
+    """Read the arrays of a .npz archive, once `accept` has seen their headers and not complained.
+
+    So nothing large is unpacked for a file that is not the right one. Neither it nor what it
+    unpacks to may pass `most` bytes. The archive's checksums are compared, names never become
+    paths, and Python objects, which only pickle could read, are refused.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "some.npz"
+    ...     write_npz(path, {"a": np.ones((2, 3), np.float32)})
+    ...     read_npz(path, lambda headers: print(headers["a"]))["a"].shape
+    float32 of shape (2, 3)
+    (2, 3)
+    """
+    content = read_bytes(path, most)
+    with parsing(f"{path}: content", "a whole .npz archive of numbers", FRESH_COPY):
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        members = _npz_members(archive, most)
+        accept({name: member.header for name, member in members.items()})
+        return {name: member.read() for name, member in members.items()}
+
+
+def _npz_members(archive: zipfile.ZipFile, most: int) -> dict[str, _NpzMember]:
+    members: dict[str, _NpzMember] = {}
+    total = sum(info.file_size for info in archive.infolist())
+    if total > most:
+        raise ValueError(f"it unpacks to {total:,} bytes, more than {most:,}")
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        # Python cuts a name off at a zero byte; what is behind it would be somebody's trick.
+        if name == info.filename or info.filename != info.orig_filename:
+            raise ValueError(f"a member called {info.orig_filename!r}, not NAME.npy")
+        if name in members:
+            raise ValueError(f"two arrays are called {name}")
+        members[name] = _NpzMember(archive, info)
+    return members
+
+
+class _NpzMember:
+    """An array in an archive, of which only the header has been unpacked."""
+
+    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+        # NumPy writes no other methods, and lzma would let the file choose how much memory to take.
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{info.filename} is packed by method {info.compress_type}")
+        self._archive, self._info = archive, info
+        with archive.open(info) as member:
+            start = io.BytesIO(member.read(NPY_HEADER_BYTES))
+        first = npy.read_magic(start) == (1, 0)  # of (2, 0), the header's length has 32 bits
+        read_header = npy.read_array_header_1_0 if first else npy.read_array_header_2_0
+        shape, self._fortran, dtype = read_header(start)
+        self._offset = start.tell()
+        self.header = ArrayHeader(dtype, shape)
+        if dtype.kind not in "iuf":
+            pickled = ", which would have to be unpickled" if dtype.hasobject else ""
+            raise ValueError(f"{info.filename} holds {dtype} values{pickled}, not real numbers")
+        size = info.file_size - self._offset
+        if size != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"{info.filename} has {size:,} bytes for {self.header}")
+
+    def read(self) -> Array:
+        with self._archive.open(self._info) as member:
+            content = member.read()  # as far as the end, where zipfile compares the checksum
+        if len(content) != self._info.file_size:
+            raise EOFError(f"{self._info.filename} ends early")
+        values = np.frombuffer(content, self.header.dtype, offset=self._offset)
+        return values.reshape(self.header.shape, order="F" if self._fortran else "C")
+
+
+def write_npz(path: PathLike, fields: Mapping[str, Array]) -> None:
+    """Write arrays of numbers to a .npz archive, whole or not at all; `numpy.load` reads it too.
+
+    The same arrays give the same bytes on any day. Objects, which would need pickle, raise
+    ValueError.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, values in fields.items():
+            packed = io.BytesIO()
+            npy.write_array(packed, values, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), packed.getbuffer())
+    _write_together([path], [buffer.getvalue()])
+
+
+def read_safetensors(path: PathLike, most: int = MAX_BYTES) -> dict[str, Array]:
+    """Read the arrays of a .safetensors file of at most `most` bytes, by the package safetensors.
+
+    The format (github.com/huggingface/safetensors, "Format") is a header and plain numbers without
+    gaps: the header's length, names, types, shapes and places are checked against one another and
+    against the file's length. There is no checksum: a bit that flips in a number goes unseen.
+    """
+    codec = _safetensors()
+    content = read_bytes(path, most)
+    with parsing(f"{path}: content", "a whole .safetensors file of NumPy's types", FRESH_COPY):
+        arrays: dict[str, Array] = codec.load(content)
+        return arrays
+
+
+def write_safetensors(path: PathLike, fields: Mapping[str, Array]) -> None:
+    """Write arrays to a .safetensors file, whole or not at all.
+
+    The same arrays give the same bytes on any day. Types that the format does not know, such as
+    longdouble, raise ValueError.
+    """
+    codec = _safetensors()
+    for name, values in fields.items():
+        if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
+            expected = "integers or floats of at most 64 bits, as .safetensors knows them"
+            raise ValueError(complaint(f"{path}: {name}", values.dtype, expected, "use .npz"))
+    # The package passes on an array's memory as it lies there, so it has to lie in order.
+    content = codec.save({name: np.asarray(a, order="C") for name, a in fields.items()})
+    _write_together([path], [content])
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            ".safetensors files need the package safetensors, which is not installed; "
+            "install it with: pip install 'autonn[safetensors]'",
+            name="safetensors",
+        ) from error
+    return safetensors.numpy
+
+
 def read_mat(path: PathLike) -> dict[str, Array | str]:
     """Read a MATLAB 5 file: each variable an array, or a word for what is no array of numbers."""
     content = read_bytes(path)
@@ -229,14 +392,30 @@ def _mat_fields(content: bytes) -> dict[str, Array | str]:
     if order is None or struct.unpack_from(f"{order}H", content, 124) != (0x0100,):
         raise ValueError("no MATLAB 5 header" if content else "the file is empty")
     fields: dict[str, Array | str] = {}
+    room = MAX_BYTES
     for kind, body in _elements(memoryview(content)[128:], order):
         if kind == MAT_COMPRESSED:
-            [(kind, body)] = _elements(memoryview(zlib.decompress(body)), order)
+            unpacked = _inflated(body, order, room)
+            room -= len(unpacked)
+            [(kind, body)] = _elements(unpacked, order)
         name, value = _mat_variable(kind, body, order)
         if name in fields:
             raise ValueError(f"two variables are called {name}")
         fields[name] = value
     return fields
+
+
+def _inflated(body: memoryview, order: str, room: int) -> memoryview:
+    """Unpack a compressed element, as far as its first eight bytes say how long it is."""
+    stream = zlib.decompressobj()
+    tag = stream.decompress(body, 8)
+    size = struct.unpack(f"{order}II", tag)[1]
+    if size > room:
+        raise ValueError(f"variables that unpack to more than {MAX_BYTES:,} bytes")
+    rest = stream.decompress(stream.unconsumed_tail, size + 8)  # and room to align the next
+    if not stream.eof:
+        raise EOFError(f"a packed element of {size} bytes has no end there")
+    return memoryview(tag + rest)
 
 
 def _elements(buffer: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:

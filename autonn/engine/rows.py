@@ -94,7 +94,7 @@ def _spreads_over_rows(node: Node, m: int) -> bool:
     if not node.is_call("broadcast_to") or node.shape[:1] != (m,):
         return False
     x = node.args[0]
-    return x.ndim < node.ndim or x.shape[0] == 1 < m
+    return bool(x.ndim < node.ndim or x.shape[0] == 1 < m)
 
 
 def _is_even(value: Any) -> bool:
