@@ -320,3 +320,32 @@ def test_bad_calls_say_what_came_and_what_to_do(
     call: Callable[[], Any], error: type[Exception], words: list[str]
 ) -> None:
     assert_refused(call, error, words)
+
+
+def test_parameters_that_come_and_go_are_found() -> None:
+    """The way through a module is remembered only as long as nothing was set on it."""
+    model = Sequential(Layer(2, 3, rng=0), Sigmoid())
+    assert len(model.parameters()) == 2
+    model[0].extra = Tensor(1.0, requires_grad=True)
+    assert len(model.parameters()) == 3
+    model[0].extra.requires_grad = False
+    assert len(model.parameters()) == 2
+    model[0].extra.requires_grad = True
+    assert len(model.parameters()) == 3
+    del model[0].extra
+    assert len(model.parameters()) == 2
+    model[1].scales = [Tensor(1.0, requires_grad=True)]
+    assert len(model.parameters()) == 3
+    model[1].scales.append(Tensor(2.0, requires_grad=True))  # a list changes unseen
+    assert len(model.parameters()) == 4
+    model[1].inner = {"a": Layer(1, 1)}
+    model[1].inner["b"] = Layer(1, 1)
+    assert len(model.parameters()) == 8
+    model.modules = (*model.modules, Layer(3, 1))
+    assert len(model.parameters()) == 10
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert [p is q for p, q in zip(model.parameters(), twin.parameters(), strict=True)] == (
+            [False] * 10
+        )
+        twin[0].more = Tensor(1.0, requires_grad=True)
+        assert len(twin.parameters()) == 11

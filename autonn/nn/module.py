@@ -31,6 +31,8 @@ class Module:
     ['factor']
     """
 
+    __slots__ = ("__dict__", "__weakref__", "_walked")  # _walked is no attribute to look through
+
     # The attributes that play the role of a bias: neither L2 nor weight decay touches them.
     biases: tuple[str, ...] = ("bias",)
 
@@ -44,6 +46,13 @@ class Module:
         super().__setattr__(name, value)
         if name != "training":  # a mode that comes back finds what was compiled in it
             super().__setattr__("edits", self.edits + 1)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        super().__setattr__("edits", self.edits + 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
 
     def train(self, mode: bool = True) -> Self:
         """Set it and all modules below to training, where dropout is at work; returns itself."""
@@ -103,10 +112,12 @@ class Module:
         return [parameter for _, parameter, is_bias in self._roles() if not is_bias]
 
     def _roles(self) -> Iterable[Role]:
-        """Collect the roles of all parameters: one walk, as training asks several times a step."""
-        found: dict[int, Role] = {}
-        _collect(self._attributes(), (), self.biases, found)
-        return found.values()
+        """Collect the roles of all parameters, each once; training asks several times a step."""
+        walk: _Walk | None = getattr(self, "_walked", None)
+        if walk is None or not walk.holds():
+            walk = _Walk(self)
+            object.__setattr__(self, "_walked", walk)
+        return [role for role in walk.roles if role[1]._tracked]
 
     def zero_grad(self) -> None:
         """Forget the gradients, which would otherwise add up."""
@@ -238,24 +249,42 @@ def _inside(name: Any, container: Any) -> list[tuple[str, Any]]:
     return [(f"{name}.{inner}", value) for inner, value in inside]
 
 
-def _collect(
-    items: Iterable[tuple[Any, Any]],
-    path: tuple[str, ...],
-    biases: tuple[str, ...],
-    found: dict[int, Role],
-) -> None:
-    """Add the parameters among items, and in the modules and containers among them, to `found`."""
-    for name, value in items:
-        kind = type(value)
-        if kind is Tensor:
-            if value._tracked and id(value) not in found:
-                found[id(value)] = ((*path, name), value, name in biases)
-        elif kind is int or kind is float:
-            continue  # the sizes that every layer has: half of what there is to look at
-        elif isinstance(value, Module):
-            _collect(value._attributes(), (*path, name), value.biases, found)
-        elif isinstance(value, _CONTAINER):
-            _collect(_inside(name, value), path, biases, found)
+class _Walk:
+    """What was found on one way through a module, and whether another would find the same.
+
+    Attributes that are set are counted; what a list or dict holds may change unseen.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self.roles: list[Role] = []
+        self.edits: list[tuple[Module, int]] = []
+        self.seen: set[int] = set()
+        self.fixed = True
+        self.enter(module, ())
+
+    def holds(self) -> bool:
+        """Whether nothing was set since."""
+        return self.fixed and all(module.edits == edits for module, edits in self.edits)
+
+    def enter(self, module: Module, path: tuple[str, ...]) -> None:
+        self.edits.append((module, module.edits))
+        self.collect(module._attributes(), path, module.biases)
+
+    def collect(
+        self, items: Iterable[tuple[Any, Any]], path: tuple[str, ...], biases: tuple[str, ...]
+    ) -> None:
+        """Add the parameters among items, and in the modules and containers among them."""
+        for name, value in items:
+            kind = type(value)
+            if kind is Tensor:
+                if id(value) not in self.seen:
+                    self.seen.add(id(value))
+                    self.roles.append(((*path, name), value, name in biases))
+            elif isinstance(value, Module):
+                self.enter(value, (*path, name))
+            elif isinstance(value, _CONTAINER):
+                self.fixed &= isinstance(value, tuple)
+                self.collect(_inside(name, value), path, biases)
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:
