@@ -289,6 +289,15 @@ def test_numbers_are_data_once_they_change() -> None:
     assert_agree(compiled(X3, 2.0, 3), f(X3, 2.0, 3))
 
 
+def test_numbers_that_are_read_stay_part_of_the_program() -> None:
+    def f(x: Any, lam: float) -> Any:
+        return np.sum(x) * lam if lam > 0 else np.sum(x)
+
+    compiled = compile(f)
+    for lam in (0.5, -1.0, 2.0, 0.5):
+        assert_agree(compiled(X3, lam), f(X3, lam))
+
+
 def test_methods_and_keywords() -> None:
     class Line:
         def __init__(self, slope: float) -> None:
@@ -416,6 +425,32 @@ def test_arrays_closed_over_are_read_where_they_stand() -> None:
     assert_agree(compiled(X3), (X3 @ scale, scale))
     scale *= 10
     assert_agree(compiled(X3), (X3 @ scale, scale))
+
+
+SCALE = 1.0
+
+
+def test_what_a_name_stands_for_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    factor, weights = 2.0, np.ones(3)
+
+    def f(x: Any) -> Any:
+        return np.sum(x * weights) * factor * SCALE
+
+    compiled = compile(grad(f))
+    assert_agree(compiled(X3), np.full(3, 2.0))
+    factor = 3.0
+    assert_agree(compiled(X3), np.full(3, 3.0))
+    weights = np.array([1.0, 2.0, 3.0])
+    assert_agree(compiled(X3), 3 * weights)
+    monkeypatch.setattr("test_compile.SCALE", 10.0)
+    assert_agree(compiled(X3), 30 * weights)
+
+
+def test_programs_are_not_kept_without_end() -> None:
+    compiled = compile(lambda x, n: np.sum(x * n))
+    for n in range(100):
+        assert_agree(compiled(X3, n), np.sum(X3 * n))
+    assert len(compiled._programs) <= 64
 
 
 def test_a_second_derivative_of_a_compiled_loss() -> None:

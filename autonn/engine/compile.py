@@ -7,9 +7,11 @@ from then on. Guards see to it that a program only runs on what it was derived f
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from autonn.engine.tensor import (
     Op,
     Tensor,
     Trace,
+    TracedValueError,
     _is_recording,
     _is_tracing,
     _leaf,
@@ -57,14 +60,15 @@ class Compiled:
         self.__name__: str = getattr(f, "__name__", "f")
         self._f, self._share_rows = f, share_rows
         self._programs: dict[Any, list[_Ready]] = {}
-        self._numbers: dict[Any, tuple[list[float], set[int]]] = {}
+        self._numbers: dict[Any, _Numbers] = {}
         self._latest: _Ready | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute what the function computes."""
         ready = self._latest
         if ready is not None and not kwargs and ready.accepts(args):
-            return ready.run([args[k] for k in ready.places], args, kwargs)
+            inputs = args if ready.all_arrays else [args[k] for k in ready.places]
+            return ready.run(inputs, args, kwargs)
         leaves = _leaves((args, kwargs))
         if _is_tracing() or any(isinstance(a, Tensor) and a._tracked for a in leaves):
             return self._f(*args, **kwargs)  # it is differentiated or compiled from outside
@@ -75,20 +79,33 @@ class Compiled:
         self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]
     ) -> tuple[_Ready, list[Any]]:
         """Find the program for such arguments, or derive it; return the arguments as arrays too."""
-        form, numbers = _form((args, kwargs)), [a for a in leaves if type(a) is float]
-        before, varying = self._numbers.setdefault(form, (numbers, set()))
-        varying |= {k for k, (a, b) in enumerate(zip(before, numbers, strict=True)) if a != b}
-        leaves = _as_arrays(leaves, varying)
-        fixed = tuple(None if k in varying else number for k, number in enumerate(numbers))
-        candidates = self._programs.setdefault((form, fixed), [])
+        form = _form((args, kwargs))
+        numbers = self._numbers.setdefault(form, _Numbers())
+        key = form, numbers.fixed([a for a in leaves if type(a) is float])
+        arrays = _as_arrays(leaves, numbers.varying)
+        candidates = self._programs.setdefault(key, [])
         ready = next((candidate for candidate in candidates if candidate.guards()), None)
         if ready is None:
-            ready = _derive(self._f, args, kwargs, leaves, self._share_rows)
+            try:
+                ready = _derive(self._f, args, kwargs, arrays, self._share_rows)
+            except TracedValueError:
+                if not numbers.varying:
+                    raise
+                numbers.never()  # the function reads them, as `if lam > 0` does
+                return self._find(args, kwargs, leaves)
             candidates.append(ready)
-            if sum(map(len, self._programs.values())) > _KEPT:
-                del self._programs[next(iter(self._programs))]
+            self._forget()
         self._latest = ready
-        return ready, leaves
+        return ready, arrays
+
+    def _forget(self) -> None:
+        """Drop the oldest programs where there are too many."""
+        while sum(map(len, self._programs.values())) > _KEPT:
+            key, candidates = next(iter(self._programs.items()))
+            if len(candidates) > 1:
+                candidates.pop(0)
+            else:
+                del self._programs[key]
 
     @property
     def source(self) -> str:
@@ -122,8 +139,9 @@ def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
     ----------
     f
         A function of arrays, Tensors, or lists, tuples and dicts of them, as `value_and_grad`
-        makes them too. It may close over a model, whose parameters are read at each call. What it
-        computes in plain NumPy from arrays that it closes over is computed once.
+        makes them too. It may close over a model, whose parameters are read at each call, and
+        over arrays, which are read where they stand; but what it computes from them in plain
+        NumPy, without a Tensor, is computed once.
     share_rows
         Whether to compute on slices of the rows in threads where there are 2,048 rows or more and
         the result is made of sums over them: see `rows.py`.
@@ -131,9 +149,10 @@ def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
     Returns
     -------
     A function of the same arguments. Arrays give arrays and Tensors give Tensors, the caller's
-    own. Another shape, dtype, train/eval mode or other value of an argument that is not an array
-    makes another program; numbers that are seen to change are data from then on. Where the
-    result depends on parameters that require gradients, it is a Tensor, and `backward` works.
+    own. Another shape, dtype, train/eval mode, other value of an argument that is not an array,
+    or other thing behind a name that `f` reads makes another program; numbers among the arguments
+    that are seen to change are data from then on. Where the result depends on parameters that
+    require gradients, it is a Tensor, and `backward` works.
 
     Raises
     ------
@@ -173,6 +192,27 @@ def _form(tree: Tree) -> Any:
     return type(tree), tree if isinstance(tree, Hashable) else id(tree)
 
 
+class _Numbers:
+    """Which of the numbers among the arguments were seen to change: these become data."""
+
+    def __init__(self) -> None:
+        self.first: list[float] | None = None
+        self.varying: set[int] = set()
+        self.may_vary = True
+
+    def fixed(self, numbers: list[float]) -> tuple[float | None, ...]:
+        """Compare with the first ones; return those that are still part of the program."""
+        self.first = self.first or numbers
+        if self.may_vary:
+            pairs = enumerate(zip(self.first, numbers, strict=True))
+            self.varying |= {k for k, (a, b) in pairs if a != b}
+        return tuple(None if k in self.varying else number for k, number in enumerate(numbers))
+
+    def never(self) -> None:
+        """Make them part of the program for good."""
+        self.may_vary, self.varying = False, set()
+
+
 def _as_arrays(leaves: list[Any], varying: set[int]) -> list[Any]:
     """Turn the data among the leaves into arrays; numbers too, where they were seen to change.
 
@@ -199,17 +239,27 @@ class _Ready:
     """A program that is ready to run, and what must hold for it to be the right one."""
 
     def __init__(
-        self, sheet: Sheet, trace: Trace, inputs: int, args: tuple[Any, ...], finish: Any
+        self,
+        sheet: Sheet,
+        trace: Trace,
+        scope: _Scope,
+        inputs: int,
+        args: tuple[Any, ...],
+        finish: Any,
     ) -> None:
         self.sheet = sheet
         self.function = sheet.load()["program"]
         self.live = [node.args[0] for node in sheet.given]
-        self.modules = trace.modules
+        modules = {id(module): module for module in trace.modules}.values()
+        self.modes = [(module, module.training, module.edits) for module in modules]
+        self.flags = [(t, t._tracked) for t in self.live if type(t) is Tensor]
+        self.recording = _is_recording()
+        self.scope = scope
         self.finish = finish
-        self.state = self.observed()
         # For a quick look: (shape, dtype) of an array, (None, value) of anything else.
         self.args = [(a.shape, a.dtype) if type(a) is ndarray else (None, a) for a in args]
         self.places = [k for k, a in enumerate(args) if type(a) is ndarray]
+        self.all_arrays = len(self.places) == len(args)
         self.plain = len(self.places) == inputs
 
     def accepts(self, args: tuple[Any, ...]) -> bool:
@@ -224,22 +274,64 @@ class _Ready:
                 return False
         return _is_tracing() is None and self.guards()
 
-    def observed(self) -> list[Any]:
-        """Look at what the function closes over and what the program does not read anew."""
-        seen: list[Any] = [(module.training, module.edits) for module in self.modules]
-        seen += [t._tracked for t in self.live if type(t) is Tensor]
-        seen.append(_is_recording())
-        return seen
-
     def guards(self) -> bool:
-        """Whether what the function closes over is as it was."""
-        return self.observed() == self.state
+        """Whether what the function closes over is as it was; loops, as any() takes 0.5 us more."""
+        for module, training, edits in self.modes:
+            if module.training is not training or module.edits != edits:
+                return False
+        for tensor, tracked in self.flags:
+            if tensor._tracked is not tracked:
+                return False
+        return _is_recording() is self.recording and self.scope.holds()
 
-    def run(self, inputs: list[Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, inputs: Sequence[Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run it on the inputs, and on the parameters as they are now."""
         given = [a._data if type(a) is Tensor else a for a in self.live]
         result = self.function(*inputs, *given)
         return result if self.finish is None else self.finish(result, args, kwargs)
+
+
+class _Scope:
+    """The names that a function reads from around it, and what they stood for.
+
+    Functions that it holds are looked into as well: a transform holds the one it transforms.
+    """
+
+    def __init__(self, f: Any) -> None:
+        self.cells: list[tuple[CellType, Any]] = []
+        self.names: list[tuple[dict[str, Any], str, Any]] = []
+        self.enter(f, set())
+
+    def enter(self, f: Any, seen: set[int]) -> None:
+        """Look into a function, once."""
+        f = getattr(f, "__func__", f)
+        if not isinstance(f, FunctionType) or id(f) in seen:
+            return
+        seen.add(id(f))
+        if not f.__module__.startswith("autonn."):
+            for name in f.__code__.co_names:
+                if name in f.__globals__:
+                    self.names.append((f.__globals__, name, f.__globals__[name]))
+                    self.enter(f.__globals__[name], seen)
+        for cell in f.__closure__ or ():
+            with contextlib.suppress(ValueError):  # it is empty: not assigned yet
+                self.cells.append((cell, cell.cell_contents))
+                self.enter(cell.cell_contents, seen)
+
+    def holds(self) -> bool:
+        """Whether the names stand for the same things still."""
+        for cell, known in self.cells:
+            if cell.cell_contents is not known and not _is_same(cell.cell_contents, known):
+                return False
+        for scope, name, known in self.names:
+            value = scope.get(name)
+            if value is not known and not _is_same(value, known):
+                return False
+        return True
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and isinstance(a, bool | int | float | str) and a == b
 
 
 def _derive(
@@ -276,7 +368,7 @@ def _derive(
     if not shared:
         sheet.write("program", parameters, nodes, template)
     finish = None if direct else _Finish(f, result, outside, bool(gradients), wraps)
-    ready = _Ready(sheet, trace, len(inputs), args if not kwargs else (), finish)
+    ready = _Ready(sheet, trace, _Scope(f), len(inputs), args if not kwargs else (), finish)
     if shared:
         ready.function = functools.partial(ready.function, share=rows.share)
     return ready

@@ -56,6 +56,10 @@ _COPY_BYTES = 4096
 Origin = tuple[Any, Any, Any, Any, Any]
 
 
+class TracedValueError(RuntimeError):
+    """A value was read while a function was being compiled, when it is not known yet."""
+
+
 class NotDifferentiableError(TypeError, RuntimeError):
     """A gradient was asked for where there is none: integers, booleans, complex numbers."""
 
@@ -312,7 +316,7 @@ class Tensor:
 
     def _refuse_tracing(self, action: str) -> None:
         if _is_tracing():
-            raise RuntimeError(
+            raise TracedValueError(
                 f"{_users_line()}: {action} a Tensor while its function is being compiled: the "
                 "value is not known yet; use np.where, or leave this out of what is compiled"
             )
