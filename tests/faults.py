@@ -613,6 +613,7 @@ class Workbench:
         self.items: list[pytest.Item] = []
         self.failure = ""
         self.error: BaseException | None = None
+        self.patience = PATIENCE
 
     def pytest_configure(self) -> None:
         settings.register_profile(
@@ -636,7 +637,7 @@ class Workbench:
     def run(self, item: pytest.Item, following: pytest.Item | None) -> str:
         """Run one test; return its name if it failed."""
         self.failure = ""
-        signal.alarm(PATIENCE)
+        signal.alarm(self.patience)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         signal.alarm(0)
         return self.failure
@@ -648,7 +649,8 @@ class Workbench:
         return ""
 
     def sound(self, listen: bool) -> Sound:
-        """Run all tests without a fault, to the end."""
+        """Run all tests without a fault, to the end; listening makes them several times slower."""
+        self.patience = 20 * PATIENCE
         seen, recorder = Sound(), Recorder()
         for item, following in zip(self.items, [*self.items[1:], None], strict=True):
             recorder.present = set()

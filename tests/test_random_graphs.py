@@ -628,7 +628,7 @@ class Graphs(RuleBasedStateMachine):
         again = [self.draw(leaf.tensor.shape, seed + i) for i, leaf in enumerate(self.leaves)]
         root = sum(np.sum(g * v) for g, v in zip(got, again, strict=True))
         if isinstance(root, Tensor) and root.requires_grad:
-            with np.errstate(divide="ignore", invalid="ignore"):  # infinities that where() drops
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where() drops inf
                 root.backward(retain_graph=True)
         node = Node(0)
         for g, v in zip(want, again, strict=True):

@@ -7,7 +7,9 @@ workspace that is made once. Only what is returned is made anew at each call.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -179,6 +181,7 @@ class _Writer:
         self.memory: dict[int, _Memory] = {}
         self.names: dict[int, str] = {}
         self.local = {"work"}
+        self.numbers: dict[str, int] = {}  # how many names were made of a label
         self.parameters: list[Node] = []
 
     # ---- memory
@@ -233,22 +236,30 @@ class _Writer:
             memory = self.memory.get(id(node))
             if memory is not None:
                 firsts.setdefault(id(memory), (memory, node))
-        buffers: list[list[Any]] = []  # [dtype, elements, needed until]
+        sizes: list[int] = []  # of each buffer
+        dtypes: list[np.dtype[Any]] = []
+        busy: list[tuple[float, int]] = []  # a heap: until when a buffer is needed, and which
+        free: dict[Any, list[tuple[int, int]]] = {}  # by dtype, in order of size: (size, which)
         views: list[str] = []
         for memory, node in firsts.values():
             if memory.returned or not _writes(node):
                 continue
-            free = [b for b in buffers if b[0] == node.dtype and b[2] < memory.first]
-            # the smallest that is large enough, or else the largest, which then grows
-            fits = sorted(free, key=lambda b: (b[1] < node.size, abs(b[1] - node.size)))
-            if not fits:
-                buffers.append([node.dtype, 0, -1])
-            buffer = fits[0] if fits else buffers[-1]
-            buffer[1], buffer[2] = max(buffer[1], node.size), memory.last
+            while busy and busy[0][0] < memory.first:
+                k = heappop(busy)[1]
+                insort(free.setdefault(dtypes[k], []), (sizes[k], k))
+            idle = free.get(node.dtype)
+            if idle:  # the smallest that is large enough, or else the largest, which then grows
+                k = idle.pop(min(bisect_left(idle, (node.size, 0)), len(idle) - 1))[1]
+            else:
+                k = len(sizes)
+                sizes.append(0)
+                dtypes.append(node.dtype)
+            sizes[k] = max(sizes[k], node.size)
+            heappush(busy, (memory.last, k))
             memory.name = f"b{len(views)}"
-            k = next(i for i, b in enumerate(buffers) if b is buffer)
             views.append(f"m{k}[:{node.size}].reshape({node.shape}),")
-        lines = [f"    m{k} = np.empty({b[1]}, {dtype_text(b[0])})" for k, b in enumerate(buffers)]
+        buffers = enumerate(zip(dtypes, sizes, strict=True))
+        lines = [f"    m{k} = np.empty({n}, {dtype_text(dtype)})" for k, (dtype, n) in buffers]
         return [*lines, "    return (", *(f"        {view}" for view in views), "    )"]
 
     # ---- text
@@ -294,14 +305,13 @@ class _Writer:
     def name(self, node: Node) -> str:
         """Name a node once, after its label."""
         if id(node) not in self.names:
-            taken = self.sheet.taken | self.local
             label = node.label if node.label.isidentifier() else ""
-            numbers = range(len(taken) + 1)
-            free = (f"{label}_{k}" if k else label for k in numbers) if label else (
-                f"t{k}" for k in numbers
-            )  # fmt: skip
-            self.names[id(node)] = next(name for name in free if name not in taken)
-            self.local.add(self.names[id(node)])
+            name = label or "t0"
+            while name in self.sheet.taken or name in self.local:
+                number = self.numbers[label] = self.numbers.get(label, 0) + 1
+                name = f"{label}_{number}" if label else f"t{number}"
+            self.names[id(node)] = name
+            self.local.add(name)
         return self.names[id(node)]
 
     def take(self, node: Node) -> str:
