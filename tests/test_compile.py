@@ -6,6 +6,7 @@ import copy
 import itertools
 import os
 import pickle
+import re
 import threading
 import warnings
 from collections import namedtuple
@@ -296,6 +297,33 @@ def test_numbers_that_are_read_stay_part_of_the_program() -> None:
     compiled = compile(f)
     for lam in (0.5, -1.0, 2.0, 0.5):
         assert_agree(compiled(X3, lam), f(X3, lam))
+
+
+NAMES = re.findall(
+    r"\w+",
+    "one two zero half k c0 ones_3000 work workspace spare np special program part rows share map "
+    "added slice SLICES before after t0 t1 b b0 b1 m0 t total x first others put sigmoid math",
+)
+
+
+def test_no_name_of_an_argument_is_mistaken_for_another() -> None:
+    """Each argument, whatever it is called, keeps its value; whole and with rows shared out."""
+    for m in (3, 3000):
+        values = [np.linspace(k + 1, k + 2, m) for k in range(len(NAMES))]
+        terms = " + ".join(f"np_.sin({name} * {k}.5 + 1.0)" for k, name in enumerate(NAMES))
+        scope: dict[str, Any] = {"np_": np}
+        exec(f"def f({', '.join(NAMES)}): return np_.sum({terms} * 2.0 - 0.25)", scope)
+        compiled = compile(value_and_grad(scope["f"], argnums=(0, 7)))
+        whole = compile(scope["f"])
+        assert_agree(whole(*values), scope["f"](*values))
+        assert shared(whole) == (m == 3000)
+        assert_agree(compiled(*values), value_and_grad(scope["f"], argnums=(0, 7))(*values))
+
+
+def test_minus_zero_is_not_zero() -> None:
+    f = compile(lambda x: (np.copysign(x, -0.0), np.copysign(x, 0.0), x * -0.0, x + 1.0))
+    assert_agree(f(X3), (-abs(X3), abs(X3), X3 * -0.0, X3 + 1))
+    assert np.signbit(f(X3)[2]).tolist() == [True, False, True]
 
 
 def test_methods_and_keywords() -> None:

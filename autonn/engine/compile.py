@@ -308,7 +308,7 @@ class _Scope:
         if not isinstance(f, FunctionType) or id(f) in seen:
             return
         seen.add(id(f))
-        if not f.__module__.startswith("autonn."):
+        if not (f.__module__ or "").startswith("autonn."):
             for name in f.__code__.co_names:
                 if name in f.__globals__:
                     self.names.append((f.__globals__, name, f.__globals__[name]))

@@ -38,11 +38,12 @@ class Sheet:
     def __init__(self, title: str) -> None:
         self.title = title
         self.helpers = Helpers()
-        self.taken: set[str] = {"np", "special"}
+        self.taken: set[str] = {"np", "special"}  # names that all functions see
+        self.local: set[str] = set()  # names in one function or another: the others avoid them
         self.header: list[str] = []
         self.functions: list[str] = []
         self.given: list[Node] = []
-        self.numbers: dict[tuple[float, Any], str] = {}
+        self.numbers: dict[tuple[str, Any], str] = {}
         self.constants: dict[int, tuple[Node, str]] = {}
 
     def text(self) -> str:
@@ -62,8 +63,9 @@ class Sheet:
 
     def reserve(self, label: str) -> str:
         """Take a name for something that all functions see."""
-        free = (f"{label}_{k}" if k else label for k in range(len(self.taken) + 1))
-        name = next(name for name in free if name not in self.taken)
+        used = self.taken | self.local
+        free = (f"{label}_{k}" if k else label for k in range(len(used) + 1))
+        name = next(name for name in free if name not in used)
         self.taken.add(name)
         return name
 
@@ -86,16 +88,17 @@ class Sheet:
 
     def number(self, number: float, dtype: np.dtype[Any]) -> str:
         """Name a number as an array without axes: a ufunc takes it 0.3 microseconds sooner."""
-        if (number, dtype) not in self.numbers:
-            known = {1: "one", 0: "zero", -1: "minus_one", 2: "two", 0.5: "half"}
-            name = self.reserve(known.get(number, f"c{len(self.numbers)}"))
+        key = repr(float(number)), dtype  # as text, which tells -0.0 from 0.0
+        if key not in self.numbers:
+            known = {"1.0": "one", "0.0": "zero", "-1.0": "minus_one", "2.0": "two", "0.5": "half"}
+            name = self.reserve(known.get(key[0], f"c{len(self.numbers)}"))
             self.header.append(f"{name} = np.array({literal(number)}, {dtype_text(dtype)})")
-            self.numbers[number, dtype] = name
-        return self.numbers[number, dtype]
+            self.numbers[key] = name
+        return self.numbers[key]
 
     def ones(self, n: int, dtype: np.dtype[Any]) -> str:
         """Name a row of ones, which sums rows and columns as a product."""
-        key = (float(n), ("ones", dtype))
+        key = f"ones_{n}", dtype
         if key not in self.numbers:
             self.numbers[key] = self.reserve(f"ones_{n}")
             self.header.append(f"{self.numbers[key]} = np.ones({n}, {dtype_text(dtype)})")
@@ -256,7 +259,7 @@ class _Writer:
                 dtypes.append(node.dtype)
             sizes[k] = max(sizes[k], node.size)
             heappush(busy, (memory.last, k))
-            memory.name = f"b{len(views)}"
+            memory.name = self.fresh("b")
             views.append(f"m{k}[:{node.size}].reshape({node.shape}),")
         buffers = enumerate(zip(dtypes, sizes, strict=True))
         lines = [f"    m{k} = np.empty({n}, {dtype_text(dtype)})" for k, (dtype, n) in buffers]
@@ -267,11 +270,11 @@ class _Writer:
     def write(self, name: str, inputs: Sequence[Node], template: str | None) -> list[str]:
         """Return the lines of the function."""
         maker, spare = self.sheet.reserve("workspace"), self.sheet.reserve("spare")
-        self.plan()
-        workspace = self.workspace()
         self.parameters = list(inputs)
         for node in inputs:
             self.name(node)
+        self.plan()
+        workspace = self.workspace()
         for node in self.order:
             if node.given in ("live", "array"):
                 self.take(node)
@@ -305,14 +308,22 @@ class _Writer:
     def name(self, node: Node) -> str:
         """Name a node once, after its label."""
         if id(node) not in self.names:
-            label = node.label if node.label.isidentifier() else ""
-            name = label or "t0"
-            while name in self.sheet.taken or name in self.local:
-                number = self.numbers[label] = self.numbers.get(label, 0) + 1
-                name = f"{label}_{number}" if label else f"t{number}"
-            self.names[id(node)] = name
-            self.local.add(name)
+            self.names[id(node)] = self.fresh(node.label if node.label.isidentifier() else "t")
         return self.names[id(node)]
+
+    def fresh(self, label: str) -> str:
+        """Take a name in this function: the label, or b0, b1, ... and t0, t1, ..."""
+        counted = label in ("b", "t")
+        number = self.numbers.get(label, 0)
+        while True:
+            name = f"{label}{number}" if counted else f"{label}_{number}" if number else label
+            number += 1
+            if name not in self.sheet.taken and name not in self.local:
+                break
+        self.numbers[label] = number
+        self.local.add(name)
+        self.sheet.local.add(name)
+        return name
 
     def take(self, node: Node) -> str:
         """Make something given a parameter of the function."""
