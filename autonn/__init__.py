@@ -11,7 +11,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
 - ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``training.py``: `fit`, which trains a model and keeps the history
-- ``formats.py``: the bytes of the course's files, and writing that leaves no half-written file
+- ``formats.py``: the bytes of files, and writing that leaves no half-written file
 - ``data.py``: the digits, the course's examples, pictures of one's own, `split`
 - ``files.py``: weights in and out
 - ``plots.py``: pictures

@@ -113,7 +113,7 @@ def _load_pixels(path: Path) -> tuple[Array, Array]:
 
 
 def _require_bytes(where: str, header: ArrayHeader, shape: tuple[int, ...]) -> None:
-    if header != (np.uint8, shape) or 0 in shape:
+    if header != ArrayHeader(np.dtype(np.uint8), shape) or 0 in shape:
         expected = f"uint8 of shape {shape}, not empty"
         raise FileFormatError(complaint(where, header, expected))
 

@@ -171,8 +171,10 @@ def read_bytes(path: PathLike, most: int = MAX_BYTES) -> bytes:
     if Path(path).is_dir():
         raise FileFormatError(complaint(f"{path}: content", "a folder", "a file"))
     with open(path, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+        size = os.fstat(file.fileno()).st_size  # 0 for a pipe or a device
+        # Python takes the memory for all that it may read before it reads.
+        content = b"" if size > most else file.read((size or most) + 1)
+    if max(size, len(content)) > most:
         found, cure = f"more than {most:,} bytes", "make it smaller"
         raise FileFormatError(complaint(f"{path}: content", found, f"at most {most:,}", cure))
     return content
@@ -206,7 +208,8 @@ def read_text(path: PathLike, name: str) -> Floats:
         if not content.endswith(b"\n"):
             raise EOFError("the last line has no end" if content else "the file is empty")
         lines = io.StringIO(content.decode("utf-8-sig"))
-        return np.loadtxt(lines, dtype=np.float64, delimiter=",", ndmin=2)
+        # A stray # is damage: as a comment it would hide the end of a number.
+        return np.loadtxt(lines, dtype=np.float64, comments=None, delimiter=",", ndmin=2)
 
 
 def _text_bytes(values: Array) -> bytes:
@@ -306,8 +309,6 @@ class _NpzMember:
     def read(self) -> Array:
         with self._archive.open(self._info) as member:
             content = member.read()  # as far as the end, where zipfile compares the checksum
-        if len(content) != self._info.file_size:
-            raise EOFError(f"{self._info.filename} ends early")
         values = np.frombuffer(content, self.header.dtype, offset=self._offset)
         return values.reshape(self.header.shape, order="F" if self._fortran else "C")
 

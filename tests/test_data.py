@@ -636,7 +636,7 @@ class Bomb:
     """An object that would make a noise if it were unpickled."""
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        return os.putenv, ("AUTONN_BOMB", "1")
+        return exec, ("import os; os.environ['AUTONN_BOMB'] = '1'",)
 
 
 def garbage(kind: str) -> bytes:
@@ -684,6 +684,13 @@ def test_missing_files_and_folders(
         reader(*paths)
     paths[0].mkdir()
     refused(reader, *paths, says=(f"{names[0]}: content", "a folder"))
+
+
+def test_the_bomb_would_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else its silence would prove nothing."""
+    monkeypatch.setenv("AUTONN_BOMB", "0")
+    pickle.loads(pickle.dumps(Bomb()))
+    assert os.environ["AUTONN_BOMB"] == "1"
 
 
 def test_a_pickle_inside_an_archive(tmp_path: Path) -> None:
@@ -822,6 +829,13 @@ def test_text_cut_inside_a_number_is_found(tmp_path: Path, thetas: list[Any]) ->
         W2.write_bytes(content[:size])
         if not content[:size].endswith(b"\n"):
             refused(read_weights, W1, W2, says=("W2.in: Theta2",))
+
+
+@pytest.mark.parametrize("stray", "#%\"'_x;\0")
+def test_a_stray_character_is_no_comment(tmp_path: Path, stray: str) -> None:
+    """It would hide the end of a row's last number."""
+    path = text(tmp_path / "W1.in", f"1,2.5\n3,4.5{stray}25\n")
+    refused(read_weights, path, says=("W1.in: Theta1",))
 
 
 # Writing.
