@@ -67,6 +67,17 @@ def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
+    """Collect what the pictures of a training are given to show, and leave them undrawn."""
+    given: dict[str, tuple[Any, ...]] = {}
+    names = ["digits", "hidden_units", "confusion_matrix", "worst_mistakes", "learning_curve"]
+    draw = {name: lambda *shows, name=name, **_: given.update({name: shows}) for name in names}
+    monkeypatch.setattr(digits, "plots", SimpleNamespace(**draw))
+    monkeypatch.setattr(digits, "save", lambda picture, path: path)
+    return given
+
+
+@pytest.fixture
 def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw the pictures, but leave their files empty."""
     monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: path.touch())
@@ -183,9 +194,8 @@ def test_the_held_out_digits_are_a_thousand_others_a_hundred_of_each() -> None:
     assert not any(row.tobytes() in rows for row in held_out.X)
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_training_learns_from_the_training_digits_and_measures_the_held_out(
-    capsys: pytest.CaptureFixture[str],
+    shown: dict[str, tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(iterations=40)
     output = capsys.readouterr().out
@@ -195,19 +205,17 @@ def test_training_learns_from_the_training_digits_and_measures_the_held_out(
         share = np.mean(model.predict(part.X).argmax(axis=1) == part.y)
         assert share > 0.6
         assert printed_accuracy(output, name) == f"{share:.2%}"
+    assert_array_equal(shown["confusion_matrix"][1], held_out.y)
+    assert_array_equal(shown["hidden_units"][0], model[0].weight.data)
+    assert set(shown["learning_curve"][0]) == {"cost", "accuracy", "validation_accuracy"}
     cost = digits.cost(model, training, 1.0)
     assert f"training cost {cost:13.4f}\n" in output
     assert digits.cost(digits.network(), training, 1.0) > 2 * cost
 
 
 def test_all_trains_on_all_and_holds_nothing_out(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    shown: dict[str, tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown: dict[str, tuple[Any, ...]] = {}
-    names = ["digits", "hidden_units", "confusion_matrix", "worst_mistakes", "learning_curve"]
-    draw = {name: lambda *shows, name=name, **_: shown.update({name: shows}) for name in names}
-    monkeypatch.setattr(digits, "plots", SimpleNamespace(**draw))
-    monkeypatch.setattr(digits, "save", lambda picture, path: path)
     train("--all", "--optimizer", "lbfgs", "--plots", "else/where")
     output = capsys.readouterr().out
     assert "5,000 handwritten digits to learn from, 0 held out" in output
