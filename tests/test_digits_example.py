@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from autonn import files, load_digits
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "examples" / "digits.py"
+CTRL_C = os.name != "nt"
 PICTURES = ["confusion_matrix", "digits", "hidden_units", "learning_curve", "worst_mistakes"]
 
 
@@ -64,13 +66,31 @@ def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def start(*words: str) -> subprocess.Popen[str]:
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
+    """Collect what the pictures of a training are given to show, and leave them undrawn."""
+    given: dict[str, tuple[Any, ...]] = {}
+    names = ["digits", "hidden_units", "confusion_matrix", "worst_mistakes", "learning_curve"]
+    draw = {name: lambda *shows, name=name, **_: given.update({name: shows}) for name in names}
+    monkeypatch.setattr(digits, "plots", SimpleNamespace(**draw))
+    monkeypatch.setattr(digits, "save", lambda picture, path: path)
+    return given
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the pictures, but leave their files empty."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: path.touch())
+
+
+def start(*words: str, folder: Path = Path()) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": path},
     )
 
@@ -103,21 +123,58 @@ def png_size(path: Path) -> tuple[int, int]:
 # --- The main job --------------------------------------------------------------------------------
 
 
-def test_the_main_job_needs_no_command(capsys: pytest.CaptureFixture[str]) -> None:
-    digits.main(["--iterations", "3"])
-    output, errors = capsys.readouterr()
-    assert errors == ""  # the progress bar is for terminals
+class Job(NamedTuple):
+    """What a process did: where, with which status, and what it said."""
+
+    folder: Path
+    status: int
+    output: str
+    errors: str
+
+
+@pytest.fixture(scope="module")
+def main_job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """Run the main job as its user does, and stop it by Ctrl-C where that can be sent."""
+    folder = tmp_path_factory.mktemp("main")
+    process = start("--iterations", "1000000" if CTRL_C else "3", folder=folder)
+    assert process.stdout is not None
+    before = []
+    for line in iter(process.stdout.readline, ""):
+        before.append(line)
+        if line.startswith("from random weights"):
+            break
+    if CTRL_C:
+        time.sleep(1.0)  # for the first iteration to begin
+        process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    return Job(folder, process.returncode, "".join(before) + output, errors)
+
+
+def test_the_main_job_needs_no_command(main_job: Job) -> None:
+    folder, status, output, errors = main_job
+    assert (status, errors) == (0, "")  # the progress bar is for terminals
     assert "4,000 handwritten digits to learn from, 1,000 held out" in output
-    assert "Gradient descent, 3 iterations, learning rate 0.8, lambda 1" in output
+    assert re.search(
+        r"^Gradient descent, [\d,]+ iterations, learning rate 0.8, lambda 1,$", output, re.M
+    )
     printed_accuracy(output, "training")
     printed_accuracy(output, "held-out")
     written = [*(f"plots/{name}.png" for name in PICTURES), *map(str, digits.WEIGHTS)]
     for name in written:
-        assert Path(name).is_file()
+        assert (folder / name).is_file()
         assert name in output
-    assert sorted(p.name for p in Path().rglob("*.*")) == sorted(Path(n).name for n in written)
+    assert sorted(p.name for p in folder.rglob("*.*")) == sorted(Path(n).name for n in written)
     for name in PICTURES:
-        assert all(500 < side < 2000 for side in png_size(Path(f"plots/{name}.png")))
+        assert all(500 < side < 2000 for side in png_size(folder / f"plots/{name}.png"))
+
+
+@pytest.mark.skipif(not CTRL_C, reason="Windows has no SIGINT to send to a single process")
+def test_ctrl_c_keeps_what_was_learned(main_job: Job) -> None:
+    stopped = r"^Stopped by Ctrl-C at iteration [\d,]+ of 1,000,000;"
+    assert re.search(stopped, main_job.output, re.M), main_job.output
+    untrained = digits.network()
+    kept = digits.network_from([main_job.folder / path for path in digits.WEIGHTS])
+    assert not np.array_equal(untrained[0].weight.data, kept[0].weight.data)
 
 
 def test_defaults_are_the_first_tutorials() -> None:
@@ -137,9 +194,8 @@ def test_the_held_out_digits_are_a_thousand_others_a_hundred_of_each() -> None:
     assert not any(row.tobytes() in rows for row in held_out.X)
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_training_learns_from_the_training_digits_and_measures_the_held_out(
-    capsys: pytest.CaptureFixture[str],
+    shown: dict[str, tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(iterations=40)
     output = capsys.readouterr().out
@@ -149,15 +205,17 @@ def test_training_learns_from_the_training_digits_and_measures_the_held_out(
         share = np.mean(model.predict(part.X).argmax(axis=1) == part.y)
         assert share > 0.6
         assert printed_accuracy(output, name) == f"{share:.2%}"
+    assert_array_equal(shown["confusion_matrix"][1], held_out.y)
+    assert_array_equal(shown["hidden_units"][0], model[0].weight.data)
+    assert set(shown["learning_curve"][0]) == {"cost", "accuracy", "validation_accuracy"}
     cost = digits.cost(model, training, 1.0)
     assert f"training cost {cost:13.4f}\n" in output
     assert digits.cost(digits.network(), training, 1.0) > 2 * cost
 
 
 def test_all_trains_on_all_and_holds_nothing_out(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    shown: dict[str, tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(digits, "save", lambda picture, path: path)  # drawn, but not written
     train("--all", "--optimizer", "lbfgs", "--plots", "else/where")
     output = capsys.readouterr().out
     assert "5,000 handwritten digits to learn from, 0 held out" in output
@@ -165,6 +223,9 @@ def test_all_trains_on_all_and_holds_nothing_out(
     assert "Written (the pictures show training digits)" in output
     assert "evaluate --all" in output
     assert all(f"else/where/{name}.png" in output for name in PICTURES)
+    assert_array_equal(shown["confusion_matrix"][1], digits.load_digits().y)
+    assert [len(part) for part in shown["worst_mistakes"]] == [5000] * 3
+    assert set(shown["learning_curve"][0]) == {"cost", "accuracy"}
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -194,7 +255,7 @@ def test_an_option_changes_the_weights(way: list[str]) -> None:
 def test_evaluate_finds_the_accuracies_that_train_printed(
     paths: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train("--hidden", "7", "--save", *paths, iterations=30)
+    train("--hidden", "7", "--save", *paths, iterations=10)
     output = capsys.readouterr().out
     assert f"evaluate --weights {' '.join(paths)}\n" in output
     digits.main(["evaluate", "--weights", *paths])
@@ -211,7 +272,7 @@ def test_evaluate_finds_the_accuracies_that_train_printed(
 
 @pytest.mark.usefixtures("no_pictures")
 def test_evaluate_all_counts_all(capsys: pytest.CaptureFixture[str]) -> None:
-    train("--all", iterations=20)
+    train("--all", iterations=5)
     trained = printed_accuracy(capsys.readouterr().out, "training")
     digits.main(["evaluate", "--all"])
     output = capsys.readouterr().out
@@ -239,10 +300,10 @@ def test_initial_weights_are_where_the_training_starts(capsys: pytest.CaptureFix
 
 def test_show_draws_digits_by_lot(titles: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for seed in ("1", "1", "2"):
-        digits.main(["show", "--count", "9", "--seed", seed])
-    assert "9 of the 5,000 digits are in plots/random_digits.png" in capsys.readouterr().out
+        digits.main(["show", "--count", "4", "--seed", seed])
+    assert "4 of the 5,000 digits are in plots/random_digits.png" in capsys.readouterr().out
     assert set(titles) <= set("0123456789")
-    assert titles[:9] == titles[9:18] != titles[18:]
+    assert titles[:4] == titles[4:8] != titles[8:]
     assert min(png_size(Path("plots/random_digits.png"))) > 500
 
 
@@ -293,6 +354,7 @@ def test_predict_reads_files_and_shows_what_the_network_saw(
     assert min(png_size(Path("p/readings.png"))) > 900
 
 
+@pytest.mark.usefixtures("sketched")
 def test_predict_takes_indices_and_files_together(capsys: pytest.CaptureFixture[str]) -> None:
     files.save_weights(digits.network(), "some.mat")
     written("7", digits.load_digits().images[600])
@@ -370,22 +432,3 @@ def test_an_error_has_status_2_and_no_traceback_on_the_command_line() -> None:
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (2, "")
     assert errors == "digits.py: index 5000 is out of range: the digits are numbered 0 to 4999\n"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to a single process")
-def test_ctrl_c_keeps_what_was_learned() -> None:
-    process = start("--iterations", "1000000", "--save", "kept.mat")
-    assert process.stdout is not None
-    before = iter(process.stdout.readline, "")
-    assert any(line.startswith("from random weights") for line in before)
-    time.sleep(1.0)  # for the first iteration to begin
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert errors == ""
-    stopped = re.search(r"^Stopped by Ctrl-C at iteration ([\d,]+) of 1,000,000;", output, re.M)
-    assert stopped, output
-    assert printed_accuracy(output, "held-out")
-    untrained, kept = digits.network(), digits.network_from([Path("kept.mat")])
-    assert not np.array_equal(untrained[0].weight.data, kept[0].weight.data)
-    assert sorted(path.stem for path in Path("plots").iterdir()) == PICTURES
