@@ -1,0 +1,102 @@
+"""What a benchmark says: the machine, its figures as JSON, and two runs side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured quantity: the median of the rounds, and their middle half.
+
+    `title` and `row` together name it; two runs are compared by them.
+    """
+
+    title: str
+    row: str
+    unit: str
+    median: float
+    low: float
+    high: float
+    rounds: int
+
+    @classmethod
+    def of(cls, title: str, row: str, unit: str, values: Sequence[float]) -> Figure:
+        """Sum rounds up."""
+        low, median, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
+        return cls(title, row, unit, median, low, high, len(values))
+
+
+def machine() -> str:
+    """Say what the figures were measured on."""
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
+        f"{processor()}, {os.cpu_count()} CPUs"
+    )
+
+
+def processor() -> str:
+    """Name the processor, if the system says what it is."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def number(value: float) -> str:
+    """Write a figure with three digits, or more before the point."""
+    return f"{value:,.{max(0, 2 - int(np.floor(np.log10(abs(value) or 1))))}f}"
+
+
+def table(figures: Sequence[Figure], base: str) -> str:
+    """Lay out medians, spreads, and ratios to one of the rows."""
+    bases = [f.median for f in figures if f.row == base]
+    lines = []
+    for f in figures:
+        spread = f"({number(f.low)} - {number(f.high)})"
+        ratio = f"{f.median / bases[0]:>8.2f} x" if bases else ""
+        lines.append(
+            f"  {f.row:<28}{number(f.median):>9} {f.unit:<3}{spread:>20}{ratio}{f.rounds:>6} rounds"
+        )
+    return "\n".join(lines)
+
+
+def write(path: str, setting: dict[str, Any], figures: Sequence[Figure]) -> None:
+    """Write a run as JSON."""
+    run = {"setting": setting, "figures": [asdict(f) for f in figures]}
+    Path(path).write_text(json.dumps(run, indent=1) + "\n")
+
+
+def read(path: str) -> list[Figure]:
+    """Read the figures of a run that `write` wrote."""
+    return [Figure(**f) for f in json.loads(Path(path).read_text())["figures"]]
+
+
+def compared(old: Sequence[Figure], new: Sequence[Figure]) -> str:
+    """Lay two runs out side by side, what both measured."""
+    before = {(f.title, f.row): f for f in old}
+    lines, title = [f"{'':30}{'then':>10} {'now':>10} {'':4}{'now / then':>11}"], ""
+    for f in new:
+        then = before.get((f.title, f.row))
+        if then is None:
+            continue
+        if f.title != title:
+            title = f.title
+            lines.append(title)
+        # beyond the spread: the middle halves of the two don't touch
+        apart = f.low > then.high or f.high < then.low
+        lines.append(
+            f"  {f.row:<28}{number(then.median):>10} {number(f.median):>10} {f.unit:<4}"
+            f"{f.median / then.median:>9.2f} x{' *' if apart else ''}"
+        )
+    return "\n".join([*lines, "* the middle halves of the rounds don't overlap"])
