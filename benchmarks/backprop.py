@@ -21,13 +21,12 @@ import contenders
 import numpy as np
 import report
 import rounds
-from contenders import ALL, BEST, FLOOR, PLAIN, Case, Contender, Problem
+from contenders import ALL, BEST, FLOOR, Case, Contender, Problem
 from report import Figure
 from rounds import Failed, Worker
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 DEEP_BATCH = 128
-LEFT_OUT: set[str] = set()  # what was said already
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = {"autonn": "#D55E00", "hand": "#0072B2", "floor": "#000000", "peer": "#009E73"}
@@ -86,7 +85,7 @@ class Contest:
                 agree(contender, case, results, expected)
         turns = {c.name: functools.partial(self.workers[c].ask, turn) for c in ready}
         times = rounds.in_turn(turns, seconds)
-        return [Figure.of(str(case), name, "ms", np.array(t) * 1e3) for name, t in times.items()]
+        return [Figure.of(str(case), name, "ms", [1e3 * s for s in t]) for name, t in times.items()]
 
     def close(self) -> None:
         """Let all workers end."""
@@ -101,10 +100,9 @@ def agree(contender: Contender, case: Case, results: list[Any], expected: list[A
         if not np.allclose(got, right, rtol=tolerance, atol=tolerance):
             error = np.max(np.abs(got - right))
             raise SystemExit(f"{contender.name} is wrong by {error:.1e}: {case}")
-    wide = {str(a.dtype) for a in results[1:]} - {case.dtype}
-    if wide and contender.name not in LEFT_OUT:
-        LEFT_OUT.add(contender.name)
-        print(f"{contender.name} computes {', '.join(wide)} gradients: {case}")
+    other = {str(a.dtype) for a in results[1:]} - {case.dtype}
+    if other:
+        print(f"{contender.name} computes {', '.join(other)} gradients: {case}")
 
 
 def markdown(figures: Sequence[Figure]) -> str:
@@ -130,7 +128,7 @@ def draw(figures: Sequence[Figure], path: str) -> None:
     problems = list(dict.fromkeys(title.rpartition(", ")[0] for title in by_title))
     rows = [c for c in ALL if any(f.row == c.name for f in figures)]
     figure, panels = pyplot.subplots(
-        1, len(problems), figsize=(2.6 + 2.1 * len(problems), 1.5 + 0.3 * len(rows)),
+        1, len(problems), figsize=(2 + 1.6 * len(problems), 1.6 + 0.3 * len(rows)),
         sharex=True, sharey=True, squeeze=False, layout="constrained",
     )  # fmt: skip
     for panel, problem in zip(panels[0], problems, strict=True):
@@ -142,10 +140,10 @@ def draw(figures: Sequence[Figure], path: str) -> None:
                         mark(panel, f, base.median, place + shift, COLOURS[contender.kind])
         title, _, size = problem.partition(", ")
         best = [report.number(by_title[f"{problem}, {dtype}"].median) for dtype in TOLERANCE]
-        panel.set_title(f"{title}, {size}\n1 = {' / '.join(best)} ms", fontsize=9)
+        panel.set_title(f"{title}\n{size}\n1 = {' / '.join(best)} ms", fontsize=9)
     finish(panels[0], rows)
     figure.supxlabel(
-        "time of one cost + gradient, in multiples of the best by hand      "
+        "time of one cost + gradient in multiples of the best by hand      "
         "\u25cf float64   \u25cb float32   \u2013 middle half of the rounds",
         fontsize=9,
     )
@@ -162,15 +160,20 @@ def mark(panel: Any, f: Figure, base: float, place: float, colour: str) -> None:
 
 def finish(panels: Any, rows: Sequence[Contender]) -> None:
     """Set the axes of all panels: the names in their colours, and a line at 1."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     for panel in panels:
         panel.set_xscale("log")
-        panel.axvline(1, color="#0072B2", lw=0.8, zorder=1)
+        panel.axvline(1, color=COLOURS["hand"], lw=0.8, zorder=1)
         panel.grid(axis="x", color="0.9", lw=0.6)
         panel.set_axisbelow(True)
         panel.tick_params(axis="y", length=0)
         panel.tick_params(axis="x", labelsize=8)
         panel.spines[["top", "right", "left"]].set_visible(False)
     first = panels[0]
+    low, high = first.get_xlim()
+    first.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1000 * low else (1,)))
+    first.xaxis.set_minor_locator(NullLocator())
     first.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     first.set_yticks(range(len(rows)), [c.name for c in rows], fontsize=9)
     first.invert_yaxis()

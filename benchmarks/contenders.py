@@ -8,6 +8,7 @@ which computes the cost and all gradients from the parameters and rows that the 
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -65,7 +66,7 @@ class Problem:
     def __init__(self, case: Case) -> None:
         rng = np.random.default_rng(0)
         widths, dtype = WIDTHS[case.network], np.dtype(case.dtype)
-        self.case, self.m, self.dtype = case, case.m, dtype
+        self.case, self.m, self.dtype = case, case.m, dtype  # the penalty is that of all m
         self.is_deep, self.lam = case.network == "deep", 1.0
         if self.is_deep:
             self.x = rng.random((case.m, widths[0])).astype(dtype)
@@ -76,7 +77,7 @@ class Problem:
             self.x = np.ascontiguousarray(digits.X[rows], dtype)
             self.labels = digits.y[rows].astype(np.intp)
         self.y = one_hot(self.labels, widths[-1], dtype)
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(itertools.pairwise(widths))
         ends = [(6 / sum(pair)) ** 0.5 for pair in pairs]  # Glorot's range
         self.weights: list[Array] = [
             rng.uniform(-end, end, (after, before)).astype(dtype)
@@ -102,13 +103,13 @@ class Problem:
 
 
 def loop(p: Problem) -> Evaluation:
-    """One example after the other, as the tutorials do."""
+    """Take one example after the other, as the tutorials do."""
     t1, t2 = p.thetas
     return lambda: reference.looped(t1, t2, p.x, p.y, p.lam)
 
 
 def vectorised(p: Problem) -> Evaluation:
-    """With matrices and columns of ones, the way from the tutorials' formulas to NumPy."""
+    """Use matrices with columns of ones, the short way from the tutorials' formulas to NumPy."""
     if p.is_deep:
         thetas = p.thetas
         return lambda: handwritten.deep_with_bias_columns(thetas, p.x, p.y)
@@ -117,7 +118,7 @@ def vectorised(p: Problem) -> Evaluation:
 
 
 def by_hand(p: Problem) -> Evaluation:
-    """The best that we can write."""
+    """Write it as well as we can."""
     if p.is_deep:
         deep = handwritten.Deep(p.weights, p.biases, p.m)
         return lambda: deep(p.x, p.y)
@@ -126,7 +127,7 @@ def by_hand(p: Problem) -> Evaluation:
 
 
 def products(p: Problem) -> Evaluation:
-    """The matrix products of any backprop and nothing else: the floor."""
+    """Multiply the matrices that any backprop must and do nothing else: the floor."""
     activations = [p.x, *(np.ones((p.m, len(b)), p.dtype) for b in p.biases)]
     outs = [np.empty_like(a) for a in activations]
     slopes = [np.empty_like(w) for w in p.weights]
@@ -163,12 +164,12 @@ def cost_function(p: Problem, model: Sequential) -> Callable[[Any, Any], Any]:
     if p.is_deep:
         loss = SoftmaxCrossEntropy()
         return lambda x, y: loss(model(x), y)
-    entropy, lam = CrossEntropy(), p.lam
-    return lambda x, y: entropy(model(x), y) + l2_penalty(model, lam, examples=len(x))
+    entropy, lam, m = CrossEntropy(), p.lam, p.m
+    return lambda x, y: entropy(model(x), y) + l2_penalty(model, lam, examples=m)
 
 
 def eager(p: Problem) -> Evaluation:
-    """The cost, and `backward`."""
+    """Compute the cost, and call `backward`."""
     model = network(p)
     cost, parameters = cost_function(p, model), model.parameters()
 
@@ -193,7 +194,7 @@ def compiled_step(p: Problem, model: Sequential) -> autonn.engine.compile.Compil
 
 
 def compiled(p: Problem) -> Evaluation:
-    """The same cost, compiled."""
+    """Compile the same cost and its gradients."""
     step = compiled_step(p, network(p))
     return lambda: step(p.x, p.y)
 
@@ -215,18 +216,18 @@ def torch_cost(p: Problem) -> Callable[..., Any]:
             return functional.cross_entropy(x, y)
         squares = sum(torch.sum(torch.square(w)) for w in parameters[::2])
         total = functional.binary_cross_entropy_with_logits(x, y, reduction="sum")
-        return total / len(x) + p.lam / (2 * len(x)) * squares
+        return total / len(x) + p.lam / (2 * p.m) * squares
 
     return cost
 
 
 def torch_eager(p: Problem) -> Evaluation:
-    """PyTorch as it is."""
+    """Use PyTorch as it is."""
     return _torch(p, torch_cost(p))
 
 
 def torch_compiled(p: Problem) -> Evaluation:
-    """PyTorch with `torch.compile`, which needs a C++ compiler."""
+    """Use `torch.compile`, which needs a C++ compiler."""
     torch = importlib.import_module("torch")
     importlib.import_module("torch._dynamo").reset()  # it gives up on a function's ninth shape
     return _torch(p, torch.compile(torch_cost(p), fullgraph=True, dynamic=False))
@@ -245,7 +246,7 @@ def _torch(p: Problem, cost: Callable[..., Any]) -> Evaluation:
 
 
 def jax_jit(p: Problem) -> Evaluation:
-    """JAX, traced and compiled by XLA."""
+    """Use JAX, traced and compiled by XLA."""
     jax, jnp = importlib.import_module("jax"), importlib.import_module("jax.numpy")
     jax.config.update("jax_enable_x64", True)
 
@@ -270,7 +271,7 @@ def jax_jit(p: Problem) -> Evaluation:
 
 
 def hips_autograd(p: Problem) -> Evaluation:
-    """HIPS autograd."""
+    """Use HIPS autograd."""
     anp = importlib.import_module("autograd.numpy")
     logsumexp = importlib.import_module("autograd.scipy.special").logsumexp
 
@@ -295,7 +296,7 @@ def hips_autograd(p: Problem) -> Evaluation:
 
 
 def mygrad(p: Problem) -> Evaluation:
-    """MyGrad, without its guards against writing to arrays, as it advises for speed."""
+    """Use MyGrad, without its guards against writing to arrays, as it advises for speed."""
     mg = importlib.import_module("mygrad")
     sigmoid = importlib.import_module("mygrad.nnet.activations").sigmoid
     relu = importlib.import_module("mygrad.nnet.activations").relu

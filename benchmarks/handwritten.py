@@ -91,6 +91,13 @@ class Digits:
         np.dot(self.ones, d3, db2)
         return cost, dw1, db1, dw2, db2
 
+    def descend(self, rate: float) -> None:
+        """Take a step along the last gradients."""
+        np.multiply(self.slope, rate, self.decay)
+        np.subtract(self.vector, self.decay, self.vector)
+        for bias, slope in zip(self.biases, self.db, strict=True):
+            bias -= rate * slope
+
 
 class Deep:
     """The network x -> relu -> relu -> softmax with the cross-entropy of rows that sum to 1."""

@@ -59,14 +59,16 @@ def number(value: float) -> str:
 
 
 def table(figures: Sequence[Figure], base: str) -> str:
-    """Lay out medians, spreads, and ratios to one of the rows."""
-    bases = [f.median for f in figures if f.row == base]
+    """Lay out medians, spreads, and ratios to one of the rows where the units are the same."""
+    bases = {f.unit: f.median for f in figures if f.row == base}
+    width = max(len(f.row) for f in figures) + 2
     lines = []
     for f in figures:
         spread = f"({number(f.low)} - {number(f.high)})"
-        ratio = f"{f.median / bases[0]:>8.2f} x" if bases else ""
+        ratio = f"{number(f.median / bases[f.unit])} x" if f.unit in bases else ""
         lines.append(
-            f"  {f.row:<28}{number(f.median):>9} {f.unit:<3}{spread:>20}{ratio}{f.rounds:>6} rounds"
+            f"  {f.row:<{width}}{number(f.median):>8} {f.unit:<3}{spread:>20}{ratio:>10}"
+            f"{f.rounds:>6} rounds"
         )
     return "\n".join(lines)
 
@@ -85,18 +87,16 @@ def read(path: str) -> list[Figure]:
 def compared(old: Sequence[Figure], new: Sequence[Figure]) -> str:
     """Lay two runs out side by side, what both measured."""
     before = {(f.title, f.row): f for f in old}
-    lines, title = [f"{'':30}{'then':>10} {'now':>10} {'':4}{'now / then':>11}"], ""
-    for f in new:
-        then = before.get((f.title, f.row))
-        if then is None:
-            continue
-        if f.title != title:
-            title = f.title
+    both = [(before[f.title, f.row], f) for f in new if (f.title, f.row) in before]
+    width = max((len(f.row) for _, f in both), default=0) + 4
+    lines, title = [f"{'':{width}}{'then':>9}{'now':>9}     now / then"], ""
+    for then, now in both:
+        if now.title != title:
+            title = now.title
             lines.append(title)
-        # beyond the spread: the middle halves of the two don't touch
-        apart = f.low > then.high or f.high < then.low
+        apart = now.low > then.high or now.high < then.low
         lines.append(
-            f"  {f.row:<28}{number(then.median):>10} {number(f.median):>10} {f.unit:<4}"
-            f"{f.median / then.median:>9.2f} x{' *' if apart else ''}"
+            f"  {now.row:<{width - 2}}{number(then.median):>9}{number(now.median):>9} {now.unit:<3}"
+            f"{now.median / then.median:>8.2f} x{' *' * apart}"
         )
     return "\n".join([*lines, "* the middle halves of the rounds don't overlap"])

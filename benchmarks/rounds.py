@@ -86,7 +86,7 @@ def burst(evaluate: Callable[[], Any]) -> float:
     first = seconds(evaluate)
     if first > SLOW:
         return first
-    times = []
+    times: list[float] = []
     end = time.perf_counter() + BURST
     while not times or time.perf_counter() < end:
         times.append(seconds(evaluate))
