@@ -59,7 +59,7 @@ class Contest:
     def __init__(self, names: Sequence[str]) -> None:
         self.workers: dict[Contender, Worker] = {}
         for contender in ALL:
-            if names and not any(name.lower() in contender.name.lower() for name in names):
+            if not report.chosen(contender.name, names):
                 continue
             if importlib.util.find_spec(contender.package) is None:
                 print(f"{contender.name}: left out, {contender.package} is not installed")
@@ -77,6 +77,8 @@ class Contest:
             try:
                 results = worker.ask(prepare, ALL.index(contender), case)
             except Failed as why:
+                if contender.kind != "peer":
+                    raise
                 print(f"{contender.name} is left out: {why}")
                 continue
             ready.append(contender)
@@ -106,13 +108,13 @@ def agree(contender: Contender, case: Case, results: list[Any], expected: list[A
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """Lay all medians out as one table, a row a contender, for the README."""
-    titles = list(dict.fromkeys(f.title for f in figures))
-    rows = list(dict.fromkeys(f.row for f in figures))
+    """Lay all medians out as one table for the README: float64 / float32."""
+    problems = list(dict.fromkeys(f.title.rpartition(", ")[0] for f in figures))
     medians = {(f.title, f.row): report.number(f.median) for f in figures}
-    lines = ["| | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
-    for row in rows:
-        cells = [medians.get((title, row), "-") for title in titles]
+    lines = ["| | " + " | ".join(problems) + " |", "|---|" + "---:|" * len(problems)]
+    for row in dict.fromkeys(f.row for f in figures):
+        keys = [[(f"{problem}, {dtype}", row) for dtype in TOLERANCE] for problem in problems]
+        cells = [" / ".join(medians[key] for key in pair if key in medians) for pair in keys]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -198,6 +200,8 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE", help="draw them here")
     parser.add_argument("--compare", metavar="FILE", help="the figures of another run, by --json")
     options = parser.parse_args()
+    if options.plot and not report.chosen(BEST, options.only):
+        parser.error(f"the plot is in multiples of {BEST!r}; let --only include it")
     old = report.read(options.compare) if options.compare else []
     contest = Contest(options.only)
     print(report.machine(), *contest.versions, sep="\n")
@@ -210,7 +214,7 @@ def main() -> None:
             print(report.table(found, BEST), flush=True)
             figures += found
     contest.close()
-    print(f"\nAll medians in milliseconds\n\n{markdown(figures)}")
+    print(f"\nAll medians in milliseconds, {' / '.join(TOLERANCE)}\n\n{markdown(figures)}")
     if options.json:
         setting = {"machine": report.machine(), "versions": contest.versions}
         report.write(options.json, setting | {"seconds": options.seconds}, figures)

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -380,11 +381,12 @@ ALL = (
 
 def describe(package: str) -> str:
     """Say which version of a package runs here, on how many threads."""
-    module = importlib.import_module(package)
-    version = importlib.import_module("importlib.metadata").version(package)
+    module, version = importlib.import_module(package), metadata.version(package)
     if package == "torch":
         return f"torch {version}, {module.get_num_threads()} threads"
     if package == "jax":
-        return f"jax {version}, as many threads as CPUs ({os.cpu_count()})"
+        return f"jax {version}, as many threads as CPUs: {os.cpu_count()}"
+    if package == "numpy":
+        version += f", scipy {metadata.version('scipy')}"
     pools = [f"{pool['internal_api']} {pool['num_threads']} threads" for pool in threadpool_info()]
     return ", ".join([f"{package} {version}", *dict.fromkeys(pools)])

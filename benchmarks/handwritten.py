@@ -39,8 +39,9 @@ class Digits:
         self.biases = [b.copy() for b in biases]
         dtype, (hidden, outputs) = self.vector.dtype, map(len, biases)
         # 0-d arrays: a Python number costs each call 0.4 us more
-        self.one, self.share = np.array(1, dtype), np.array(1 / m, dtype)
-        self.pull, self.penalty = np.array(lam / m, dtype), lam / (2 * m)
+        self.zero, self.one = np.array(0, dtype), np.array(1, dtype)
+        self.share, self.pull = np.array(1 / m, dtype), np.array(lam / m, dtype)
+        self.penalty = lam / (2 * m)
         self.minus = np.empty(hidden, dtype)
         self.a2, self.s2, self.d2 = (np.empty((m, hidden), dtype) for _ in range(3))
         self.z3, self.d3, self.e, self.t = (np.empty((m, outputs), dtype) for _ in range(4))
@@ -64,14 +65,14 @@ class Digits:
         np.dot(a2, w2.T, z3)
         np.add(z3, b2, z3)
 
-        np.greater_equal(z3, 0, sure)  # J = sum z3 ([z3 >= 0] - y) + ln(1 + e^-|z3|)
+        np.greater_equal(z3, self.zero, sure)  # J = sum z3 ([z3 >= 0] - y) + ln(1 + e^-|z3|)
         np.subtract(sure, y, d3)
         np.absolute(z3, e)
         np.negative(e, e)
         np.exp(e, e)
         np.log1p(e, t)
-        cost = (np.vdot(z3, d3) + np.dot(self.all, self.flat)) * self.share
-        cost += self.penalty * np.vdot(self.vector, self.vector)
+        cost = (np.vdot(z3, d3) + np.dot(self.all, self.flat)) / len(x)
+        cost += np.vdot(self.vector, self.vector) * self.penalty
 
         np.add(e, one, t)  # delta3 = (a3 - y) / m, where a3 = [z3 >= 0] -+ e^-|z3| / (1 + e^-|z3|)
         np.divide(e, t, e)
@@ -151,7 +152,7 @@ class Deep:
         np.dot(self.ones, p, db3)
         np.dot(self.ones, d2, db2)
         np.dot(self.ones, d1, db1)
-        return cost * self.share, dw1, db1, dw2, db2, dw3, db3
+        return cost / len(x), dw1, db1, dw2, db2, dw3, db3
 
 
 def deep_with_bias_columns(thetas: Sequence[Array], x: Array, y: Array) -> Result:

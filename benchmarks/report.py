@@ -53,6 +53,11 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
+def chosen(row: str, names: Sequence[str]) -> bool:
+    """Whether `--only` lets a row take part: it contains one of the names, or none is given."""
+    return not names or any(name.lower() in row.lower() for name in names)
+
+
 def number(value: float) -> str:
     """Write a figure with three digits, or more before the point."""
     return f"{value:,.{max(0, 2 - int(np.floor(np.log10(abs(value) or 1))))}f}"

@@ -1,6 +1,6 @@
 """Whole runs on the 5,000 digits: time, memory, and what the optimiser and `compile` add.
 
-    python benchmarks/training.py [--repeats 3] [--brief] [--json FILE] [--compare FILE]
+    python benchmarks/training.py [--repeats 3] [--json FILE] [--compare FILE]
 
 800 iterations of gradient descent, 200 of L-BFGS, one epoch of mini-batches of 32 with Adam; the
 memory of one cost and its gradients; the time to trace and compile the digit network. All runs of
@@ -17,7 +17,7 @@ import importlib
 import importlib.util
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -425,10 +425,12 @@ def outcome_of(table: int, row: str, size: int) -> Outcome:
 # ---- in the parent
 
 
-def measure(number: int, size: int, repeats: int) -> list[Figure]:
+def measure(number: int, size: int, repeats: int, only: Sequence[str]) -> list[Figure]:
     """Do all runs of a table in turn, check that they agree, and return the figures."""
     table = TABLES[number]
-    rows = [row for row in table.runs if "PyTorch" not in row or importlib.util.find_spec("torch")]
+    rows = [row for row in table.runs if report.chosen(row, only)]
+    if importlib.util.find_spec("torch") is None:
+        rows = [row for row in rows if "PyTorch" not in row]
     found: dict[str, list[Outcome]] = {row: [] for row in rows}
     for _ in range(repeats):
         workers = {row: Worker() for row in rows}
@@ -462,6 +464,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="of each run (default 3)")
     parser.add_argument("--brief", action="store_true", help="a few iterations of each, once")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME",
+        help="contenders whose names contain one of these",
+    )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the figures here")
     parser.add_argument("--compare", metavar="FILE", help="the figures of another run, by --json")
     options = parser.parse_args()
@@ -474,7 +480,9 @@ def main() -> None:
     figures: list[Figure] = []
     for number, table in enumerate(TABLES):
         size, repeats = (table.brief, 1) if options.brief else (table.size, options.repeats)
-        found = measure(number, size, repeats)
+        found = measure(number, size, repeats, options.only)
+        if not found:
+            continue
         print(f"\n5,000 digits, 400-25-10: {found[0].title}")
         print(report.table(found, table.base), flush=True)
         figures += found
