@@ -183,7 +183,7 @@ def eager(p: Problem) -> Evaluation:
     return evaluate
 
 
-def compiled_step(p: Problem, model: Sequential) -> autonn.engine.compile.Compiled:
+def compiled_step(p: Problem, model: Sequential) -> Callable[..., Any]:
     """Compile the cost and its gradients: ``step(x, y)`` is (J, dJ/dW1, dJ/db1, ...)."""
     cost, parameters = cost_function(p, model), model.parameters()
 
