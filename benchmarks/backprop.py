@@ -1,155 +1,227 @@
-"""Autograd against hand-written backprop: one cost and gradient of the 400-25-10 digit network.
+"""Autograd against hand-written backprop: one cost and its gradients, by everybody.
 
-    python benchmarks/backprop.py [--seconds 20]
+    python benchmarks/backprop.py [--seconds 5] [--json FILE] [--plot FILE] [--compare FILE]
 
-Every contender computes the tutorials' regularised cost and all four gradients on the same digits
-and the same weights. The rounds are interleaved, so that a machine that slows down slows all of
-them, and medians are shown, with the middle half of the rounds as their spread. The tutorials'
-own code is in tests/reference.py.
+The 400-25-10 digit network with the tutorials' cost, and a 784-512-256-10 one with ReLU and
+softmax. Each contender (contenders.py) has a process of its own and they run in turn (rounds.py);
+before they are timed, all must agree. Figures are medians of rounds, with the middle half of the
+rounds as their spread. PyTorch, JAX, autograd and MyGrad (`pip install 'autonn[bench]'`) take part
+where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
+import functools
+import importlib.util
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import contenders
 import numpy as np
-import scipy
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_info
+import report
+import rounds
+from contenders import ALL, BEST, FLOOR, Case, Contender, Problem
+from report import Figure
+from rounds import Failed, Worker
 
-from autonn import CrossEntropy, Layer, Sequential, Sigmoid, l2_penalty, load_digits, one_hot
+TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
+DEEP_BATCH = 128
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
-
-Array = NDArray[Any]
-Evaluation = Callable[[], Any]
-BASELINE = "vectorised by hand"
-
-
-class Problem:
-    """The digits and random weights at one size and dtype, and the contenders on them."""
-
-    def __init__(self, m: int, dtype: Any) -> None:
-        digits = load_digits()
-        rng = np.random.default_rng(0)
-        rows = rng.permutation(len(digits.y))[:m]
-        self.x = np.ascontiguousarray(digits.X[rows], dtype)
-        self.y = one_hot(digits.y[rows], 10, dtype)
-        shapes = (25, 401), (10, 26)
-        self.thetas = t1, t2 = [rng.uniform(-0.12, 0.12, s).astype(dtype) for s in shapes]
-        self.contenders: dict[str, Evaluation] = {
-            "tutorial's loop": lambda: reference.looped(t1, t2, self.x, self.y, 1.0),
-            BASELINE: lambda: reference.vectorised(t1, t2, self.x, self.y, 1.0),
-            "autonn, eager": self.autonn_eager(),
-            "matrix products alone": self.products(),
-        }
-
-    def autonn_eager(self) -> Evaluation:
-        """Write the cost as the README does."""
-        layers = [Layer(t.shape[1] - 1, len(t), dtype=t.dtype) for t in self.thetas]
-        for layer, theta in zip(layers, self.thetas, strict=True):
-            layer.theta = theta
-        model = Sequential(layers[0], Sigmoid(), layers[1], Sigmoid())
-        loss = CrossEntropy()
-
-        def evaluate() -> Any:
-            model.zero_grad()
-            cost = loss(model(self.x), self.y) + l2_penalty(model, 1.0, examples=len(self.x))
-            cost.backward()
-            return cost.item(), *(p.grad for p in model.parameters())
-
-        return evaluate
-
-    def products(self) -> Evaluation:
-        """Multiply the matrices that any backprop must, and do nothing else: the floor."""
-        (w1, w2), x = (np.ascontiguousarray(t[:, 1:]) for t in self.thetas), self.x
-        a2, delta3 = x @ w1.T, self.y
-
-        def evaluate() -> Any:
-            return x @ w1.T, a2 @ w2.T, delta3.T @ a2, (delta3 @ w2).T @ x
-
-        return evaluate
-
-    def check(self) -> None:
-        """Make sure that all compute the same before they are timed."""
-        tolerance = 1e-12 if self.x.dtype == np.float64 else 1e-4
-        cost, *gradients = self.contenders[BASELINE]()
-        apart = [part for g in gradients for part in (g[:, 1:], g[:, 0])]  # weight, bias, ...
-        for name, expected in (
-            ("tutorial's loop", (cost, *gradients)),
-            ("autonn, eager", (cost, *apart)),
-        ):
-            for a, b in zip(self.contenders[name](), expected, strict=True):
-                if not np.allclose(a, b, rtol=tolerance, atol=tolerance):
-                    raise SystemExit(f"{name} disagrees with {BASELINE}")
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+COLOURS = {"autonn": "#D55E00", "hand": "#0072B2", "floor": "#000000", "peer": "#009E73"}
 
 
-def timed(contenders: dict[str, Evaluation], seconds: float) -> dict[str, Array]:
-    """Run the contenders in turn until the time is up; return the seconds of each round.
+# ---- in the workers
 
-    One that takes more than a tenth of a second is run in fewer rounds, at least three.
-    """
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    end = time.perf_counter() + seconds
-    done = 0
-    while done < 5 or time.perf_counter() < end:
-        for name, evaluate in contenders.items():
-            if len(times[name]) >= 3 and min(times[name]) > 0.1:
+evaluation: Callable[[], Any] = tuple
+
+
+def prepare(row: int, case: Case) -> list[Any]:
+    """Build a contender's evaluation, and return what it computes."""
+    global evaluation
+    evaluation = ALL[row].build(Problem(case))
+    evaluation()
+    return ALL[row].results(evaluation())
+
+
+def turn() -> float:
+    """Run the evaluation for a while; return the seconds that it takes."""
+    return rounds.burst(evaluation)
+
+
+# ---- in the parent
+
+
+class Contest:
+    """The contenders that take part, each with its worker."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.workers: dict[Contender, Worker] = {}
+        for contender in ALL:
+            if not report.chosen(contender.name, names):
                 continue
-            start = time.perf_counter()
-            evaluate()
-            times[name].append(time.perf_counter() - start)
-        done += 1
-    return {name: np.array(t[1:]) for name, t in times.items()}  # the first one warms up
+            if importlib.util.find_spec(contender.package) is None:
+                print(f"{contender.name}: left out, {contender.package} is not installed")
+                continue
+            self.workers[contender] = Worker()
+        packages = {c.package: worker for c, worker in self.workers.items()}
+        self.versions = [w.ask(contenders.describe, package) for package, w in packages.items()]
+
+    def measure(self, case: Case, seconds: float) -> list[Figure]:
+        """Check that all compute the same, and time them in turn."""
+        ready, expected = [], None
+        for contender, worker in self.workers.items():
+            if not contender.takes(case):
+                continue
+            try:
+                results = worker.ask(prepare, ALL.index(contender), case)
+            except Failed as why:
+                if contender.kind != "peer":
+                    raise
+                print(f"{contender.name} is left out: {why}")
+                continue
+            ready.append(contender)
+            if contender.name != FLOOR:
+                expected = expected or results
+                agree(contender, case, results, expected)
+        turns = {c.name: functools.partial(self.workers[c].ask, turn) for c in ready}
+        times = rounds.in_turn(turns, seconds)
+        return [Figure.of(str(case), name, "ms", [1e3 * s for s in t]) for name, t in times.items()]
+
+    def close(self) -> None:
+        """Let all workers end."""
+        for worker in self.workers.values():
+            worker.close()
 
 
-def machine() -> str:
-    """Say what the figures were measured on."""
-    pools = ", ".join(
-        f"{Path(p['filepath']).name[:20]}... {p['num_threads']} threads" for p in threadpool_info()
-    )
-    return (
-        f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, "
-        f"{os.cpu_count()} CPUs\nBLAS: {pools}"
-    )
+def agree(contender: Contender, case: Case, results: list[Any], expected: list[Any]) -> None:
+    """Make sure that a contender computes what the first one does, and in the case's dtype."""
+    tolerance = TOLERANCE[case.dtype]
+    for got, right in zip(results, expected, strict=True):
+        if not np.allclose(got, right, rtol=tolerance, atol=tolerance):
+            error = np.max(np.abs(got - right))
+            raise SystemExit(f"{contender.name} is wrong by {error:.1e}: {case}")
+    other = {str(a.dtype) for a in results[1:]} - {case.dtype}
+    if other:
+        print(f"{contender.name} computes {', '.join(other)} gradients: {case}")
 
 
-def table(times: dict[str, Array]) -> str:
-    """Lay out medians, spreads and ratios to the plain vectorised backprop."""
-    base = float(np.median(times[BASELINE]))
-    lines = []
-    for name, t in times.items():
-        low, median, high = np.percentile(t, [25, 50, 75]) * 1e3
-        ratio = median / 1e3 / base
-        lines.append(
-            f"  {name:<22} {median:>9.3f} ms  ({low:.3f} - {high:.3f}) {ratio:>8.2f} x"
-            f"  {len(t):>5} rounds"
-        )
+def markdown(figures: Sequence[Figure]) -> str:
+    """Lay all medians out as one table for the README: float64 / float32."""
+    problems = list(dict.fromkeys(f.title.rpartition(", ")[0] for f in figures))
+    medians = {(f.title, f.row): report.number(f.median) for f in figures}
+    lines = ["| | " + " | ".join(problems) + " |", "|---|" + "---:|" * len(problems)]
+    for row in dict.fromkeys(f.row for f in figures):
+        keys = [[(f"{problem}, {dtype}", row) for dtype in TOLERANCE] for problem in problems]
+        cells = [" / ".join(medians[key] for key in pair if key in medians) for pair in keys]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
+def draw(figures: Sequence[Figure], path: str) -> None:
+    """Draw what each takes in multiples of the best by hand: a panel a problem, a line a row."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    by_title = {f.title: f for f in figures if f.row == BEST}
+    problems = list(dict.fromkeys(title.rpartition(", ")[0] for title in by_title))
+    rows = [c for c in ALL if any(f.row == c.name for f in figures)]
+    figure, panels = pyplot.subplots(
+        1, len(problems), figsize=(2 + 1.6 * len(problems), 1.6 + 0.3 * len(rows)),
+        sharex=True, sharey=True, squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for panel, problem in zip(panels[0], problems, strict=True):
+        for dtype, shift in zip(TOLERANCE, (-0.14, 0.14), strict=True):
+            base = by_title[f"{problem}, {dtype}"]
+            for place, contender in enumerate(rows):
+                for f in figures:
+                    if f.title == base.title and f.row == contender.name:
+                        mark(panel, f, base.median, place + shift, COLOURS[contender.kind])
+        title, _, size = problem.partition(", ")
+        best = [report.number(by_title[f"{problem}, {dtype}"].median) for dtype in TOLERANCE]
+        panel.set_title(f"{title}\n{size}\n1 = {' / '.join(best)} ms", fontsize=9)
+    finish(panels[0], rows)
+    figure.supxlabel(
+        "time of one cost + gradient in multiples of the best by hand      "
+        "\u25cf float64   \u25cb float32   \u2013 middle half of the rounds",
+        fontsize=9,
+    )
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def mark(panel: Any, f: Figure, base: float, place: float, colour: str) -> None:
+    """Draw one figure: its median, and the middle half of its rounds."""
+    fill = colour if f.title.endswith("float64") else "white"
+    panel.plot([f.low / base, f.high / base], [place, place], color=colour, lw=1.2, zorder=2)
+    panel.plot(f.median / base, place, "o", ms=5, mec=colour, mfc=fill, mew=1.2, zorder=3)
+
+
+def finish(panels: Any, rows: Sequence[Contender]) -> None:
+    """Set the axes of all panels: the names in their colours, and a line at 1."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    for panel in panels:
+        panel.set_xscale("log")
+        panel.axvline(1, color=COLOURS["hand"], lw=0.8, zorder=1)
+        panel.grid(axis="x", color="0.9", lw=0.6)
+        panel.set_axisbelow(True)
+        panel.tick_params(axis="y", length=0)
+        panel.tick_params(axis="x", labelsize=8)
+        panel.spines[["top", "right", "left"]].set_visible(False)
+    first = panels[0]
+    low, high = first.get_xlim()
+    first.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1000 * low else (1,)))
+    first.xaxis.set_minor_locator(NullLocator())
+    first.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    first.set_yticks(range(len(rows)), [c.name for c in rows], fontsize=9)
+    first.invert_yaxis()
+    for label, contender in zip(first.get_yticklabels(), rows, strict=True):
+        label.set_color(COLOURS[contender.kind])
+        label.set_fontweight("bold" if contender.kind == "autonn" else "normal")
+
+
 def main() -> None:
-    """Measure every size and dtype, and print the tables."""
+    """Measure every case, and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20, help="for each table (default 20)")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 500, 5000])
+    parser.add_argument("--seconds", type=float, default=5, help="for each case (default 5)")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[32, 128, 500, 5000], metavar="M",
+        help="examples of the digit network (default 32 128 500 5000)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME",
+        help="contenders whose names contain one of these",
+    )  # fmt: skip
+    parser.add_argument("--json", metavar="FILE", help="write the figures here")
+    parser.add_argument("--plot", metavar="FILE", help="draw them here")
+    parser.add_argument("--compare", metavar="FILE", help="the figures of another run, by --json")
     options = parser.parse_args()
-    print(machine())
-    for dtype in (np.float64, np.float32):
-        for m in options.sizes:
-            problem = Problem(m, dtype)
-            problem.check()
-            times = timed(problem.contenders, options.seconds)
-            print(f"\n{dtype.__name__}, m = {m}: one cost + gradient")
-            print(table(times))
+    if options.plot and not report.chosen(BEST, options.only):
+        parser.error(f"the plot is in multiples of {BEST!r}; let --only include it")
+    old = report.read(options.compare) if options.compare else []
+    contest = Contest(options.only)
+    print(report.machine(), *contest.versions, sep="\n")
+    figures: list[Figure] = []
+    for dtype in TOLERANCE:
+        cases = [Case("digits", m, dtype) for m in options.sizes]
+        for case in [*cases, Case("deep", DEEP_BATCH, dtype)]:
+            found = contest.measure(case, options.seconds)
+            print(f"\n{case}: one cost + gradient")
+            print(report.table(found, BEST), flush=True)
+            figures += found
+    contest.close()
+    print(f"\nAll medians in milliseconds, {' / '.join(TOLERANCE)}\n\n{markdown(figures)}")
+    if options.json:
+        setting = {"machine": report.machine(), "versions": contest.versions}
+        report.write(options.json, setting | {"seconds": options.seconds}, figures)
+    if options.plot:
+        draw(figures, options.plot)
+    if old:
+        print(f"\n{report.compared(old, figures)}")
 
 
 if __name__ == "__main__":
