@@ -680,3 +680,18 @@ def test_workers_survive_a_fork() -> None:
         os._exit(0 if step(X) == expected else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert step(X) == expected
+
+
+def test_a_compiled_loss_adds_up_like_any_other() -> None:
+    w = Tensor(X3, requires_grad=True)
+    loss = compile(lambda x: np.sum(np.sin(w) * x))
+    value = loss(V3)
+    value.backward(retain_graph=True)
+    first = w.grad.copy()
+    value.backward(retain_graph=True)
+    assert np.array_equal(w.grad, 2 * first)
+    (3 * value).backward()
+    np.testing.assert_allclose(w.grad, 5 * first, rtol=1e-15)
+    with pytest.raises(RuntimeError, match="freed"):
+        value.backward()
+    assert np.array_equal(loss(V3).item(), np.sum(np.sin(X3) * V3))

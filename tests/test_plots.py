@@ -103,7 +103,7 @@ def written(figure: Figure) -> list[tuple[Text, Bbox]]:
 
 
 def unreadable(figure: Figure) -> list[str]:
-    """List the texts that are below 8 points, share more than a rim of one pixel, or are cut off."""
+    """List the texts that are below 8 points, overlap by a pixel, or are cut off."""
     drawn = written(figure)
     texts = [(text.get_text(), box.padded(-0.5)) for text, box in drawn]
     return [

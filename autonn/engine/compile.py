@@ -434,7 +434,9 @@ class _AgainCompiled(_Again):
     def gradients(self, g: Any) -> list[Any]:
         if self.ready is None or isinstance(g, Tensor):
             return super().gradients(g)
-        return [g * gradient for gradient in self.ready]
+        if self.pulled is None or self.pulled[0] is not g:
+            self.pulled = g, [r if g == 1 else g * r for r in self.ready]
+        return self.pulled[1]
 
 
 _COMPILED = Op(

@@ -386,10 +386,6 @@ def _workers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, _cores() - 1), "autonn-rows")
 
 
-if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
-    os.register_at_fork(after_in_child=_workers.cache_clear)
-
-
 def _cores() -> int:
     usable = getattr(os, "sched_getaffinity", None)
     return len(usable(0)) if usable else os.cpu_count() or 1
@@ -449,3 +445,13 @@ class _OneThread:
 
 
 _one_thread = _OneThread()
+
+
+def _begin_anew() -> None:
+    """Forget the threads: a forked child has none of its parent's, but a copy of its locks."""
+    _workers.cache_clear()
+    _one_thread.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
