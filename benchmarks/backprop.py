@@ -145,7 +145,7 @@ def draw(figures: Sequence[Figure], path: str) -> None:
         panel.set_title(f"{title}\n{size}\n1 = {' / '.join(best)} ms", fontsize=9)
     finish(panels[0], rows)
     figure.supxlabel(
-        "time of one cost + gradient in multiples of the best by hand      "
+        "time of one cost + gradient in multiples of the best by hand\n"
         "\u25cf float64   \u25cb float32   \u2013 middle half of the rounds",
         fontsize=9,
     )
