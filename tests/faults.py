@@ -351,7 +351,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("sigmoid' is z (1 + z)", ops,
      "lambda g, z, x: _times_slope(g, x),", "lambda g, z, x: g * (z * (1 + z)),"),
     ("relu' at 0 is 1", ops,
-     "g * np.heaviside(x, 0)", "g * np.heaviside(x, 1)"),
+     "g * np.sign(z)", "g * np.heaviside(x, 1)"),
     ("equal operands of maximum get the full gradient each", ops,
      "np.where(equal, g / 2,", "np.where(equal, g,"),
     ("clip has gradient 0 at its bounds", ops,

@@ -567,7 +567,7 @@ def test_no_gradient_of_the_data_is_computed() -> None:
     compiled = compile(step)
     compiled(np.ones((6, 3)), np.eye(2)[[0, 1] * 3])
     products = [line for line in compiled.source.splitlines() if "np.dot(" in line]
-    assert len(products) == 7, products  # five products of matrices, two sums for the biases
+    assert len(products) == 8, products  # 5 products of matrices, 2 sums for biases, the cost
     for name in ("weight_0", "d_weight_0", "delta_0", "delta_2", "d_bias_2", "z_2", "a_0"):
         assert f"{name} = " in compiled.source or f"{name}," in compiled.source, name
 

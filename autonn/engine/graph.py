@@ -198,7 +198,6 @@ def read(
         if isinstance(node, Node) and not node.label:
             node.label = names.get(tensor._index) or _layer_label(tensor, nodes)
     results = [nodes[t._index] if isinstance(t, Tensor) else _returned(graph, t) for t in outputs]
-    _turn_round(graph, results)
     return results, nodes
 
 
@@ -220,25 +219,6 @@ def _returned(graph: Graph, a: Any) -> Argument:
     if isinstance(a, np.generic):
         return graph.constant(a)
     return graph.give("array", a, a) if isinstance(a, ndarray) else a
-
-
-def _turn_round(graph: Graph, results: list[Any]) -> None:
-    """Write ``-(xW' + b)`` as ``-b - xW'`` where nothing else needs the sum: b is small."""
-    users: dict[int, list[Node]] = {}
-    for node in behind(results):
-        for a in node.nodes():
-            users.setdefault(id(a), []).append(node)
-    for node in behind(results):
-        total = node.args[0] if node.args else None
-        if not isinstance(total, Node) or not node.is_call("negative") or not total.is_call("add"):
-            continue
-        if users[id(total)] != [node]:
-            continue
-        small, large = sorted(total.args, key=lambda a: getattr(a, "size", 0))
-        if isinstance(small, Node) and small.given and small.size < large.size == node.size:
-            turned = graph.call("negative", small)
-            turned.serial = min(turned.serial, total.serial)  # arguments stay before their users
-            node.op, node.args = OPS["subtract"], (turned, large)
 
 
 def behind(results: Iterable[Any]) -> list[Node]:
@@ -349,19 +329,25 @@ def convert(
     return nodes[result._index] if isinstance(result, Tensor) else graph.constant(result)
 
 
+def _exponential(x: Any) -> Any:
+    """Compute e^x, held where it would overflow: there s(x) is 1 to all digits."""
+    return np.exp(np.minimum(x, 88.0 if x.dtype == np.float32 else 709.0))
+
+
 def _sigmoid(x: Any) -> Any:
-    """Use ``1 / (1 + e^-x)``, with the exponent held below where e^-x would overflow."""
-    return 1 / (1 + np.exp(np.minimum(-x, _limit(x))))
-
-
-def _limit(x: Any) -> float:
-    return 88.0 if x.dtype == np.float32 else 709.0
+    """Use ``e^x / (1 + e^x)``."""
+    e = _exponential(x)
+    return e / (1 + e)
 
 
 def _opposite_sigmoid(x: Any) -> Any:
-    """Use ``s(-x) = e^-x s(x)``, as both are at hand where s(x) was computed."""
-    z = _sigmoid(x)
-    return np.exp(np.minimum(-x, _limit(x))) * z
+    """Use ``s(-x) = 1 / (1 + e^x)``, of which s(x) has all but the quotient."""
+    return 1 / (1 + _exponential(x))
+
+
+def _times_slope(g: Any, x: Any) -> Any:
+    """Use ``s'(x) = s(x) / (1 + e^x)``."""
+    return g * (_sigmoid(x) / (1 + _exponential(x)))
 
 
 def _sigmoid_cross_entropy(x: Any, y: Any) -> Any:
@@ -383,7 +369,7 @@ def _mean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 # How compile writes ops whose forward looks at the values, or has no simpler parts to share.
 LOWER: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
-    "times_slope": lambda g, x: g * (_sigmoid(x) * _opposite_sigmoid(x)),
+    "times_slope": _times_slope,
     "residual": ops._residual_forward,
     "sigmoid_cross_entropy": _sigmoid_cross_entropy,
     "log_sigmoid": lambda x: -ops.softplus(-x),
@@ -521,6 +507,14 @@ def _negative(graph: Graph, args: tuple[Any, ...], static: Any, value: Array) ->
     return None
 
 
+def _sign(graph: Graph, args: tuple[Any, ...], static: Any, value: Array) -> Any:
+    """Ask whether a rectified x is 0: its sign is 0 or 1, and a comparison takes a fifth of it."""
+    (x,) = args
+    if _calls(x, "maximum") and _is(x.args[1], 0):
+        return graph.call("not_equal", x, 0.0)
+    return None
+
+
 def _itself(graph: Graph, args: tuple[Any, ...], static: Any, value: Array) -> Any:
     return args[0] if _same(args[0], value) else None
 
@@ -616,6 +610,7 @@ SIMPLER: dict[str, Simpler] = {
     "add": _add,
     "subtract": _subtract,
     "negative": _negative,
+    "sign": _sign,
     "positive": _itself,
     "stop_gradient": _itself,
     "cast": _itself,

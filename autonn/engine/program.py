@@ -443,8 +443,14 @@ def _reduction(function: str) -> Callable[[_Writer, Node], str]:
 
 
 def _sum(writer: _Writer, node: Node) -> str:
-    """Sum rows and columns of matrices as a product with ones: 2 to 3 times as fast."""
+    """Sum rows and columns of matrices as a product with ones: 2 to 3 times as fast.
+
+    So too all of a few thousand numbers; of more, NumPy's sum by halves has the smaller error.
+    """
     x, axes = node.args[0], node.static["axis"]
+    if node.shape == () and x.dtype.kind == "f" and 0 < x.size <= 4096:
+        flat = writer.text(x) if x.ndim == 1 else f"{writer.text(x)}.reshape({x.size})"
+        return f"np.dot({writer.sheet.ones(x.size, x.dtype)}, {flat})"
     if x.ndim != 2 or len(axes) != 1 or x.dtype.kind != "f" or node.static["keepdims"]:
         return _reduction("np.add")(writer, node)
     ones = writer.sheet.ones(x.shape[axes[0]], x.dtype)
