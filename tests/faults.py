@@ -16,6 +16,7 @@ import argparse
 import ast
 import copy
 import dataclasses
+import functools
 import gc
 import inspect
 import json
@@ -235,6 +236,11 @@ class Source:
         self.imports = [s for s in self.statements if isinstance(s, ast.Import | ast.ImportFrom)]
         self.functions = functions_by_code(home)
 
+    @functools.cached_property
+    def right(self) -> CodeType:
+        """The module as it is."""
+        return self.compiled(self.statements)
+
     def compiled(self, statements: list[ast.stmt]) -> CodeType:
         """Compile some statements; calls look different where the imports are not known."""
         others = [s for s in statements if not isinstance(s, ast.Import | ast.ImportFrom)]
@@ -315,10 +321,10 @@ def set_child(parent: ast.AST, name: str, k: int | None, child: ast.AST) -> None
         getattr(parent, name)[k] = child
 
 
-def source_faults(source: Source) -> Iterator[Fault]:
-    """Change one place of a module at a time."""
+def source_faults(source: Source, pattern: str = "") -> Iterator[Fault]:
+    """Change one place of a module at a time, where the name of the fault has this pattern."""
     for statement in source.statements:
-        right = source.compiled([statement])
+        right: CodeType | None = None
         for parent, name, k, node in places(statement):
             for other in variants(node):
                 new = copy.deepcopy(other)
@@ -327,10 +333,14 @@ def source_faults(source: Source) -> Iterator[Fault]:
                         ast.copy_location(part, node)
                 line = getattr(node, "lineno", 0)
                 words = f"{source.name}:{line} {ast.unparse(node)} -> {ast.unparse(new)}"
+                words = " ".join(words.split())
+                if not re.search(pattern, words):
+                    continue  # compiling takes most of the time
+                right = right or source.compiled([statement])
                 set_child(parent, name, k, new)
                 wrong = source.compiled([statement])
                 set_child(parent, name, k, node)
-                yield source.fault(" ".join(words.split()), right, wrong)
+                yield source.fault(words, right, wrong)
 
 
 # ---- faults in sentences, each a text in place of another
@@ -421,14 +431,15 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
 ]  # fmt: skip
 
 
-def sentence_faults() -> Iterator[Fault]:
+def sentence_faults(pattern: str = "") -> Iterator[Fault]:
     for sentence, home, old, new in SENTENCES:
+        if not re.search(pattern, sentence):
+            continue
         source = SOURCES[home]
         if source.text.count(old) != 1:
             raise LookupError(f"{sentence}: {old!r} is {source.text.count(old)} times in {home}")
         changed = ast.parse(source.text.replace(old, new)).body
-        right = source.compiled(source.statements)
-        fault = source.fault(sentence, right, source.compiled(changed))
+        fault = source.fault(sentence, source.right, source.compiled(changed))
         if not fault.concerns:
             raise LookupError(f"{sentence}: no function in memory has this text")
         yield fault
@@ -784,17 +795,18 @@ def summary(fate: dict[str, tuple[str, str]], sentences: set[str]) -> int:
     return int(share < ENOUGH or bool(spoken))
 
 
-def all_faults(judge: Judge) -> tuple[list[Fault], set[str]]:
+def all_faults(judge: Judge, pattern: str) -> tuple[list[Fault], set[str]]:
     """List the faults in sentences and the generated ones, and the names of the former."""
-    sentences = list(sentence_faults())
+    sentences = list(sentence_faults(pattern))
     of_rules = {key for key, wheres in judge.reached.items() if wheres}
     in_rules = (
         dataclasses.replace(fault, judged=True)
-        for fault in source_faults(SOURCES[ops])
+        for fault in source_faults(SOURCES[ops], pattern)
         if fault.concerns & of_rules
     )
-    beside = [f for home in (losses, optim) for f in source_faults(SOURCES[home]) if f.concerns]
-    faults = [*sentences, *rule_faults(), *in_rules, *beside]
+    beside = (f for home in (losses, optim) for f in source_faults(SOURCES[home], pattern))
+    of_rules_alone = (fault for fault in rule_faults() if re.search(pattern, fault.name))
+    faults = [*sentences, *of_rules_alone, *in_rules, *(f for f in beside if f.concerns)]
     unique = {fault.name: fault for fault in faults}
     return list(unique.values()), {fault.name for fault in sentences}
 
@@ -820,8 +832,7 @@ def arguments() -> argparse.Namespace:
 
 
 def chosen(options: argparse.Namespace, judge: Judge) -> tuple[list[Fault], set[str]]:
-    faults, sentences = all_faults(judge)
-    faults = [fault for fault in faults if re.search(options.match, fault.name)]
+    faults, sentences = all_faults(judge, options.match)
     if options.op:
         faults = [fault for fault in faults if concerns_op(fault, options.op, judge)]
     if options.limit is not None and options.limit < len(faults):

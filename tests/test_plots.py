@@ -74,7 +74,7 @@ def titles_of(figure: Figure) -> list[str]:
 
 def rendered(figure: Figure) -> Array:
     """Return the figure's pixels, levels from 0 to 1; a warning would be an error here."""
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba()) / 255
 
@@ -107,7 +107,7 @@ def unreadable(figure: Figure) -> list[str]:
     drawn = written(figure)
     texts = [(text.get_text(), box.padded(-0.5)) for text, box in drawn]
     return [
-        *(f"{text.get_text()} is small" for text, _ in drawn if text.get_fontsize() < 8),
+        *(f"{text.get_text()} is small" for text, _ in drawn if float(text.get_fontsize()) < 8),
         *(f"{text} is clipped" for text, box in texts if not contains(figure.bbox, box)),
         *(
             f"{first} on {second}"
@@ -927,7 +927,7 @@ def centre(frame: FancyBboxPatch) -> tuple[float, float]:
 
 @pytest.fixture(scope="module")
 def network_graph() -> Axes:
-    """Draw the graph of a network, at another resolution, set from outside."""
+    """Draw the graph of a network at 71 dots per inch."""
     with rc_context({"figure.dpi": 71}):
         ax = plots.computation_graph(penalised_loss(network()))
         whole(ax).draw_without_rendering()
@@ -935,7 +935,7 @@ def network_graph() -> Axes:
 
 
 def test_texts_stay_inside_their_boxes(network_graph: Axes) -> None:
-    """Also at that resolution."""
+    """Also at another resolution, set from outside."""
     assert whole(network_graph).dpi == 71
     assert_texts_in_boxes(network_graph)
 
