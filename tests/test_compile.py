@@ -342,6 +342,11 @@ def test_methods_and_keywords() -> None:
         assert_agree(line.at(X3, shift=1.0), slope * X3 + 1.0)
 
 
+def test_keywords_are_no_part_of_a_call_without_them() -> None:
+    compiled = compile(lambda n=1: n + 1)
+    assert (compiled(n=3), compiled(), compiled(5), compiled(n=3)) == (4, 2, 6, 4)
+
+
 def test_an_op_of_ones_own_is_printed() -> None:
     @op(lambda g, z, x: g * 3 * x**2, formula="z = x^3")
     def cube(x: Any) -> Any:
