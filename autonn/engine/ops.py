@@ -423,17 +423,12 @@ _times_slope: Function = define(
 )
 
 
-def _upward(x: Any) -> Any:
-    """Give 1 above 0, 0 below; for -0.0 as well, which copysign takes as negative."""
-    return (~np.signbit(x)).astype(x.dtype)
-
-
 def _residual_forward(x: Any, y: Any) -> Any:
     if x.dtype.kind == "c":
         return sigmoid(x) - y
     q = np.exp(-np.absolute(x))
     q /= 1 + q
-    z = _upward(x) - y
+    z = (~np.signbit(x)).astype(x.dtype) - y  # 0 for -0.0 too, which copysign takes as negative
     z -= np.copysign(q, x)
     return z
 

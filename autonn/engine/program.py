@@ -162,6 +162,59 @@ def _writes(node: Node) -> bool:
     return _is_ufunc(node) or node.is_call(*WRITERS)
 
 
+def _is_product(node: Node) -> bool:
+    """Whether it is a product of two plain matrices."""
+    return node.is_call("matmul") and all(
+        isinstance(a, Node) and a.ndim == 2 and a.dtype == node.dtype for a in node.args
+    )
+
+
+def _by_columns(calls: Sequence[Node], outputs: Sequence[Argument]) -> set[int]:
+    """Choose, by id, the values that are laid out column by column.
+
+    Where there are more rows than columns, as in a hidden layer, BLAS is faster at W X' than at
+    X W' in float64 (12 % at 128 x 25, 17 % at 2,500 x 25; in float32 it is slower), and a bias is
+    added to long columns, not to short rows. All values of one shape that meet in element-wise
+    calls are laid out alike; where one of them is given by rows, is returned, or is used in
+    another way, all stay as they are.
+    """
+    groups: dict[int, list[Node]] = {}
+    fixed: set[int] = set()  # ids of lists in groups
+    tall: dict[int, Node] = {}
+    for node in calls:
+        high = node.ndim == 2 and node.shape[0] > node.shape[1] and node.dtype == np.float64
+        if high and (_is_ufunc(node) or _is_product(node)):
+            tall[id(node)] = node
+            groups[id(node)] = [node]
+    for node in calls:
+        whole = _is_ufunc(node)
+        for a in node.nodes():
+            if id(a) in tall and not (
+                (whole and a.shape == node.shape and id(node) in tall)
+                or _is_product(node)
+                or (node.is_call("transpose"))
+                or (node.is_call("sum") and node.static["axis"] == (0,) and node.ndim == 1)
+            ):
+                fixed.add(id(groups[id(a)]))
+            if whole and id(node) in tall and a.shape == node.shape:
+                if id(a) not in tall:
+                    fixed.add(id(groups[id(node)]))
+                elif groups[id(a)] is not groups[id(node)]:
+                    joined, other = groups[id(a)], groups[id(node)]
+                    joined += other
+                    if id(other) in fixed:
+                        fixed.add(id(joined))
+                    for member in other:
+                        groups[id(member)] = joined
+    for output in outputs:
+        if id(output) in tall:
+            fixed.add(id(groups[id(output)]))
+    return {
+        key for key in tall
+        if id(groups[key]) not in fixed and any(_is_product(n) for n in groups[key])
+    }  # fmt: skip
+
+
 class _Memory:
     """One stretch of memory and the values that lie in it, one after the other."""
 
@@ -182,6 +235,7 @@ class _Writer:
         self.roots: dict[int, list[Node]] = {}
         self.last: dict[int, float] = {}
         self.memory: dict[int, _Memory] = {}
+        self.by_columns: set[int] = set()
         self.names: dict[int, str] = {}
         self.local = {"work"}
         self.numbers: dict[str, int] = {}  # how many names were made of a label
@@ -191,6 +245,7 @@ class _Writer:
 
     def plan(self) -> None:
         """Decide what each call writes to."""
+        self.by_columns = _by_columns(self.calls, self.outputs)
         for k, node in enumerate(self.calls):
             self.roots[id(node)] = self.owners(node)
             for a in node.nodes():
@@ -223,6 +278,7 @@ class _Writer:
             if (
                 id(a) in self.memory
                 and (a.shape, a.dtype) == (node.shape, node.dtype)
+                and (id(a) in self.by_columns) == (id(node) in self.by_columns)
                 and self.last[id(a)] == k
                 and not any(a in self.roots.get(id(b), ()) for b in node.nodes() if b is not a)
             ):
@@ -260,7 +316,9 @@ class _Writer:
             sizes[k] = max(sizes[k], node.size)
             heappush(busy, (memory.last, k))
             memory.name = self.fresh("b")
-            views.append(f"m{k}[:{node.size}].reshape({node.shape}),")
+            columns = id(node) in self.by_columns
+            shape = f"{node.shape[::-1]}).T" if columns else f"{node.shape})"
+            views.append(f"m{k}[:{node.size}].reshape({shape},")
         buffers = enumerate(zip(dtypes, sizes, strict=True))
         lines = [f"    m{k} = np.empty({n}, {dtype_text(dtype)})" for k, (dtype, n) in buffers]
         return [*lines, "    return (", *(f"        {view}" for view in views), "    )"]
@@ -357,6 +415,12 @@ class _Writer:
             return self.expression(a)
         return self.name(a)
 
+    def turned(self, x: Node) -> str:
+        """Write the transpose of a matrix."""
+        if x.given is None and x.is_call("transpose") and x.static["axes"] == (1, 0):
+            return self.text(x.args[0])
+        return f"{self.text(x)}.T"
+
     def literal(self, a: Argument) -> str:
         """Write a value that an op was given: an axis, a shape, an index, a generator."""
         if isinstance(a, Node):
@@ -385,6 +449,8 @@ class _Writer:
                     self.names[id(a)] for a in node.nodes() if self.memory.get(id(a)) is memory
                 )
                 call = f"{call[:-1]}, out={out})"
+            elif memory.name and _is_product(node) and id(node) in self.by_columns:
+                call = f"{call.removesuffix(').T')}, out={memory.name}.T).T"
             elif memory.name:
                 call = f"{call[:-1]}, out={memory.name})"
         shape = f"{node.shape} " if node.shape else ""
@@ -445,10 +511,10 @@ def _reduction(function: str) -> Callable[[_Writer, Node], str]:
 def _sum(writer: _Writer, node: Node) -> str:
     """Sum rows and columns of matrices as a product with ones: 2 to 3 times as fast.
 
-    So too all of a few thousand numbers; of more, NumPy's sum by halves has the smaller error.
+    So too all of some ten thousand numbers; of more, NumPy's sum by halves has the smaller error.
     """
     x, axes = node.args[0], node.static["axis"]
-    if node.shape == () and x.dtype.kind == "f" and 0 < x.size <= 4096:
+    if node.shape == () and x.dtype.kind == "f" and 0 < x.size <= 2**15:
         flat = writer.text(x) if x.ndim == 1 else f"{writer.text(x)}.reshape({x.size})"
         return f"np.dot({writer.sheet.ones(x.size, x.dtype)}, {flat})"
     if x.ndim != 2 or len(axes) != 1 or x.dtype.kind != "f" or node.static["keepdims"]:
@@ -461,6 +527,9 @@ def _sum(writer: _Writer, node: Node) -> str:
 def _matmul(writer: _Writer, node: Node) -> str:
     """Take `dot` for plain matrices: the same product, called 0.5 microseconds sooner."""
     plain = all(isinstance(a, Node) and a.ndim == 2 for a in node.args)
+    if id(node) in writer.by_columns:
+        x, y = map(writer.turned, node.args)
+        return f"np.dot({y}, {x}).T"
     return f"np.{'dot' if plain else 'matmul'}({', '.join(map(writer.text, node.args))})"
 
 
