@@ -10,6 +10,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -72,12 +73,25 @@ def read_checkpoint(path: PathLike) -> tuple[dict[str, Array], Any]:
         For a file that is missing; for one that is damaged or something else.
     """
     content = read_bytes(path)
-    with parsing(f"{path}: content", EXPECTED, CURE):
+    with reading(path):
         arrays = dict(np.load(io.BytesIO(content), allow_pickle=False))
     require_names(path, arrays, [NOTES])
-    with parsing(f"{path}: {NOTES}", EXPECTED, CURE):
+    with reading(path):
         notes = json.loads(str(arrays.pop(NOTES)))
     return arrays, notes
+
+
+def reading(path: PathLike) -> AbstractContextManager[None]:
+    """Turn whatever goes wrong in making sense of a file into a `FileFormatError`.
+
+    >>> try:
+    ...     with reading("run.npz"):
+    ...         {}["weights"]
+    ... except FileFormatError as error:
+    ...     print(str(error)[:49])
+    run.npz: content: found KeyError ('weights'), exp
+    """
+    return parsing(f"{path}: content", EXPECTED, CURE)
 
 
 def generators(model: Module) -> dict[str, np.random.Generator]:

@@ -5,6 +5,7 @@ Nothing is printed here. Whoever wants to watch passes callbacks, of which `Prog
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import signal
@@ -25,12 +26,13 @@ from autonn.checkpoints import (
     group,
     random_states,
     read_checkpoint,
+    reading,
     refuse_differences,
     restore_random_states,
     write_checkpoint,
 )
 from autonn.data import batches
-from autonn.engine.autodiff import gradients
+from autonn.engine.autodiff import _gradients, _seed, gradients
 from autonn.engine.compile import compile as compiled
 from autonn.engine.tensor import Array, Tensor, no_grad
 from autonn.formats import PathLike
@@ -141,8 +143,8 @@ def fit(
         For NaN or inf in X or y, with row and column; for X and y of different lengths; for
         sizes that are not positive; for a loss that takes no weights.
     FloatingPointError
-        For rows whose cost is not finite whatever was learned: it names them. The weights are
-        those before the step.
+        For rows whose cost or gradient is not finite whatever was learned: it names them, and
+        the model keeps its last finite weights.
     OSError, FileFormatError
         For a checkpoint that can't be written, before the first step or later, when the model
         keeps what it has learned; for one that is damaged, or of another run.
@@ -166,6 +168,11 @@ def fit(
     if batch_size is not None and not isinstance(optimizer, StepOptimizer):
         raise ValueError(
             f"fit: {optimizer!r} looks at all examples at each step; leave batch_size=None"
+        )
+    if examples.weights is not None and not _takes_weights(loss):
+        raise TypeError(
+            f"fit: the loss {loss!r} takes no weights of examples; write one that is a function "
+            "of predictions, targets and weights"
         )
     optimizer.bind(model)
     model.train()
@@ -400,14 +407,24 @@ class _Task:
     def product(self, X: Any, y: Any, weights: Any, vectors: list[Any]) -> list[Any]:
         """Compute the product of the Hessian and a vector; only while it is compiled."""
         total, _ = self.cost(X, y, None, weights)
-        slopes = gradients(total, self.parameters)
+        # As Tensors: what `gradients` gives while tracing can't be differentiated again.
+        slopes = _gradients(total, _seed(total, None, True), self.parameters, symbolic=True)
         along = sum(np.sum(g * v) for g, v in zip(slopes, vectors, strict=True))
         return gradients(cast(Tensor, along), self.parameters)
 
     def is_finite(self, rows: Any) -> bool:
-        """Whether the cost of some rows is finite at the present weights, without dropout."""
-        with no_grad(), self.model.evaluating(), np.errstate(all="ignore"):
-            return math.isfinite(self.cost(*self.examples[rows])[0])
+        """Whether cost and gradients of some rows are finite at the present weights."""
+        with self.model.evaluating(), np.errstate(all="ignore"):
+            cost, _, slopes = self.step(*self.examples[rows])
+        return math.isfinite(cost) and all(bool(np.isfinite(g).all()) for g in slopes)
+
+
+def _takes_weights(loss: Loss) -> bool:
+    try:
+        inspect.signature(loss).bind(None, None, None)
+    except TypeError:
+        return False
+    return True
 
 
 def _or_none(f: Callable[..., Any], model: Module, trials: Iterable[tuple[Any, ...]]) -> Any:
@@ -650,12 +667,13 @@ class _Run:
         where = f"in epoch {len(self.history) + 1}"
         if not self.is_finite():
             self.set_values(self.finite)
+            rows = slice(None)  # any rows of this epoch may have led there
         blamed = self.rows_without_cost(rows)
         if blamed:
             shown = ", ".join(map(str, blamed[:10])) + (", ..." if len(blamed) > 10 else "")
             raise FloatingPointError(
-                f"fit: {what} {where}, and that of row {shown} was not finite before training "
-                "either; look at X and y there. The weights are those before the step"
+                f"fit: {what} {where}; that of row {shown}, or its gradient, was not finite even "
+                "before training. Look at X and y there; the model keeps its last finite weights"
             )
         self.history.diverged = True
         warnings.warn(
@@ -667,7 +685,7 @@ class _Run:
         raise StopIteration
 
     def rows_without_cost(self, rows: Any) -> list[int]:
-        """List the rows whose cost was not finite at the weights that training began with."""
+        """List the rows not even finite at the weights that training began with."""
         numbers = np.arange(len(self.task.examples))[rows]
         here = self.values()
         self.set_values(self.start)
@@ -720,29 +738,24 @@ class _Run:
         return {"fit: seed": self.rng} | generators(self.task.model)
 
     def go_on(self, store: _Store) -> None:
-        """Become what the checkpoint says; if it is not of this run, nothing changes."""
+        """Become what the checkpoint says; one of another run leaves the weights as they are."""
         arrays, notes = read_checkpoint(store.path)
         own = {name: parameter._data for name, parameter in self.names.items()}
         weights, state, best = (group(arrays, g) for g in ("weights", "optimizer", "best"))
-        wrong = _differences(own, weights)
-        wrong += _differences(self.optimizer.state_dict(), state)
-        if best:
-            wrong += _differences(own, best)
-        kind = self.kind()
-        wrong += [
-            f"{k} {notes['run'].get(k)}, not {kind[k]}"
-            for k in kind
-            if notes["run"].get(k) != kind[k]
-        ]
-        refuse_differences(store.path, wrong)
-        restore_random_states(self.generators(), notes["random"])
+        wrong = _differences(own, weights) + _differences(self.optimizer.state_dict(), state)
+        wrong += _differences(own, best) if best else []
+        with reading(store.path):
+            kind, then = self.kind(), notes["run"]
+            wrong += [f"{k} is {then[k]}, not {kind[k]}" for k in kind if then[k] != kind[k]]
+            refuse_differences(store.path, wrong)
+            series = {name: arrays[f"history/{name}"].tolist() for name in SERIES}
+            self.steps, self.batch, self.cost, self.right, self.dealt = notes["at"]
+            restore_random_states(self.generators(), notes["random"])
+        self.history = History(**series)
         self.set_values([weights[name] for name in self.names])
         self.optimizer.load_state_dict(state)
-        self.best = [best[name] for name in self.names] if best else None
-        for name, values in group(arrays, "history").items():
-            getattr(self.history, name).extend(values.tolist())
-        self.steps, self.batch, self.cost, self.right, self.dealt = notes["at"]
         self.optimizer.costs.extend(self.history.cost)
+        self.best = [best[name] for name in self.names] if best else None
         store.written = self.steps
 
 
