@@ -1,12 +1,11 @@
 """Checkpoints: all that a training run depends on, in one file that is always whole.
 
-An ``.npz`` of arrays, beside them one JSON text of everything else; nothing is ever pickled. What
-stands in it is the business of `training.py`.
+An ``.npz`` of arrays, one of them the bytes of a JSON text of everything else; nothing is ever
+pickled. What stands in it is the business of `training.py`.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Mapping
@@ -16,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from autonn.formats import (
+    MAX_BYTES,
     Array,
     FileFormatError,
     PathLike,
-    atomic_write,
     complaint,
     parsing,
-    read_bytes,
+    read_npz,
     require_names,
+    write_npz,
 )
 from autonn.nn.module import Module
 
@@ -51,12 +51,9 @@ def write_checkpoint(path: PathLike, arrays: Mapping[str, Array], notes: Any) ->
     ...     read_checkpoint(path)
     ({'w': array([1., 1.])}, {'epoch': 3})
     """
-    text = json.dumps(notes, default=np.ndarray.tolist)
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **{NOTES: np.array(text)}, **arrays)
+    text = json.dumps(notes, default=np.ndarray.tolist).encode()
     try:
-        with atomic_write(path) as file:
-            file.write(content.getbuffer())
+        write_npz(path, {NOTES: np.frombuffer(text, np.uint8), **arrays})
     except OSError as error:
         said = f"the checkpoint could not be written ({error.strerror or error}); " + (
             "the one before still stands" if os.path.exists(path) else "there is none"
@@ -72,12 +69,10 @@ def read_checkpoint(path: PathLike) -> tuple[dict[str, Array], Any]:
     FileNotFoundError, FileFormatError
         For a file that is missing; for one that is damaged or something else.
     """
-    content = read_bytes(path)
+    most = max(MAX_BYTES, os.path.getsize(path))  # nothing in it is packed
+    arrays = read_npz(path, lambda headers: require_names(path, headers, [NOTES]), most)
     with reading(path):
-        arrays = dict(np.load(io.BytesIO(content), allow_pickle=False))
-    require_names(path, arrays, [NOTES])
-    with reading(path):
-        notes = json.loads(str(arrays.pop(NOTES)))
+        notes = json.loads(arrays.pop(NOTES).tobytes())
     return arrays, notes
 
 

@@ -133,9 +133,10 @@ def fit(
         for bit, but for the searches by SciPy, which begin anew from the weights.
     compile
         Whether to derive a flat program from the step, see `autonn.compile`. Where that fails,
-        since the model or the loss reads values or draws random numbers in plain NumPy, the step
-        runs as it is. A `forward` that does more than compute, such as count its calls, does so
-        at each step only with ``compile=False``.
+        since the model or the loss reads values, or a module draws random numbers in plain NumPy
+        or sets its own attributes, the step runs as it is, and gives the same. What else a
+        `forward` does beside computing, such as append to a list, it does at each step only with
+        ``compile=False``.
 
     Raises
     ------
@@ -430,12 +431,12 @@ def _takes_weights(loss: Loss) -> bool:
 def _or_none(f: Callable[..., Any], model: Module, trials: Iterable[tuple[Any, ...]]) -> Any:
     """Compile a function; None if that fails for any of the arguments that it will see.
 
-    The trials leave no trace in the random generators of the model. A compiled function draws the
-    same numbers at each call; where the first call drew others, it was tracing that drew them, in
-    plain NumPy, and the program would use them again and again.
+    A program draws the same numbers at each call; where the first call drew others, it was tracing
+    that drew them, in plain NumPy, and the program would use them again and again. Nor would it
+    set attributes. The trials leave no trace in either.
     """
     program, found = compiled(f), generators(model)
-    before = random_states(found)
+    before, attributes = random_states(found), _attributes(model)
     try:
         with np.errstate(all="ignore"):  # the training itself will warn
             for arguments in trials:
@@ -444,13 +445,23 @@ def _or_none(f: Callable[..., Any], model: Module, trials: Iterable[tuple[Any, .
                     restore_random_states(found, before)
                     program(*arguments)
                     drawn.append(repr(random_states(found)))
-                if len(set(drawn)) > 1:
+                if len(set(drawn)) > 1 or any(module.edits != n for module, n, _ in attributes):
                     return None
     except Exception:  # whatever it is, without compiling it either works or is said better
         return None
     finally:
         restore_random_states(found, before)
+        for module, edits, own in attributes:
+            if module.edits != edits:
+                own["edits"] = module.edits + 1  # never a number that was there before
+                vars(module).clear()
+                vars(module).update(own)
     return program
+
+
+def _attributes(model: Module) -> list[tuple[Module, int, dict[str, Any]]]:
+    """List the modules, each with the number of its edits and its attributes as they are."""
+    return [(module, module.edits, dict(vars(module))) for _, module in model.named_modules()]
 
 
 # ---- one call of fit
