@@ -21,6 +21,7 @@ import argparse
 import math
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
@@ -135,8 +136,9 @@ def learn(
     The held-out digits are only measured, so that the progress bar and the curves can show them;
     no weight ever depends on them.
     """
-    # NumPy would warn of steps that are far too long; `require_finite` says it in plainer words.
-    with ProgressBar(iterations) as bar, np.errstate(over="ignore", invalid="ignore"):
+    # Steps that are far too long cause warnings; `require_finite` says it in plainer words.
+    with ProgressBar(iterations) as bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
         return fit(
             model,
             training.X,
@@ -245,8 +247,8 @@ def train(options: argparse.Namespace) -> None:
         iterations=iterations,
         penalty=options.penalty,
     )
+    require_finite(history)
     print_how_it_ended(history, iterations)
-    require_finite(model)
 
     print(f"\ntraining cost      {cost(model, training, options.penalty):8.4f}")
     print(f"training accuracy  {accuracy(model, *training):8.2%}")
@@ -383,9 +385,9 @@ def prepare_folders(options: argparse.Namespace) -> None:
             raise Complaint(f"{path} is a folder, and can't be the file of the weights")
 
 
-def require_finite(model: Sequential) -> None:
+def require_finite(history: History) -> None:
     """Refuse to go on with a network that was thrown out of all bounds."""
-    if not all(np.isfinite(parameter.data).all() for parameter in model.parameters()):
+    if history.diverged:
         raise Complaint("the weights grew beyond all bounds; try a smaller --learning-rate")
 
 

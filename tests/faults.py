@@ -403,29 +403,26 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("L-BFGS ends at the last point tried, not at the best iterate", optim,
      "self._assign(best)", "self._joined([best])"),
     ("the short batch at the end is dropped", training,
-     "range(0, len(order), size)", "range(0, len(order) - size + 1, size)"),
+     "islice(hands, self.batch, None)",
+     "islice(hands, self.batch, len(self.task.examples) // self.size)"),
     ("each epoch has the same order", training,
-     "order = rng.permutation(", "order = np.random.default_rng(0).permutation("),
-    ("validation is measured with the weights before the step", optim,
+     "batches(len(self.task.examples), self.size, self.rng)",
+     "batches(len(self.task.examples), self.size, 0)"),
+    ("validation is measured with the weights before the step", training,
      """
-            self.step()
-            if callback is not None:
-                try:
-                    callback(self.costs[-1])
-                except StopIteration:
-                    return
+        self.after_epoch(cost, right)
+
 """, """
-            if callback is not None:
-                try:
-                    callback(self.costs[-1])
-                except StopIteration:
-                    return
-            self.step()
+        here = self.values()
+        self.set_values(self.finite)
+        self.after_epoch(cost, right)
+        self.set_values(here)
+
 """),
     ("theta has its bias column last", layers,
      "[self.bias.numpy(), self.weight.numpy()]", "[self.weight.numpy(), self.bias.numpy()]"),
     ("the accuracy of validation is that of the training", training,
-     "right / len(held_out)", "self.right / len(self.examples)"),
+     "right / len(held_out)", "self.history.accuracy[-1]"),
     ("a constant may be changed under a pending graph", tensor,
      'values[k] = value.copy("K")', "values[k] = value"),
 ]  # fmt: skip

@@ -29,10 +29,11 @@ ROOMS = [
     "nn.layers",
     "nn.activations",
     "nn.losses",
-    "optim",
-    "training",
     "formats",
     "data",
+    "optim",
+    "checkpoints",
+    "training",
     "files",
     "plots",
 ]

@@ -1927,7 +1927,13 @@ softmax_cross_entropy = define(
 
 def softmax_each_cross_entropy(x: Operand, y: Operand) -> Any:
     """Compute ``-1/m sum [y ln a + (1 - y) ln(1 - a)]`` with a = softmax(x), from x itself."""
-    return np.sum(_times(y, log_softmax(x)) + _times(1 - y, _log_rest(x))) / -x.shape[0]
+    return weighted_cross_entropy(log_softmax(x), _log_rest(x), y)
+
+
+def weighted_cross_entropy(log_a: Any, log_rest: Any, y: Operand, weights: Any = None) -> Any:
+    """Compute ``-1/m sum w [y ln a + (1 - y) ln(1 - a)]`` from both logarithms, 0 ln 0 = 0."""
+    parts = _times(y, log_a) + _times(1 - y, log_rest)
+    return np.sum(parts if weights is None else parts * weights) / -log_a.shape[0]
 
 
 cross_entropy = define(

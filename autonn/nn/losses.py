@@ -28,7 +28,12 @@ class CrossEntropy:
     Tensor(1.38629436)
     """
 
-    def __call__(self, probabilities: Tensor | ArrayLike, targets: Tensor | ArrayLike) -> Tensor:
+    def __call__(
+        self,
+        probabilities: Tensor | ArrayLike,
+        targets: Tensor | ArrayLike,
+        weights: Tensor | ArrayLike | None = None,
+    ) -> Tensor:
         """Return the cost.
 
         Parameters
@@ -38,6 +43,8 @@ class CrossEntropy:
         targets
             Classes, whole numbers of shape (m,), or probabilities of shape (m, k), as one-hot
             rows are.
+        weights
+            How much each example counts, shape (m,): a factor of its part of the sum.
 
         Raises
         ------
@@ -48,6 +55,9 @@ class CrossEntropy:
         """
         a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
         y = _targets(targets, a, "CrossEntropy")
+        if weights is not None:
+            column = _column(weights, a, "CrossEntropy")
+            return cast(Tensor, ops.weighted_cross_entropy(*_logarithms(a), y, column))
         logits = input_of(a, "sigmoid")
         if logits is not None:
             return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
@@ -73,7 +83,12 @@ class SoftmaxCrossEntropy:
     Tensor(0.69314718)
     """
 
-    def __call__(self, logits: Tensor | ArrayLike, targets: Tensor | ArrayLike) -> Tensor:
+    def __call__(
+        self,
+        logits: Tensor | ArrayLike,
+        targets: Tensor | ArrayLike,
+        weights: Tensor | ArrayLike | None = None,
+    ) -> Tensor:
         """Return the cost.
 
         Parameters
@@ -82,6 +97,8 @@ class SoftmaxCrossEntropy:
             Shape (m, k).
         targets
             Classes, whole numbers of shape (m,), or rows of k probabilities that sum to 1.
+        weights
+            How much each example counts, shape (m,): a factor of its part of the sum.
 
         Raises
         ------
@@ -93,6 +110,8 @@ class SoftmaxCrossEntropy:
         z = z if source is None else source
         y = _targets(targets, z, "SoftmaxCrossEntropy")
         _check_sums(y._data if isinstance(y, Tensor) else y, "SoftmaxCrossEntropy")
+        if weights is not None:
+            y = y * _column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
         return cast(Tensor, ops.softmax_cross_entropy(z, y))
 
     def __repr__(self) -> str:
@@ -108,8 +127,16 @@ class MeanSquaredError:
     Tensor(2.)
     """
 
-    def __call__(self, predictions: Tensor | ArrayLike, targets: Tensor | ArrayLike) -> Tensor:
-        """Return the cost; `ValueError` where the shapes of predictions and targets differ."""
+    def __call__(
+        self,
+        predictions: Tensor | ArrayLike,
+        targets: Tensor | ArrayLike,
+        weights: Tensor | ArrayLike | None = None,
+    ) -> Tensor:
+        """Return the cost; `ValueError` where the shapes of predictions and targets differ.
+
+        `weights`, one a row, are factors of the rows' squares; the mean is still over all n.
+        """
         a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
         y = targets if isinstance(targets, Tensor) else np.asarray(targets)
         if y.shape != a.shape:
@@ -117,7 +144,10 @@ class MeanSquaredError:
                 f"MeanSquaredError: targets of shape {y.shape} against predictions of shape "
                 f"{a.shape}; they must be equal, reshape one"
             )
-        return cast(Tensor, np.mean(np.square(a - y)))
+        squares = np.square(a - y)
+        if weights is not None:
+            squares = squares * _column(weights, a, "MeanSquaredError")
+        return cast(Tensor, np.mean(squares))
 
     def __repr__(self) -> str:
         return "MeanSquaredError()"
@@ -213,6 +243,30 @@ def _softmax_input(a: Tensor) -> Tensor | None:
     _, args, _, static, _ = a._origin
     axis = args[1] if len(args) > 1 else static.get("axis", -1)
     return logits if axis in (-1, a.ndim - 1) else None
+
+
+def _logarithms(a: Tensor) -> tuple[Any, Any]:
+    """Return ln a and ln(1 - a), from the input of a sigmoid or softmax where one made `a`."""
+    logits = input_of(a, "sigmoid")
+    if logits is not None:
+        return ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
+    logits = _softmax_input(a)
+    if logits is not None:
+        return ops.log_softmax(logits), ops._log_rest(logits)
+    _check_probabilities(a._data, "CrossEntropy", "probabilities")
+    with np.errstate(divide="ignore"):  # where such a logarithm counts, the cost is inf
+        return np.log(a), np.log1p(-a)
+
+
+def _column(weights: Any, a: Tensor, name: str) -> Any:
+    """Bring one weight a row to the shape of the predictions."""
+    w = weights if isinstance(weights, Tensor) else np.asarray(weights, a.dtype)
+    if w.shape != a.shape[:1]:
+        raise ValueError(
+            f"{name}: weights of shape {w.shape} for predictions of shape {a.shape}; give one a "
+            f"row, shape {a.shape[:1]}"
+        )
+    return w.reshape(-1, *[1] * (a.ndim - 1))
 
 
 def _targets(targets: Any, a: Tensor, name: str) -> Any:
