@@ -522,3 +522,16 @@ def test_a_result_that_is_its_argument_shares_nothing_with_an_exposed_leaf(same:
     data[...] = 10.0
     z.backward()
     assert x.grad.tolist() == [2.0, 4.0, 6.0]
+
+
+def test_gradients_leave_grad_alone_and_have_none_themselves() -> None:
+    x, y = (Tensor(v, requires_grad=True) for v in (2.0, 5.0))
+    (dx, dy) = autonn.gradients(x**3, [x, y])
+    assert (dx, dy, x.grad) == (12.0, 0.0, None)
+    results: list[Any] = [np.float64(dx), Tensor(1.0)]
+    for result in results:
+        with pytest.raises(RuntimeError, match="requires_grad=True"):
+            autonn.gradients(result, [x])
+    second = autonn.compile(lambda c: autonn.gradients(autonn.gradients(c * x**3, [x])[0], [x]))
+    with pytest.raises(RuntimeError, match="second derivatives"):
+        second(np.array(1.0))

@@ -462,12 +462,19 @@ def gradients(result: Tensor, parameters: Sequence[Tensor]) -> list[Any]:
     """Return ``d result / d p`` for each parameter, and leave their ``.grad`` alone.
 
     `result` is a single number. Its graph is kept; a parameter that it does not depend on gets
-    zeros. In a compiled function this gives what a training step needs.
+    zeros. In a compiled function this gives what a training step needs. What it returns has no
+    graph: for second derivatives take `grad` or `backward(create_graph=True)`. `RuntimeError` if
+    nothing behind the result requires a gradient.
 
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> gradients(np.sum(w * w), [w])
     [array([2., 4.])]
     """
+    if not isinstance(result, Tensor) or not result._tracked:
+        raise RuntimeError(
+            "gradients() of a result that nothing with requires_grad=True led to; what gradients() "
+            "returns is such a result too, take grad(grad(f)) for second derivatives"
+        )
     symbolic = _Result.TRACED if _is_tracing() else _Result.ARRAYS
     return _gradients(result, _seed(result, None, bool(symbolic)), parameters, symbolic)
 
