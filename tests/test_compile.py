@@ -301,14 +301,14 @@ def test_numbers_that_are_read_stay_part_of_the_program() -> None:
 
 NAMES = re.findall(
     r"\w+",
-    "one two zero half k c0 ones_3000 work workspace spare np special program part rows share map "
+    "one two zero half k c0 ones_4200 work workspace spare np special program part rows share map "
     "added slice SLICES before after t0 t1 b b0 b1 m0 t total x first others put sigmoid math",
 )
 
 
 def test_no_name_of_an_argument_is_mistaken_for_another() -> None:
     """Each argument, whatever it is called, keeps its value; whole and with rows shared out."""
-    for m in (3, 3000):
+    for m in (3, 4200):
         values = [np.linspace(k + 1, k + 2, m) for k in range(len(NAMES))]
         terms = " + ".join(f"np_.sin({name} * {k}.5 + 1.0)" for k, name in enumerate(NAMES))
         scope: dict[str, Any] = {"np_": np}
@@ -316,7 +316,7 @@ def test_no_name_of_an_argument_is_mistaken_for_another() -> None:
         compiled = compile(value_and_grad(scope["f"], argnums=(0, 7)))
         whole = compile(scope["f"])
         assert_agree(whole(*values), scope["f"](*values))
-        assert shared(whole) == (m == 3000)
+        assert shared(whole) == (m == 4200)
         assert_agree(compiled(*values), value_and_grad(scope["f"], argnums=(0, 7))(*values))
 
 
@@ -584,7 +584,7 @@ def shared(f: Compiled) -> bool:
     return "\nSLICES = [" in f.source
 
 
-@given(problems(), st.integers(2048, 4500))
+@given(problems(), st.integers(rows.LEAST_ROWS, 6000))
 def test_rows_shared_out_agree_with_the_whole(problem: Any, m: int) -> None:
     model, loss, sizes, dtype, rng, last, lam = problem
     X, y = data(m, sizes, dtype, rng, last)
@@ -634,7 +634,7 @@ UNCUT: dict[str, Any] = {
 @pytest.mark.parametrize("what", UNCUT)
 def test_what_is_no_sum_over_rows_runs_whole(what: str) -> None:
     rng = np.random.default_rng(0)
-    X, w = rng.standard_normal((2100, 3)), rng.standard_normal(3)
+    X, w = rng.standard_normal((4100, 3)), rng.standard_normal(3)
     compiled = compile(UNCUT[what])
     assert_agree(compiled(X, w), UNCUT[what](X, w))
     assert not shared(compiled)
@@ -647,14 +647,14 @@ CUT: dict[str, Any] = {
     "terms without rows": lambda X, w: np.sum(np.exp(w)) * np.sum(X @ w) / np.sum(w * w),
     "a maximum in each row": lambda X, w: np.sum(np.max(X * w, axis=1)),
     "a softmax of each row": lambda X, w: np.sum(autonn.softmax(X * w)[:, 1]),
-    "reshaped rows": lambda X, w: np.sum(np.reshape(X * w, (2100, 3, 1)) ** 2),
+    "reshaped rows": lambda X, w: np.sum(np.reshape(X * w, (4100, 3, 1)) ** 2),
 }
 
 
 @pytest.mark.parametrize("what", CUT)
 def test_sums_over_rows_are_cut(what: str) -> None:
     rng = np.random.default_rng(0)
-    X, w = rng.standard_normal((2100, 3)), rng.standard_normal(3)
+    X, w = rng.standard_normal((4100, 3)), rng.standard_normal(3)
     for f in (CUT[what], grad(CUT[what], 1)):
         compiled = compile(f)
         assert_agree(compiled(X, w), f(X, w))
@@ -664,18 +664,18 @@ def test_sums_over_rows_are_cut(what: str) -> None:
 def test_blas_gets_its_threads_back_also_after_an_error() -> None:
     before = [library.num_threads for library in rows._blas()]
     step = compile(lambda X, y: CrossEntropy()(sigmoid(X), y))
-    step(np.zeros((3000, 3)), np.zeros(3000, int))
+    step(np.zeros((4200, 3)), np.zeros(4200, int))
     assert shared(step)
-    with pytest.raises(IndexError, match="row 2999"):
-        step(np.zeros((3000, 3)), np.array([0] * 2999 + [3]))
+    with pytest.raises(IndexError, match="row 4199"):
+        step(np.zeros((4200, 3)), np.array([0] * 4199 + [3]))
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
-        compile(lambda X: np.sum(np.log(X)))(np.zeros((3000, 2)))
+        compile(lambda X: np.sum(np.log(X)))(np.zeros((4200, 2)))
     assert [library.num_threads for library in rows._blas()] == before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_workers_survive_a_fork() -> None:
-    X = np.ones((3000, 3))
+    X = np.ones((4200, 3))
     step = compile(lambda X: np.sum(np.sin(X)))
     expected = step(X)
     with warnings.catch_warnings():

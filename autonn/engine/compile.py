@@ -149,7 +149,7 @@ def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
         over arrays, which are read where they stand; but what it computes from them in plain
         NumPy, without a Tensor, is computed once.
     share_rows
-        Whether to compute on slices of the rows in threads where there are 2,048 rows or more and
+        Whether to compute on slices of the rows in threads where there are 4,096 rows or more and
         the result is made of sums over them: see `rows.py`.
 
     Returns
