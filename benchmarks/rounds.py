@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-BURST = 0.01  # seconds; long enough to forget that the thread pool slept
+BURST = 0.15  # seconds; long enough to forget that caches were cold and threads asleep
 SLOW = 0.1  # seconds; what takes longer is run in few rounds
 
 
