@@ -1276,3 +1276,13 @@ def test_at_a_kink_the_checker_takes_what_lies_between_both_slopes() -> None:
     beyond = op(lambda g, z, x: g * np.where(np.equal(x, 0), 1.1, np.sign(x)))(np.abs)
     with pytest.raises(GradientError, match=r"index \(0,\): 1.1.*between -1.0 and 1.0"):
         gradcheck(beyond, x)
+
+
+def test_the_second_derivative_of_the_variance_of_equal_values() -> None:
+    """It is constant, 2/n (1 - 1/n) on the diagonal; that of the deviation is 0 at its kink."""
+    for value in (0.0, 0.1, -1e8):
+        x = np.full(3, value)
+        expected = 2 / 3 * (np.eye(3) - 1 / 3)
+        np.testing.assert_allclose(autonn.hessian(np.var)(x), expected, rtol=1e-15, atol=1e-16)
+        assert not autonn.hessian(np.std)(x).any()
+        assert not grad(np.var)(x).any()

@@ -928,9 +928,17 @@ prod = define(
 
 
 def _deviation(x: Any, axis: Axis) -> Any:
-    """Subtract the mean; equal values deviate by exactly 0, whatever the rounding of the mean."""
-    same = np.equal(np.max(x, axis=axis, keepdims=True), np.min(x, axis=axis, keepdims=True))
-    return np.where(same, 0, x - np.mean(x, axis=axis, keepdims=True))
+    """Subtract the mean; equal values deviate by exactly 0, whatever the rounding of the mean.
+
+    Their mean is their maximum, whose gradient they share evenly, as they do that of the mean.
+    """
+    mean = np.mean(x, axis=axis, keepdims=True)
+    return x - np.where(_is_even(x, axis), np.max(x, axis=axis, keepdims=True), mean)
+
+
+def _is_even(x: Any, axis: Axis) -> Any:
+    """Tell where all values along the axis are equal."""
+    return np.equal(np.max(x, axis=axis, keepdims=True), np.min(x, axis=axis, keepdims=True))
 
 
 def _freedom(x: Any, z: Any, ddof: float) -> Any:
@@ -952,6 +960,13 @@ var = define(
     kinks="The gradient of equal values is 0.",
 )
 
+
+def _std_slope(z: Any, x: Any, axis: Axis, freedom: float) -> Any:
+    """Use ``(x - mean) / (n - ddof) / z``, and 0 at the kink, equal values, in every order."""
+    kink = _is_even(x, axis) | np.equal(z, 0)  # z of equal values may be 1e-17
+    return np.where(kink, 0, _deviation(x, axis) / freedom) / np.where(kink, 1, z)
+
+
 std = define(
     "std",
     lambda x, axis=None, *, ddof=0, keepdims=False: np.std(
@@ -960,7 +975,7 @@ std = define(
     "z = sqrt(sum (x - mean)^2 / (n - ddof)) over axis",
     lambda g, z, x, axis=None, ddof=0, keepdims=False: (
         _kept(g, axis, keepdims)
-        * _over(_deviation(x, axis) / _freedom(x, z, ddof), _kept(z, axis, keepdims))
+        * _std_slope(_kept(z, axis, keepdims), x, axis, _freedom(x, z, ddof))
     ),
     numpy=(np.std,),
     method="std",
