@@ -246,6 +246,9 @@ class _Writer:
     def plan(self) -> None:
         """Decide what each call writes to."""
         self.by_columns = _by_columns(self.calls, self.outputs)
+        for node in self.parameters:
+            if node.given == "owned" and node.shape:
+                self.roots[id(node)], self.memory[id(node)] = [node], _Memory(-1)
         for k, node in enumerate(self.calls):
             self.roots[id(node)] = self.owners(node)
             for a in node.nodes():
@@ -301,7 +304,7 @@ class _Writer:
         free: dict[Any, list[tuple[int, int]]] = {}  # by dtype, in order of size: (size, which)
         views: list[str] = []
         for memory, node in firsts.values():
-            if memory.returned or not _writes(node):
+            if memory.returned or memory.first < 0 or not _writes(node):
                 continue
             while busy and busy[0][0] < memory.first:
                 k = heappop(busy)[1]

@@ -213,7 +213,7 @@ def _write(
         taken = sheet.write(f"part_{length}", own, results, None)
         back = {id(node): n for n in entries if (node := stand_ins.get(n.serial))}
         calls[f"part_{length}"] = [back.get(id(node), node) for node in taken]
-    totals = {n.serial: _given(n, n.value) for n in sums}
+    totals = {n.serial: _given(n, n.value, "owned") for n in sums}
     finals = [_copied(output, totals) for output in outputs]  # (adds what it copies to totals)
     stand = [totals[n.serial] for n in sums]
     calls["after"] = sheet.write("after", [*_used(inputs, finals), *stand], finals, template)
@@ -246,9 +246,9 @@ def _used(inputs: Sequence[Node], outputs: Sequence[Argument]) -> list[Node]:
     return [node for node in inputs if node.serial in needed]
 
 
-def _given(node: Node, value: Any) -> Node:
+def _given(node: Node, value: Any, kind: str = "input") -> Node:
     """Make the input that stands for a node in another function."""
-    stand_in = Node(None, (), {}, value, "input")
+    stand_in = Node(None, (), {}, value, kind)
     stand_in.label = node.label
     return stand_in
 
