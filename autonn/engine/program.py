@@ -465,7 +465,8 @@ class _Writer:
             return literal(output)
         text = self.text(output)
         if output.shape == ():
-            return f"{text}[()]"
+            known = output.op is None or _is_ufunc(output) or output.op.name in _WRITTEN
+            return f"{text}[()]" if known else f"np.asarray({text})[()]"  # it may be Python's own
         again = any(output is earlier for earlier in self.outputs[:k])
         own = id(output) in self.memory and not again
         return text if own else f"np.array({text}, order='C')"
