@@ -612,7 +612,7 @@ _FLOW_LABEL = "|gradient|: 5th to 95th percentile, quartiles, median"
 def _label_flow(ax: Axes, parameters: Mapping[str, Tensor]) -> None:
     margin = ax.secondary_yaxis("right")
     margin.set_yticks(range(len(parameters)), [_relative(p) for p in parameters.values()])
-    margin.set_ylabel("||gradient|| / ||parameter||")
+    margin.set_ylabel("||gradient||\n/ ||parameter||")
     margin.tick_params(length=0)
     margin.spines[:].set_visible(False)
     ax.set(yticks=range(len(parameters)), yticklabels=list(parameters), xlabel=_FLOW_LABEL)
