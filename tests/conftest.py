@@ -23,12 +23,6 @@ settings.register_profile("deep", max_examples=2000, deadline=None, suppress_hea
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector what thousands of collected tests hold: a tenth of the time."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture
 def no_gc() -> Iterator[None]:
     """Leave memory to the reference counts alone."""
@@ -36,3 +30,4 @@ def no_gc() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+    gc.unfreeze()
