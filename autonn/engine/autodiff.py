@@ -475,8 +475,30 @@ def gradients(result: Tensor, parameters: Sequence[Tensor]) -> list[Any]:
             "gradients() of a result that nothing with requires_grad=True led to; what gradients() "
             "returns is such a result too, take grad(grad(f)) for second derivatives"
         )
-    symbolic = _Result.TRACED if _is_tracing() else _Result.ARRAYS
-    return _gradients(result, _seed(result, None, bool(symbolic)), parameters, symbolic)
+    symbolic = _numbers()
+    return _gradients(result, _seed(result, None, symbolic), parameters, symbolic)
+
+
+def _numbers() -> _Result:
+    """Say what stands for arrays at present."""
+    return _Result.TRACED if _is_tracing() else _Result.ARRAYS
+
+
+def _hessian_products(
+    result: Tensor, parameters: Sequence[Tensor]
+) -> Callable[[Sequence[Any]], list[Any]]:
+    """Return ``v -> H v`` at the parameters as they are; one graph serves all the products.
+
+    H is the Hessian of a single number, v and H v have one array for each parameter.
+    """
+    slopes = _gradients(result, _seed(result, None, True), parameters, symbolic=True)
+
+    def product(vectors: Sequence[Any]) -> list[Any]:
+        symbolic = _numbers()
+        along = sum(np.sum(g * v) for g, v in zip(slopes, vectors, strict=True))
+        return _gradients(along, _seed(along, None, symbolic), parameters, symbolic)
+
+    return product
 
 
 def vjp(f: Callable[..., Any], *args: Tree) -> tuple[Any, Callable[[Any], tuple[Tree, ...]]]:
@@ -615,27 +637,31 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         result = f(*args)
         if not isinstance(result, Tensor) or not result._tracked:
             return result
-        outside = _read_from_outside(result, start)
-        values = [t._data for t in outside]
-        given = list(args)
-        holds = _shelter(args, given)
-        out = _leaf(result._data)
-        out._tracked = True
-        again = _Again(f, given, outside, values)
-        out._origin = (_CHECKPOINT, tuple(outside), values, {"again": again}, holds)
-        return out
+        return _Again(f, args, _read_from_outside(result, start)).node(_CHECKPOINT, result._data)
 
     return forgetful
 
 
 class _Again:
-    """Computes a checkpointed function a second time, once for all the gradients of a pass."""
+    """Computes a function a second time, once for all the gradients of a pass.
+
+    `outside` is what the function reads from around it and its gradients are for.
+    """
 
     def __init__(
-        self, f: Callable[..., Any], args: list[Any], outside: list[Tensor], values: list[Any]
+        self, f: Callable[..., Any], args: Sequence[Any], outside: Sequence[Tensor]
     ) -> None:
-        self.f, self.args, self.outside, self.values = f, args, outside, values
+        self.f, self.args, self.outside = f, list(args), tuple(outside)
+        self.values = [t._data for t in outside]
+        self.holds = _shelter(tuple(args), self.args)
         self.pulled: tuple[Any, list[Any]] | None = None
+
+    def node(self, op: Op, value: Any) -> Tensor:
+        """Make the result, which remembers how it can be computed again."""
+        out = _leaf(value)
+        out._tracked = True
+        out._origin = (op, self.outside, self.values, {"again": self}, self.holds)
+        return out
 
     def gradients(self, g: Any) -> list[Any]:
         if self.pulled is None or self.pulled[0] is not g:
@@ -650,13 +676,13 @@ class _Again:
         return self.pulled[1]
 
 
-_CHECKPOINT = Op(
-    "checkpoint",
-    lambda x: x,
-    "z = f(x), computed again for the gradient",
-    (lambda k, g, z, *inputs, again: again.gradients(g)[k],),
-    variadic=True,
-)
+def _computed_again(name: str, formula: str) -> Op:
+    """Declare what stands for a whole function, whose gradients an `_Again` knows."""
+    rule = lambda k, g, z, *inputs, again: again.gradients(g)[k]  # noqa: E731
+    return Op(name, lambda x: x, formula, (rule,), variadic=True)
+
+
+_CHECKPOINT = _computed_again("checkpoint", "z = f(x), computed again for the gradient")
 
 
 def _read_from_outside(result: Tensor, start: int) -> list[Tensor]:

@@ -21,6 +21,7 @@ from autonn.engine import graph, rows
 from autonn.engine.autodiff import (
     Tree,
     _Again,
+    _computed_again,
     _gradients,
     _leaves,
     _read_from_outside,
@@ -31,14 +32,12 @@ from autonn.engine.graph import Node
 from autonn.engine.program import Sheet
 from autonn.engine.tensor import (
     Array,
-    Op,
     Tensor,
     Trace,
     TracedValueError,
     _is_recording,
     _is_tracing,
     _leaf,
-    _shelter,
     _tracing,
 )
 
@@ -260,70 +259,73 @@ class _Ready:
             self.function = functools.partial(self.function, share=rows.share)
         self.live = [node.args[0] for node in sheet.given]
         modules = {id(module): module for module in trace.modules}.values()
-        self.modes = [(module, module.training, module.edits) for module in modules]
-        self.flags = [(t, t._tracked) for t in self.live if type(t) is Tensor]
-        self.recording = _is_recording()
-        self.scope = scope
+        self.modules = [(module, module.training, module.edits) for module in modules]
         self.finish = finish
+        self.known: dict[str, Any] = {}  # what the guards compare with, by name
+        tests = self.tests(scope)
+        self.guards = self.made("guards", [], [f"return {' and '.join(tests)}"])
         self.quick: Callable[..., Any] | None = None
         if args is not None and _count_arrays(args) == inputs:
-            self.quick = self.quick_way(args)
+            self.quick = self.quick_way(args, tests)
 
-    def quick_way(self, args: tuple[Any, ...]) -> Callable[..., Any]:
+    def named(self, value: Any) -> str:
+        """Name something for the guards."""
+        name = f"v{len(self.known)}"
+        self.known[name] = value
+        return name
+
+    def unchanged(self, now: str, value: Any) -> str:
+        """Write the test whether an expression is what it was."""
+        old = self.named(value)
+        return f"({now} is {old} or is_same({now}, {old}))"
+
+    def made(self, name: str, parameters: list[str], body: list[str]) -> Callable[..., Any]:
+        """Make a function of a few lines that see what is known."""
+        lines = [f"def {name}({', '.join(parameters)}):", *(f"    {line}" for line in body)]
+        scope = self.known | {
+            "ndarray": ndarray, "tracing": _is_tracing, "recording": _is_recording,
+            "is_same": _is_same, "function": self.function, "finish": self.finish, "MISS": _MISS,
+        }  # fmt: skip
+        exec("\n".join(lines), scope)
+        function: Callable[..., Any] = scope[name]
+        return function
+
+    def tests(self, scope: _Scope) -> list[str]:
+        """Write the tests whether what the function closes over is as it was."""
+        tests = [f"recording() is {_is_recording()}"]
+        for module, training, edits in self.modules:
+            name = self.named(module)
+            tests.append(f"{name}.training is {training} and {name}.edits == {edits}")
+        for thing in self.live:
+            if type(thing) is Tensor:
+                tests.append(f"{self.named(thing)}._tracked is {thing._tracked}")
+        for cell, value in scope.cells:
+            tests.append(self.unchanged(f"{self.named(cell)}.cell_contents", value))
+        for names, key, value in scope.names:
+            tests.append(self.unchanged(f"{self.named(names)}.get({key!r})", value))
+        return tests
+
+    def quick_way(self, args: tuple[Any, ...], tests: list[str]) -> Callable[..., Any]:
         """Write the function that looks whether all is as it was, and only then runs the program.
 
         It is as flat as the program: the same in loops takes 2 microseconds more, of 50.
         """
-        known: dict[str, Any] = {
-            "ndarray": ndarray, "tracing": _is_tracing, "recording": _is_recording,
-            "is_same": _is_same, "function": self.function, "finish": self.finish, "MISS": _MISS,
-        }  # fmt: skip
-
-        def named(letter: str, value: Any) -> str:
-            name = f"{letter}{len(known)}"
-            known[name] = value
-            return name
-
-        def unchanged(now: str, value: Any) -> str:
-            old = named("v", value)
-            return f"({now} is {old} or is_same({now}, {old}))"
-
-        tests = ["tracing() is None", f"recording() is {self.recording}"]
+        tests = ["tracing() is None", *tests]
         inputs, parameters = [], [f"a{k}" for k in range(len(args))]
         for name, a in zip(parameters, args, strict=True):
             if type(a) is ndarray:
                 inputs.append(name)
                 tests += [f"type({name}) is ndarray", f"{name}.shape == {a.shape}"]
-                tests.append(f"{name}.dtype is {named('d', a.dtype)}")
+                tests.append(f"{name}.dtype is {self.named(a.dtype)}")
             else:
-                tests.append(unchanged(name, a))
-        for module, training, edits in self.modes:
-            name = named("m", module)
-            tests.append(f"{name}.training is {training} and {name}.edits == {edits}")
-        for tensor, tracked in self.flags:
-            tests.append(f"{named('p', tensor)}._tracked is {tracked}")
-        for cell, value in self.scope.cells:
-            tests.append(unchanged(f"{named('c', cell)}.cell_contents", value))
-        for scope, key, value in self.scope.names:
-            tests.append(unchanged(f"{named('g', scope)}.get({key!r})", value))
+                tests.append(self.unchanged(name, a))
         for thing in self.live:
-            inputs.append(named("x", thing) + ("._data" if type(thing) is Tensor else ""))
+            inputs.append(self.named(thing) + ("._data" if type(thing) is Tensor else ""))
         call = f"function({', '.join(inputs)})"
         if self.finish is not None:
             call = f"finish({call}, ({''.join(f'{name}, ' for name in parameters)}), {{}})"
-        lines = [f"def quick({', '.join(parameters)}):", f"    if {' and '.join(tests)}:"]
-        exec("\n".join([*lines, f"        return {call}", "    return MISS"]), known)
-        quick: Callable[..., Any] = known["quick"]
-        return quick
-
-    def guards(self) -> bool:
-        """Whether what the function closes over is as it was."""
-        return (
-            _is_recording() is self.recording
-            and all(m.training is mode and m.edits == edits for m, mode, edits in self.modes)
-            and all(tensor._tracked is tracked for tensor, tracked in self.flags)
-            and self.scope.holds()
-        )
+        body = [f"if {' and '.join(tests)}:", f"    return {call}", "return MISS"]
+        return self.made("quick", parameters, body)
 
     def run(self, inputs: Sequence[Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run it on the inputs, and on the parameters as they are now."""
@@ -358,17 +360,6 @@ class _Scope:
             with contextlib.suppress(ValueError):  # it is empty: not assigned yet
                 self.cells.append((cell, cell.cell_contents))
                 self.enter(cell.cell_contents, seen)
-
-    def holds(self) -> bool:
-        """Whether the names stand for the same things still."""
-        for cell, known in self.cells:
-            if cell.cell_contents is not known and not _is_same(cell.cell_contents, known):
-                return False
-        for scope, name, known in self.names:
-            value = scope.get(name)
-            if value is not known and not _is_same(value, known):
-                return False
-        return True
 
 
 def _count_arrays(args: tuple[Any, ...]) -> int:
@@ -458,18 +449,11 @@ class _Finish:
         self, k: int, value: Array, row: tuple[Any, ...], args: tuple[Any, ...], kwargs: Any
     ) -> Tensor:
         """Make a Tensor that knows its gradients, or how to compute itself again for them."""
-        given = list(args)
-        holds = _shelter(args, given)
-        values = [t._data for t in self.outside]
-        ready = row[len(self.tensors) :] if self.ready else None
         again = _AgainCompiled(
-            lambda *args: _leaves(self.f(*args, **kwargs))[k], given, self.outside, values
-        )
-        again.ready = ready
-        out = _leaf(value)
-        out._tracked = True
-        out._origin = (_COMPILED, tuple(self.outside), values, {"again": again}, holds)
-        return out
+            lambda *args: _leaves(self.f(*args, **kwargs))[k], args, self.outside
+        )  # fmt: skip
+        again.ready = row[len(self.tensors) :] if self.ready else None
+        return again.node(_COMPILED, value)
 
 
 class _AgainCompiled(_Again):
@@ -485,13 +469,7 @@ class _AgainCompiled(_Again):
         return self.pulled[1]
 
 
-_COMPILED = Op(
-    "compiled",
-    lambda x: x,
-    "z = f(x), compiled",
-    (lambda k, g, z, *inputs, again: again.gradients(g)[k],),
-    variadic=True,
-)
+_COMPILED = _computed_again("compiled", "z = f(x), compiled")
 
 
 # ---- the form of what it returns

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,8 @@ class Graph:
             self.given[id(thing)] = node
         return self.given[id(thing)]
 
-    def constant(self, value: Any) -> Argument:
-        """Make a constant: a number if it is one, a node otherwise."""
+    def constant(self, value: Any) -> Node:
+        """Make the node of a constant, one for all that are equal."""
         array = np.asarray(value)
         key = ("constant", array.dtype, array.shape, array.tobytes())
         if key not in self.made:
@@ -222,13 +222,16 @@ def _returned(graph: Graph, a: Any) -> Argument:
     return graph.give("array", a, a) if isinstance(a, ndarray) else a
 
 
-def behind(results: Iterable[Any]) -> list[Node]:
-    """List the nodes that results need, in the order in which they were made."""
+def behind(results: Iterable[Any], known: Container[int] = ()) -> list[Node]:
+    """List the nodes that results need, in the order in which they were made.
+
+    Those whose serials are known are left out, and what they alone need.
+    """
     found: dict[int, Node] = {}
     stack = [node for node in results if isinstance(node, Node)]
     while stack:
         node = stack.pop()
-        if node.serial not in found:
+        if node.serial not in found and node.serial not in known:
             found[node.serial] = node
             stack += node.nodes()
     return [found[serial] for serial in sorted(found)]
@@ -324,9 +327,10 @@ def convert(
     finally:
         _tracing.reset(token)
     nodes = {t._index: a for t, a in zip(tensors, args, strict=True) if isinstance(t, Tensor)}
-    start = _leaf(value)._index  # nothing in there was made before the trace but the arguments
     for tensor in _oldest_first([result], nodes):
-        nodes[tensor._index] = _node(graph, tensor, nodes, -start)
+        nodes[tensor._index] = _node(
+            graph, tensor, nodes, start=0
+        )  # the arguments are all it reads
     return nodes[result._index] if isinstance(result, Tensor) else graph.constant(result)
 
 
@@ -402,9 +406,7 @@ LOWER: dict[str, Callable[..., Any]] = {
     "log_softmax": lambda x, axis=-1: ops._log_softmax_forward(x, axis),
     "logsumexp": lambda x, axis=None, *, keepdims=False: ops._logsumexp_forward(x, axis, keepdims),
     "softmax_cross_entropy": _softmax_cross_entropy,
-    "softmax_residual": lambda x, y: ops._balance(
-        ops.softmax(x) * np.sum(y, axis=-1, keepdims=True) - y, x
-    ),
+    "softmax_residual": ops._softmax_residual_forward,
     "sum_of_squares": lambda *xs: sum(np.sum(np.square(x)) for x in xs),
     "sum_to": lambda x, shape: _summed_to(x, shape),
     "expand_dims": lambda x, axis: np.reshape(x, np.expand_dims(_blank(x), axis).shape),

@@ -141,7 +141,8 @@ def _is_view(node: Node) -> bool:
     return node.is_call(*VIEWS)
 
 
-def _is_ufunc(node: Node) -> bool:
+def is_ufunc(node: Node) -> bool:
+    """Whether it calls a plain ufunc, element by element; matmul is none."""
     return node.op is not None and isinstance(node.op.forward, np.ufunc) and (
         node.op.forward.signature is None
     )  # fmt: skip
@@ -159,7 +160,7 @@ def _writes(node: Node) -> bool:
         return node.ndim >= 2 and all(a.dtype == node.dtype for a in node.nodes())
     if node.is_call("sum"):
         return bool(node.args[0].dtype == node.dtype)
-    return _is_ufunc(node) or node.is_call(*WRITERS)
+    return is_ufunc(node) or node.is_call(*WRITERS)
 
 
 def _is_product(node: Node) -> bool:
@@ -183,11 +184,11 @@ def _by_columns(calls: Sequence[Node], outputs: Sequence[Argument]) -> set[int]:
     tall: dict[int, Node] = {}
     for node in calls:
         high = node.ndim == 2 and node.shape[0] > node.shape[1] and node.dtype == np.float64
-        if high and (_is_ufunc(node) or _is_product(node)):
+        if high and (is_ufunc(node) or _is_product(node)):
             tall[id(node)] = node
             groups[id(node)] = [node]
     for node in calls:
-        whole = _is_ufunc(node)
+        whole = is_ufunc(node)
         for a in node.nodes():
             if id(a) in tall and not (
                 (whole and a.shape == node.shape and id(node) in tall)
@@ -275,7 +276,7 @@ class _Writer:
 
     def overwritten(self, k: int, node: Node) -> _Memory | None:
         """Find an argument that is not needed any more, and has the form of the result."""
-        if not _is_ufunc(node):
+        if not is_ufunc(node):
             return None
         for a in node.nodes():
             if (
@@ -465,7 +466,7 @@ class _Writer:
             return literal(output)
         text = self.text(output)
         if output.shape == ():
-            known = output.op is None or _is_ufunc(output) or output.op.name in _WRITTEN
+            known = output.op is None or is_ufunc(output) or output.op.name in _WRITTEN
             return f"{text}[()]" if known else f"np.asarray({text})[()]"  # it may be Python's own
         again = any(output is earlier for earlier in self.outputs[:k])
         own = id(output) in self.memory and not again
@@ -483,7 +484,7 @@ class _Writer:
             return _WRITTEN[name](self, node)
         function = self.sheet.helpers.path(node.op.forward, name)
         others = [a.dtype for a in node.nodes()]
-        dtype = others[0] if _is_ufunc(node) and others and node.shape else None
+        dtype = others[0] if is_ufunc(node) and others and node.shape else None
         args = [self.text(a, dtype) for a in node.args]
         args += [f"{key}={self.literal(value)}" for key, value in node.static.items()]
         return f"{function}({', '.join(args)})"

@@ -23,7 +23,7 @@ from threadpoolctl import ThreadpoolController
 
 from autonn.engine import ops
 from autonn.engine.graph import Argument, Node, behind
-from autonn.engine.program import Sheet
+from autonn.engine.program import Sheet, is_ufunc
 
 # Below so many rows the threads cost more than they save, as each call has to wait for Python's
 # lock; so too where slices are short: of 5,000 rows, two slices take 0.9 x the time of the whole,
@@ -131,10 +131,7 @@ def _kind(node: Node, found: dict[int, Kind]) -> Kind:
 
 
 def _is_elementwise(node: Node) -> bool:
-    function = node.op.forward if node.op else None
-    return node.is_call(*_ELEMENTWISE) or (
-        isinstance(function, np.ufunc) and function.signature is None
-    )
+    return is_ufunc(node) or node.is_call(*_ELEMENTWISE)
 
 
 def _keeps_first_axis(node: Node, x: Node) -> bool:
@@ -261,7 +258,7 @@ def _sliced(
     for node in entries:
         rows = found.get(node.serial) == 0
         made[node.serial] = _given(node, node.value[:length] if rows else node.value)
-    for node in _behind_until(sums, made):
+    for node in behind(sums, made):
         if node.given == "constant" and found[node.serial] == 0:
             rows = node.value[:length]
             made[node.serial] = Node(None, (rows,), {}, rows, "constant")
@@ -285,23 +282,11 @@ def _sliced(
     return stand_ins, [made[n.serial] for n in sums]
 
 
-def _behind_until(nodes: Sequence[Node], known: dict[int, Node]) -> list[Node]:
-    """List the nodes behind these that are not known, arguments first."""
-    new: dict[int, Node] = {}
-    stack = list(nodes)
-    while stack:
-        node = stack.pop()
-        if node.serial not in new and node.serial not in known:
-            new[node.serial] = node
-            stack += node.nodes()
-    return [new[serial] for serial in sorted(new)]
-
-
 def _copied(output: Argument, known: dict[int, Node]) -> Argument:
     """Copy what lies between an output and the sums; what has no sum behind it stays itself."""
     if not isinstance(output, Node):
         return output
-    for node in _behind_until([output], known):
+    for node in behind([output], known):
         changed = any(known.get(a.serial, a) is not a for a in node.nodes())
         copied = node
         if changed:
