@@ -14,14 +14,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import scipy
 from threadpoolctl import ThreadpoolController
 
-from autonn.engine.autodiff import _gradients, _seed
+from autonn.engine.autodiff import _hessian_products
+from autonn.engine.rows import libraries_beside
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.module import Module
 
@@ -903,27 +903,16 @@ def _products(cost: Cost, parameters: list[Tensor]) -> Product:
             "Newton: the cost function returned no Tensor, so its Hessian is not known; return "
             "one, or give minimize(product=) a function that computes Hessian times vector"
         )
-    gradients = _gradients(result, _seed(result, None, True), parameters, symbolic=True)
-
-    def product(vectors: list[Array]) -> list[Any]:
-        along = sum(np.sum(g * v) for g, v in zip(gradients, vectors, strict=True))
-        return _gradients(along, _seed(along, None, False), parameters, symbolic=False)
-
-    return product
+    return _hessian_products(result, parameters)
 
 
 def _scipy_on_one_thread() -> Any:
     """Limit SciPy's own BLAS and leave NumPy's alone; a context manager.
 
-    The two are told apart by the folder: wheels keep theirs in scipy.libs, or in scipy/.dylibs on
-    a Mac. Where NumPy and SciPy share one library nothing is limited.
+    Where the two share one library nothing is limited.
     """
-    home = Path(scipy.__file__).parent
-    folders = {home, home.with_name("scipy.libs")}
-    controller = ThreadpoolController()
-    paths = [library["filepath"] for library in controller.info()]
-    scipys = [path for path in paths if folders & set(Path(path).parents)]
-    return controller.select(filepath=scipys).limit(limits=1)
+    paths = [library.filepath for library in libraries_beside(scipy)]
+    return ThreadpoolController().select(filepath=paths).limit(limits=1)
 
 
 def _array(value: Any) -> Array:

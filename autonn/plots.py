@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from autonn.engine.autodiff import _gradients, _tensors
 from autonn.engine.tensor import Array, Op, Origin, Tensor, no_grad
 from autonn.nn.module import Module
-from autonn.training import History, Loss
+from autonn.training import History, Loss, count_readings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -229,7 +229,7 @@ def confusion_matrix(
     guess = _classes("confusion_matrix: predicted", predicted, classes)
     truth = _classes("confusion_matrix: actual", actual, classes)
     _same_length("confusion_matrix", predicted=guess, actual=truth)
-    counts = np.bincount(truth * classes + guess, minlength=classes**2).reshape(classes, classes)
+    counts = count_readings(truth, guess, classes)
     ax = _figure(*_matrix_size(counts)).subplots() if ax is None else ax
     _draw_counts(ax, counts)
     _draw_recall(ax, counts)

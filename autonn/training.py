@@ -32,7 +32,7 @@ from autonn.checkpoints import (
     write_checkpoint,
 )
 from autonn.data import batches
-from autonn.engine.autodiff import _gradients, _seed, gradients
+from autonn.engine.autodiff import _hessian_products, gradients
 from autonn.engine.compile import compile as compiled
 from autonn.engine.tensor import Array, Tensor, no_grad
 from autonn.formats import PathLike
@@ -227,9 +227,18 @@ def confusion_matrix(model: Module, X: ArrayLike, y: ArrayLike) -> Array:
            [0, 0]])
     """
     predictions, classes = _predicted(model, X, y, "confusion_matrix")
-    k = predictions.shape[1]
-    counts = np.bincount(classes * k + predictions.argmax(axis=1), minlength=k * k)
-    return counts.reshape(k, k)
+    return count_readings(classes, predictions.argmax(axis=1), predictions.shape[1])
+
+
+def count_readings(actual: Array, read: Array, classes: int) -> Array:
+    """Count the pairs of class numbers, a row for each actual class.
+
+    >>> count_readings(np.array([0, 0, 1]), np.array([0, 1, 1]), classes=2)
+    array([[1, 1],
+           [0, 1]])
+    """
+    counts = np.bincount(actual * classes + read, minlength=classes**2)
+    return counts.reshape(classes, classes)
 
 
 class ProgressBar:
@@ -408,10 +417,7 @@ class _Task:
     def product(self, X: Any, y: Any, weights: Any, vectors: list[Any]) -> list[Any]:
         """Compute the product of the Hessian and a vector; only while it is compiled."""
         total, _ = self.cost(X, y, None, weights)
-        # As Tensors: what `gradients` gives while tracing can't be differentiated again.
-        slopes = _gradients(total, _seed(total, None, True), self.parameters, symbolic=True)
-        along = sum(np.sum(g * v) for g, v in zip(slopes, vectors, strict=True))
-        return gradients(cast(Tensor, along), self.parameters)
+        return _hessian_products(total, self.parameters)(vectors)
 
     def is_finite(self, rows: Any) -> bool:
         """Whether cost and gradients of some rows are finite at the present weights."""

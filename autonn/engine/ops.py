@@ -737,10 +737,12 @@ def _question(function: Any, method: str = "", gives_array: bool = True) -> None
     Where it gives an array, it can be compiled.
     """
     name = function.__name__
-    recorded = define(name, function, f"z = {name}(x)", None, None, numpy=(), listed=False)
+    recorded: Function | None = None
+    if gives_array:
+        recorded = define(name, function, f"z = {name}(x)", None, None, numpy=(), listed=False)
 
     def answer(*args: Any, **options: Any) -> Any:
-        if gives_array and _is_tracing():
+        if recorded is not None and _is_tracing():
             return recorded(*args, **options)
         return function(*(_values(a, name) for a in args), **options)
 
@@ -927,18 +929,15 @@ prod = define(
 )
 
 
-def _deviation(x: Any, axis: Axis) -> Any:
+def _deviation(x: Any, axis: Axis) -> tuple[Any, Any]:
     """Subtract the mean; equal values deviate by exactly 0, whatever the rounding of the mean.
 
     Their mean is their maximum, whose gradient they share evenly, as they do that of the mean.
+    Returns the deviation and where all values are equal.
     """
-    mean = np.mean(x, axis=axis, keepdims=True)
-    return x - np.where(_is_even(x, axis), np.max(x, axis=axis, keepdims=True), mean)
-
-
-def _is_even(x: Any, axis: Axis) -> Any:
-    """Tell where all values along the axis are equal."""
-    return np.equal(np.max(x, axis=axis, keepdims=True), np.min(x, axis=axis, keepdims=True))
+    top = np.max(x, axis=axis, keepdims=True)
+    equal = np.equal(top, np.min(x, axis=axis, keepdims=True))
+    return x - np.where(equal, top, np.mean(x, axis=axis, keepdims=True)), equal
 
 
 def _freedom(x: Any, z: Any, ddof: float) -> Any:
@@ -953,7 +952,7 @@ var = define(
     ),
     "z = sum (x - mean)^2 / (n - ddof) over axis",
     lambda g, z, x, axis=None, ddof=0, keepdims=False: (
-        _kept(g, axis, keepdims) * (_deviation(x, axis) * (2 / _freedom(x, z, ddof)))
+        _kept(g, axis, keepdims) * (_deviation(x, axis)[0] * (2 / _freedom(x, z, ddof)))
     ),
     numpy=(np.var,),
     method="var",
@@ -963,8 +962,9 @@ var = define(
 
 def _std_slope(z: Any, x: Any, axis: Axis, freedom: float) -> Any:
     """Use ``(x - mean) / (n - ddof) / z``, and 0 at the kink, equal values, in every order."""
-    kink = _is_even(x, axis) | np.equal(z, 0)  # z of equal values may be 1e-17
-    return np.where(kink, 0, _deviation(x, axis) / freedom) / np.where(kink, 1, z)
+    deviation, equal = _deviation(x, axis)
+    kink = equal | np.equal(z, 0)  # z of equal values may be 1e-17
+    return np.where(kink, 0, deviation / freedom) / np.where(kink, 1, z)
 
 
 std = define(

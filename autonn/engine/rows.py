@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -399,13 +400,23 @@ def share(part: Callable[[slice], Any], slices: Sequence[slice]) -> list[Any]:
     return results
 
 
+def libraries_beside(package: ModuleType) -> list[Any]:
+    """List the controllers of the libraries with threads that a package brings.
+
+    They are told by the folder: wheels keep theirs in numpy.libs or scipy.libs, or in .dylibs
+    within the package on a Mac.
+    """
+    home = Path(str(package.__file__)).parent
+    folders = {home, home.with_name(f"{home.name}.libs")}
+    found = ThreadpoolController().lib_controllers
+    return [library for library in found if folders & set(Path(library.filepath).parents)]
+
+
 @functools.cache
 def _blas() -> list[Any]:
-    """Find NumPy's own BLAS: the libraries beside it, or all where it shares them with SciPy."""
-    home = Path(np.__file__).parent
-    folders = {home, home.with_name("numpy.libs")}
-    found = [c for c in ThreadpoolController().lib_controllers if c.user_api == "blas"]
-    return [c for c in found if folders & set(Path(c.filepath).parents)] or found
+    """Find NumPy's own BLAS: what it brings, or all there are where it brings none."""
+    there = [c for c in ThreadpoolController().lib_controllers if c.user_api == "blas"]
+    return [c for c in libraries_beside(np) if c.user_api == "blas"] or there
 
 
 class _OneThread:
