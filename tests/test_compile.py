@@ -548,6 +548,15 @@ def test_algebra_is_spared() -> None:
         (lambda x: -(0 - x), 0),
         (lambda x: x.T.T.reshape(3).reshape(3), 0),
         (lambda x: np.sin(x) + np.sin(x), 2),
+        (lambda x: np.sin(x) - -x, 2),
+        (lambda x: -x + np.sin(x), 2),
+        (lambda x: -(x - np.sin(x)), 2),
+        (lambda x: -(x * 3), 1),
+        (lambda x: -x * np.sin(-x) * -2, 4),
+        (lambda x: x * 3 / 5, 1),
+        (lambda x: np.sum(x * 4) + np.sum(-x) + np.sum(x / 3), 5),
+        (lambda x: np.sum(np.broadcast_to(x[0], (5,))), 1),
+        (lambda x: np.where(x > 0, x, x), 1),
         (lambda x: x * x, 1),
         (lambda x: 2 * (3 * x) / 4, 1),
         (lambda x: np.sum(x * x), 1),
@@ -557,9 +566,21 @@ def test_algebra_is_spared() -> None:
         (grad(lambda x: np.sum(x * x)), 1),
     ):
         compiled = compile(f)
-        compiled(X3)
+        assert_agree(compiled(X3), f(X3))
         body = compiled.source.partition("def program")[2]
         assert calls(body) <= most, body
+
+
+def test_transposes_are_taken_together() -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for first, second in itertools.product(itertools.permutations(range(3)), repeat=2):
+
+        def f(x: Any, first: Any = first, second: Any = second) -> Any:
+            return np.transpose(np.transpose(x, first), second) * 2.0
+
+        compiled = compile(f)
+        assert_agree(compiled(x), f(x))
+        assert compiled.source.count("transpose(") + compiled.source.count(".T,") <= 1
 
 
 def test_no_gradient_of_the_data_is_computed() -> None:
