@@ -34,7 +34,7 @@ from autonn.checkpoints import (
 from autonn.data import batches
 from autonn.engine.autodiff import _hessian_products, gradients
 from autonn.engine.compile import compile as compiled
-from autonn.engine.tensor import Array, Tensor, no_grad
+from autonn.engine.tensor import Array, Tensor, changes, no_grad
 from autonn.formats import PathLike
 from autonn.nn.losses import l2_penalty
 from autonn.nn.module import Module
@@ -462,6 +462,7 @@ def _or_none(f: Callable[..., Any], model: Module, trials: Iterable[tuple[Any, .
                 own["edits"] = module.edits + 1  # never a number that was there before
                 vars(module).clear()
                 vars(module).update(own)
+                changes.count += 1
     return program
 
 

@@ -51,9 +51,10 @@ class Helpers:
         self.known: dict[int, str] = {}
         self.outside: dict[str, Any] = {}
 
-    def imports(self, special: bool) -> list[str]:
+    def imports(self, special: bool, blas: bool) -> list[str]:
         """List the import lines."""
         first = ["import numpy as np", *["from scipy import special"] * special]
+        first += ["from scipy.linalg import blas"] * blas
         plain = dict.fromkeys([*self.modules.values(), *first])
         return sorted(plain, key=lambda line: (line.startswith("from"), "numpy" in line, line))
 

@@ -37,6 +37,21 @@ class Trace:
     gradients: dict[int, int] = field(default_factory=dict)  # of which tensor one is the gradient
 
 
+class Changes:
+    """Counts what is set on modules, and which Tensors require gradients, anywhere.
+
+    Programs compare one number with this one, and look at their modules only where it is another:
+    looking at each costs 2 of 60 microseconds of a small network's step.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self, count: int = 0) -> None:
+        self.count = count
+
+
+changes = Changes()
+
 # The two thread-local switches of the package. ContextVars start anew in every thread and task.
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
@@ -217,7 +232,9 @@ class Tensor:
             )
         if not value and self._origin is not None and self._tracked:
             raise RuntimeError("a result keeps requires_grad; use detach() to cut it off")
-        self._tracked = bool(value)
+        if bool(value) != self._tracked:
+            self._tracked = bool(value)
+            changes.count += 1
 
     @property
     def shape(self) -> tuple[int, ...]:

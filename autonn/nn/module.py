@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from autonn.engine.tensor import Array, Operand, Tensor, _is_tracing, no_grad
+from autonn.engine.tensor import Array, Operand, Tensor, _is_tracing, changes, no_grad
 
 Role = tuple[tuple[str, ...], Tensor, bool]  # the path to a parameter, and whether it is a bias
 
@@ -46,10 +46,12 @@ class Module:
         super().__setattr__(name, value)
         if name != "training":  # a mode that comes back finds what was compiled in it
             super().__setattr__("edits", self.edits + 1)
+        changes.count += 1  # last: whoever reads the new count sees the new attribute
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         super().__setattr__("edits", self.edits + 1)
+        changes.count += 1
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__.copy()
