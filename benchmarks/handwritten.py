@@ -48,13 +48,14 @@ class Digits:
         self.sure = np.empty((m, outputs), bool)
         self.db = [np.empty(hidden, dtype), np.empty(outputs, dtype)]
         self.ones, self.all = np.ones(m, dtype), np.ones(m * outputs, dtype)
-        self.flat = self.t.reshape(-1)
+        self.flat = np.empty(m * outputs, dtype)
+        self.log, self.few = self.flat.reshape(m, outputs), m * outputs < 500
 
     def __call__(self, x: Array, y: Array) -> Result:
         """Return J, dJ/dW1, dJ/db1, dJ/dW2, dJ/db2."""
         (w1, w2), (b1, b2), (dw1, dw2), (db1, db2) = self.weights, self.biases, self.slopes, self.db
         one, a2, s2, d2, z3, d3 = self.one, self.a2, self.s2, self.d2, self.z3, self.d3
-        e, t, sure = self.e, self.t, self.sure
+        e, t, log, sure = self.e, self.t, self.log, self.sure
 
         np.dot(x, w1.T, a2)  # a2 = 1 / (1 + e^-z2)
         np.subtract(np.negative(b1, self.minus), a2, a2)
@@ -70,11 +71,19 @@ class Digits:
         np.absolute(z3, e)
         np.negative(e, e)
         np.exp(e, e)
-        np.log1p(e, t)
-        cost = (np.vdot(z3, d3) + np.dot(self.all, self.flat)) / len(x)
+        np.add(e, one, t)
+        if self.few:
+            np.log1p(e, log)
+            cost = np.dot(self.all, self.flat)
+        else:  # half the time: ln(1 + e) as ln t, and what the rounding of t lost, e - (t - 1)
+            np.log(t, log)
+            cost = np.dot(self.all, self.flat)
+            np.subtract(e, np.subtract(t, one, log), log)
+            cost += np.dot(self.all, self.flat)
+        cost = (cost + np.vdot(z3, d3)) / len(x)
         cost += np.vdot(self.vector, self.vector) * self.penalty
 
-        np.add(e, one, t)  # delta3 = (a3 - y) / m, where a3 = [z3 >= 0] -+ e^-|z3| / (1 + e^-|z3|)
+        # delta3 = (a3 - y) / m, where a3 = [z3 >= 0] -+ e^-|z3| / (1 + e^-|z3|)
         np.divide(e, t, e)
         np.copysign(e, z3, e)
         np.subtract(d3, e, d3)
@@ -117,6 +126,8 @@ class Deep:
         self.db = [np.empty_like(b) for b in biases]
         self.ones, self.each = np.ones(m, dtype), np.ones(outputs, dtype)
         self.zero = np.array(0, dtype)
+        # the larger of two arrays is vectorised; the larger of an array and a number is not
+        self.zeros1, self.zeros2 = np.zeros((m, first), dtype), np.zeros((m, second), dtype)
 
     def __call__(self, x: Array, y: Array) -> Result:
         """Return J, and dJ/dW and dJ/db of each layer."""
@@ -126,10 +137,10 @@ class Deep:
 
         np.dot(x, w1.T, a1)
         np.add(a1, b1, a1)
-        np.maximum(a1, self.zero, a1)
+        np.maximum(a1, self.zeros1, a1)
         np.dot(a1, w2.T, a2)
         np.add(a2, b2, a2)
-        np.maximum(a2, self.zero, a2)
+        np.maximum(a2, self.zeros2, a2)
         np.dot(a2, w3.T, z)
         np.add(z, b3, z)
 

@@ -53,7 +53,8 @@ def _fit(gradient: Any, value: Any, op: Op) -> Any:
                 f"a rule of {op.name} returned shape {gradient.shape} for an argument of shape "
                 f"{value.shape}, which broadcasting cannot explain"
             )
-        gradient = ops.sum_to(gradient, value.shape)
+        summed = ops._sum_to_forward if type(gradient) is ndarray else ops.sum_to
+        gradient = summed(gradient, value.shape)
     if gradient.dtype != value.dtype:
         gradient = ops.cast(gradient, value.dtype)
     return gradient

@@ -1210,7 +1210,7 @@ affine = define(
     _affine_forward,
     "Z = X W' + b",
     lambda g, z, x, w, b: np.matmul(g, w),
-    lambda g, z, x, w, b: _rows(g).T @ _rows(x),
+    lambda g, z, x, w, b: np.dot(_rows(g).T, _rows(x)),
     lambda g, z, x, w, b: g,
     cure="X is (..., in), W (out, in) and b (out,)",
     composite=True,

@@ -784,15 +784,16 @@ class _Hold:
             owner = owner.base
         self.owner = owner  # alive as long as its id is in use
         with _holds_lock:
-            if id(owner) not in _holds:
-                _holds[id(owner)] = [0, []]
-            held = _holds[id(owner)]
+            held = _holds.get(id(owner))
+            if held is None:
+                held = _holds[id(owner)] = [0, []]
             held[0] += 1
-            for each in (owner, array):
-                flags = each.flags
-                if flags.writeable:
-                    flags.writeable = False
-                    held[1].append(each)
+            if owner.flags.writeable:
+                owner.setflags(write=False)
+                held[1].append(owner)
+            if array is not owner and array.flags.writeable:
+                array.setflags(write=False)
+                held[1].append(array)
 
     def __del__(self) -> None:
         with _holds_lock:
@@ -801,7 +802,7 @@ class _Hold:
             if held[0] == 0:
                 del _holds[id(self.owner)]
                 for array in held[1]:  # the owner came first: a view follows what it looks at
-                    array.flags.writeable = True
+                    array.setflags(write=True)
 
 
 def _shelter(args: tuple[Any, ...], values: list[Any]) -> list[_Hold] | None:

@@ -103,23 +103,23 @@ class Module:
         >>> list(Sequential(Layer(2, 3), Layer(3, 1)).named_parameters())
         ['0.weight', '0.bias', '1.weight', '1.bias']
         """
-        return {".".join(path): parameter for path, parameter, _ in self._roles()}
+        return {".".join(path): parameter for path, parameter, _ in self._walk().roles}
 
     def parameters(self) -> list[Tensor]:
         """Return all parameters, each once."""
-        return [parameter for _, parameter, _ in self._roles()]
+        return list(self._walk().parameters)
 
     def weights(self) -> list[Tensor]:
         """Return the parameters that penalties apply to: all but the biases."""
-        return [parameter for _, parameter, is_bias in self._roles() if not is_bias]
+        return list(self._walk().weights)
 
-    def _roles(self) -> Iterable[Role]:
-        """Collect the roles of all parameters, each once; training asks several times a step."""
+    def _walk(self) -> _Walk:
+        """Find all parameters and their roles; training asks several times a step."""
         walk: _Walk | None = getattr(self, "_walked", None)
         if walk is None or not walk.holds():
             walk = _Walk(self)
             object.__setattr__(self, "_walked", walk)
-        return [role for role in walk.roles if role[1]._tracked]
+        return walk
 
     def zero_grad(self) -> None:
         """Forget the gradients, which would otherwise add up."""
@@ -254,23 +254,22 @@ def _inside(name: Any, container: Any) -> list[tuple[str, Any]]:
 class _Walk:
     """What was found on one way through a module, and whether another would find the same.
 
-    Attributes that are set are counted; what a list or dict holds may change unseen.
+    What is set on modules is counted; what a list or dict holds may change unseen.
     """
 
     def __init__(self, module: Module) -> None:
+        self.count = changes.count
         self.roles: list[Role] = []
-        self.edits: list[tuple[Module, int]] = []
         self.seen: set[int] = set()
         self.fixed = True
-        self.enter(module, ())
+        self.collect(module._attributes(), (), module.biases)
+        self.roles = [role for role in self.roles if role[1]._tracked]
+        self.parameters = [parameter for _, parameter, _ in self.roles]
+        self.weights = [parameter for _, parameter, is_bias in self.roles if not is_bias]
 
     def holds(self) -> bool:
-        """Whether nothing was set since."""
-        return self.fixed and all(module.edits == edits for module, edits in self.edits)
-
-    def enter(self, module: Module, path: tuple[str, ...]) -> None:
-        self.edits.append((module, module.edits))
-        self.collect(module._attributes(), path, module.biases)
+        """Whether nothing was set since, on any module."""
+        return self.fixed and self.count == changes.count
 
     def collect(
         self, items: Iterable[tuple[Any, Any]], path: tuple[str, ...], biases: tuple[str, ...]
@@ -283,7 +282,7 @@ class _Walk:
                     self.seen.add(id(value))
                     self.roles.append(((*path, name), value, name in biases))
             elif isinstance(value, Module):
-                self.enter(value, (*path, name))
+                self.collect(value._attributes(), (*path, name), value.biases)
             elif isinstance(value, _CONTAINER):
                 self.fixed &= isinstance(value, tuple)
                 self.collect(_inside(name, value), path, biases)
