@@ -116,6 +116,17 @@ def test_layers_compute_the_affine_map_for_any_leading_axes() -> None:
     assert layer([[1, 2, 3]]).shape == (1, 2)
 
 
+def test_a_slice_of_a_sequential_is_one_that_shares_its_parameters() -> None:
+    model = network()
+    first = model[:2]
+    assert isinstance(first, Sequential)
+    shared = [*first.parameters(), *model[2:].parameters()]
+    assert all(a is b for a, b in zip(shared, model.parameters(), strict=True))
+    x = np.ones((5, 4))
+    np.testing.assert_array_equal(model[2:].predict(first.predict(x)), model.predict(x))
+    assert model[-1] is model.modules[3]
+
+
 @pytest.mark.parametrize("module", [Sigmoid(), Tanh(), ReLU(), Layer(2, 2), Sequential()])
 def test_modules_take_arrays_and_tensors(module: Module) -> None:
     x = np.array([[-1.0, 2.0]])

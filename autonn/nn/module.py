@@ -189,6 +189,8 @@ class Sequential(Module):
     Sequential(Layer(400, 25), Sigmoid(), Layer(25, 10), Sigmoid())
     >>> model[0].weight.shape
     (25, 400)
+    >>> model[:2]
+    Sequential(Layer(400, 25), Sigmoid())
     """
 
     def __init__(self, *modules: Module) -> None:
@@ -215,8 +217,10 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.modules)
 
-    def __getitem__(self, k: int) -> Any:
-        return self.modules[k]
+    def __getitem__(self, k: int | slice) -> Any:
+        """Return a module; or those of a slice, as a Sequential that shares their parameters."""
+        chosen = self.modules[k]
+        return Sequential(*chosen) if isinstance(chosen, tuple) else chosen
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.modules))})"
