@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import math
 import pickle
@@ -783,6 +784,18 @@ def test_lbfgs_takes_the_iterations_it_was_given_however_many_costs_they_need() 
     assert len(optimizer.costs) == 20 < len(calls)
 
 
+def test_lbfgs_remembers_as_many_steps_as_it_is_told() -> None:
+    costs = {}
+    for memory in (1, 2, 7):
+        x = Tensor([-1.2, 1.0], requires_grad=True)
+        optimizer = optim.LBFGS([x], memory=memory)
+        optimizer.minimize(functools.partial(rosenbrock, x), 12)
+        costs[memory] = optimizer.costs
+    assert costs[1][:2] == costs[2][:2] == costs[7][:2]  # there is one step to remember
+    assert costs[1][3:] != costs[2][3:]
+    assert costs[2][4:] != costs[7][4:]
+
+
 def test_newton_brings_a_network_further_than_gradient_descent() -> None:
     start = cost_of(network()).item()
     costs = {}
@@ -845,6 +858,8 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     *any_bad_number("AdamW", "weight_decay", [-0.1, math.nan, math.inf, "a", None]),
     (lambda: optim.SGD(lr=1.0, nesterov=True), ValueError, ["nesterov", "momentum"]),
     (lambda: optim.Newton(method="bfgs"), ValueError, ["trust-ncg", "newton-cg", "'bfgs'"]),
+    (lambda: optim.LBFGS(memory=0), ValueError, ["LBFGS: memory", "0"]),
+    (lambda: optim.LBFGS(memory=2.5), TypeError, ["LBFGS: memory", "2.5"]),  # type: ignore[arg-type]
     (lambda: optim.constant(-1), ValueError, ["constant: lr", "-1"]),
     (lambda: optim.step_decay(1.0, every=0), ValueError, ["step_decay: every", "0"]),
     (lambda: optim.step_decay(1.0, every=2.5), TypeError, ["every", "2.5"]),  # type: ignore[arg-type]
@@ -917,6 +932,7 @@ def test_a_refused_step_changes_nothing() -> None:
             "SGD(lr=warm_up(lr=step_decay(lr=0.1, every=50, factor=0.1), steps=5))",
         ),
         (optim.LBFGS(), "LBFGS()"),
+        (optim.LBFGS(memory=5), "LBFGS(memory=5)"),
         (optim.Newton(method="newton-cg"), "Newton(method='newton-cg')"),
     ],
     ids=repr,
