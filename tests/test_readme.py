@@ -21,10 +21,17 @@ def test_every_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), session)
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "(25, 400)"
-    assert re.fullmatch(r"cost \d\.\d{3}, accuracy \d\d\.\d%", printed[1])
-    assert float(printed[2]) == pytest.approx(-2 * 0.46211715726 * (1 - 0.46211715726**2))
-    assert printed[-4].split() == ["total", "25"]
+    assert printed[12].split() == ["total", "34,635"]
+    cost, held_out = re.fullmatch(r"cost (0\.\d{3}), held out (\d\d\.\d)%", printed[13]).groups()  # type: ignore[union-attr]
+    assert float(cost) < 0.1
+    assert float(held_out) > 92
+    assert printed[14] == "(25, 400)"
+    assert float(printed[15]) == pytest.approx(-2 * 0.46211715726 * (1 - 0.46211715726**2))
+    excerpt = [
+        line for block in blocks("text") for line in block.splitlines() if line[:4] == "    "
+    ]
+    assert len(excerpt) > 5
+    assert set(excerpt) <= set(printed), "the source that it shows is what is printed"
     assert printed[-3] == "[0. 0. 0.]"
     assert printed[-1] == "True"
 

@@ -110,7 +110,8 @@ class Sheet:
         if key not in self.numbers:
             known = "ones" if number == 1 else "zeros" if number == 0 else "full"
             self.numbers[key] = self.reserve("_".join([known, *map(str, shape)]))
-            text = f"np.full({literal(shape)}, {literal(number)}, {dtype_text(dtype)})"
+            value = f", {literal(number)}" if known == "full" else ""
+            text = f"np.{known}({literal(shape)}{value}, {dtype_text(dtype)})"
             self.header.append(f"{self.numbers[key]} = {text}")
         return self.numbers[key]
 
