@@ -96,6 +96,7 @@ def computation_graph(
 
 Key = Hashable  # of a tensor its index, of a constant and of a bend in an arrow a tuple
 Arrows = dict[Key, list[Key]]
+Measure = Mapping[Key, float]
 
 _SIZE = 8  # of the letters, in points, as are all lengths below
 _PAD = 5.0
@@ -411,13 +412,10 @@ def _sweeps(
 
 def _sort_layer(free: list[Key], fixed: list[Key], neighbours: Arrows) -> None:
     place = {key: k for k, key in enumerate(fixed)}
-    own: dict[Key, float] = {key: k * len(fixed) / len(free) for k, key in enumerate(free)}
-    mean = {key: _mean([place[n] for n in neighbours[key]], own[key]) for key in free}
+    own = {key: k * len(fixed) / len(free) for k, key in enumerate(free)}
+    equal = dict.fromkeys(fixed, 1.0)
+    mean = {key: _mean(neighbours[key], place, equal, own[key]) for key in free}
     free.sort(key=mean.__getitem__)
-
-
-def _mean(places: Sequence[float], default: float) -> float:
-    return sum(places) / len(places) if places else default
 
 
 def _crossings(layers: list[list[Key]], above: Arrows) -> int:
@@ -432,27 +430,40 @@ def _crossings(layers: list[list[Key]], above: Arrows) -> int:
 def _across(
     layers: list[list[Key]], above: Arrows, below: Arrows, boxes: Mapping[Key, _Box]
 ) -> dict[Key, float]:
-    """Place each box and bend as near to the mean of its neighbours as the others allow."""
+    """Place each box and bend as near to the mean of its neighbours as the others allow.
+
+    Leaves and constants weigh little and give way, so that the ops of a deep network stay in line.
+    """
     widths = {key: boxes[key].width if key in boxes else 0.0 for key in above}
+    weights = {key: 100.0 if above[key] else 1.0 for key in above}
     x: dict[Key, float] = dict.fromkeys(above, 0.0)
     # The last way is up from the loss: what serves one box only ends straight above it.
     for neighbours, way in _sweeps(21, layers, above, below):
         for layer in way:
-            wishes = [_mean([x[n] for n in neighbours[key]], x[key]) for key in layer]
-            x |= zip(layer, _spread(wishes, [widths[key] for key in layer]), strict=True)
+            wishes = [_mean(neighbours[key], x, weights, x[key]) for key in layer]
+            x |= zip(layer, _spread(layer, wishes, widths, weights), strict=True)
     return x
 
 
-def _spread(wishes: Sequence[Any], widths: Sequence[float]) -> list[float]:
+def _mean(keys: list[Key], values: Measure, weights: Measure, default: float) -> float:
+    if not keys:
+        return default
+    return sum(weights[key] * values[key] for key in keys) / sum(weights[key] for key in keys)
+
+
+def _spread(
+    layer: list[Key], wishes: Sequence[float], widths: Measure, weights: Measure
+) -> list[float]:
     """Move boxes as little as possible (least squares), until none overlaps the next.
 
     Without their own widths their places must not decrease: that is isotonic regression.
     """
     from scipy.optimize import isotonic_regression
 
-    room = np.array(widths) + _GAP
+    room = np.array([widths[key] for key in layer]) + _GAP
     packed = np.cumsum(room) - room / 2
-    return list(isotonic_regression(np.array(wishes) - packed).x + packed)
+    heavy = [weights[key] for key in layer]
+    return list(isotonic_regression(np.array(wishes) - packed, weights=heavy).x + packed)
 
 
 def _down(layers: list[list[Key]], boxes: Mapping[Key, _Box]) -> list[tuple[float, float]]:

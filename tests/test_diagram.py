@@ -27,7 +27,7 @@ from pictures import (
 )
 from refusals import assert_refused
 
-from autonn import Layer, Tensor, checkpoint, no_grad, op, plots
+from autonn import Layer, Sequential, Tanh, Tensor, checkpoint, no_grad, op, plots
 
 
 def chain(length: int) -> Any:
@@ -36,6 +36,12 @@ def chain(length: int) -> Any:
     for _ in range(length):
         value = np.sin(value)
     return value
+
+
+def deep(layers: int) -> Any:
+    """Return a loss behind so many layers, each with its weight and bias."""
+    model = Sequential(*(part for _ in range(layers) for part in (Layer(9, 9, rng=0), Tanh())))
+    return np.sum(model(np.ones((5, 9))))
 
 
 def with_dollars() -> tuple[Tensor, dict[str, Tensor]]:
@@ -332,6 +338,7 @@ def test_a_graph_has_a_limit_that_can_be_raised() -> None:
 PICTURES: dict[str, Callable[[], Axes]] = {
     "graph": lambda: plots.computation_graph(penalised_loss(network())),
     "graph, long": lambda: plots.computation_graph(chain(39)),
+    "graph, deep": lambda: plots.computation_graph(deep(10), limit=50),
     "graph, dollars": lambda: plots.computation_graph(*with_dollars()),
 }
 
