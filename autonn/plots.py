@@ -9,6 +9,7 @@ state, or imports Matplotlib before a picture is asked for.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -75,9 +76,10 @@ def digits(
     """Draw a grid of pictures, dark ink on white paper, each with its title.
 
     `images` is (n, height, width), where 0 and below is paper and the largest value is ink.
-    `titles` holds n texts or labels; where `wrong`, n booleans, is true, the picture gets a thick
-    frame and its title a cross. `figure` is an empty figure or subfigure to draw into. Returns the
-    whole figure. ValueError if a shape or a length doesn't fit.
+    `titles` holds n texts or labels, which are broken into lines if they are long; where `wrong`, n
+    booleans, is true, the picture gets a thick frame and its title a cross. `figure` is an empty
+    figure or subfigure to draw into. Returns the whole figure. ValueError if a shape or a length
+    doesn't fit.
 
     >>> figure = digits(np.eye(20)[None], ["a stroke"])
     >>> figure.axes[0].get_title()
@@ -85,16 +87,21 @@ def digits(
     """
     pictures = _array("digits: images", images, "n", "height", "width")
     count, height, width = pictures.shape
-    captions = _captions("digits", titles, count)
     mask = _mask("digits: wrong", np.zeros(count, bool) if wrong is None else wrong, count)
+    captions = _crossed(_captions("digits", titles, count), mask)
+    if columns is None:
+        columns = min(grid_shape(count)[1], _columns_for(captions))
     rows, columns = grid_shape(count, columns)
+    size = 16 if columns == 1 else 12 if columns <= 3 else 9
+    across = _grid_width(columns) if figure is None else figure.bbox.width / figure.figure.dpi
+    captions = [_wrapped(text, across / columns, size) for text in captions]
     if figure is None:
-        figure = _figure(*_grid_size(rows, columns, height / width, caption=0.22 * any(captions)))
+        figure = _grid_figure(rows, columns, height / width, captions)
     axes, ink = _picture_axes(figure, rows, columns, count), max(pictures.max(), 0)
     for ax, picture, caption, bad in zip(axes, pictures, captions, mask, strict=True):
         ax.imshow(picture, cmap="Greys", vmin=0, vmax=ink)
         _frame(ax, wrong=bad)
-        _caption(ax, caption, 16 if columns == 1 else 12 if columns <= 3 else 9, wrong=bad)
+        _caption(ax, caption, size, wrong=bad)
     return figure.figure
 
 
@@ -127,9 +134,7 @@ def worst_mistakes(
         return _message(figure, f"No mistakes in {len(truth):,} pictures")
     shown = mistakes[:count]
     titles = [_misreading(truth[i], chances[i]) for i in shown]
-    # Six such titles in a row would run into each other.
-    columns = min(5, grid_shape(len(shown))[1])
-    return digits(pictures[shown], titles, columns=columns, figure=figure)
+    return digits(pictures[shown], titles, figure=figure)
 
 
 def hidden_units(
@@ -155,8 +160,7 @@ def hidden_units(
     )
     rows, columns = grid_shape(units)
     if figure is None:
-        across, down = _grid_size(rows, columns, height / width, caption=0.0)
-        figure = _figure(across, down + 0.6)
+        figure = _grid_figure(rows, columns, height / width, below=0.6)
     limit = _scale_limit(rows_of_weights)
     axes = _picture_axes(figure, rows, columns, units)
     for ax, row in zip(axes, rows_of_weights, strict=True):
@@ -179,8 +183,9 @@ def learning_curve(
     `history` is what `fit` returns, or maps "cost", "validation_cost", "accuracy" and
     "validation_accuracy" (fractions of 1) to one number for each iteration; other keys are ignored,
     as are missing and empty ones, and NaN marks an iteration that wasn't measured. Accuracies get a
-    panel of their own below the cost. ValueError if there is nothing to draw, lengths differ, or an
-    accuracy is not within [0, 1]; TypeError for anything but a history or a mapping.
+    panel of their own below the cost, which is on a logarithmic scale where it falls to less than a
+    hundredth. ValueError if there is nothing to draw, lengths differ, or an accuracy is not within
+    [0, 1]; TypeError for anything but a history or a mapping.
 
     >>> figure = learning_curve({"cost": [7.0, 2.0, 1.0], "accuracy": [0.1, 0.6, 0.8]})
     >>> [ax.get_ylabel() for ax in figure.axes]
@@ -294,9 +299,38 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _grid_size(rows: int, columns: int, aspect: float, caption: float) -> tuple[float, float]:
-    width = min(7.5, 3.5 * columns)
-    return width, rows * (width / columns * aspect + caption)
+def _grid_width(columns: int) -> float:
+    return min(7.5, 3.5 * columns)
+
+
+def _grid_figure(
+    rows: int, columns: int, aspect: float, captions: Iterable[str] = (), below: float = 0.0
+) -> Figure:
+    """Make a figure for a grid of pictures, with captions above and something below them all."""
+    width = _grid_width(columns)
+    lines = max((text.count("\n") + 1 for text in captions if text), default=0)
+    figure = _figure(width, rows * (width / columns * aspect + 0.22 * lines) + below)
+    # Matplotlib's usual margin of 3 points would be wide beside small pictures.
+    margin = min(0.04167, width / columns / 18)
+    figure.set_layout_engine("constrained", w_pad=margin, h_pad=margin)
+    return figure
+
+
+def _columns_for(captions: list[str]) -> int:
+    """Return how many pictures can stand side by side, so that no caption runs into the next."""
+    longest = max(len(line) for text in captions for line in text.split("\n"))
+    return max(4, _letters_in(7.5, size=9) // max(longest, 1))
+
+
+def _wrapped(text: str, width: float, size: int) -> str:
+    """Break a caption into lines of a width in inches."""
+    letters = max(1, _letters_in(width, size))
+    return "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
+
+
+def _letters_in(width: float, size: int) -> int:
+    # A letter is on average 0.6 of its size wide, and 0.7 in bold.
+    return int(width * 72 / (0.65 * size))
 
 
 def _picture_axes(figure: Canvas, rows: int, columns: int, count: int) -> list[Axes]:
@@ -316,16 +350,20 @@ def _captions(where: str, titles: Iterable[object] | None, count: int) -> list[s
     return captions
 
 
+def _crossed(captions: list[str], mask: Array) -> list[str]:
+    pairs = zip(captions, mask, strict=True)
+    return [f"{_CROSS} {text}".strip() if wrong else text for text, wrong in pairs]
+
+
 def _frame(ax: Axes, *, wrong: bool = False) -> None:
     # Thickness and the cross say "wrong" to a reader who can't tell the colours apart.
     ax.spines[:].set(color=_VERMILION if wrong else _PALE, linewidth=3.0 if wrong else 0.8)
 
 
 def _caption(ax: Axes, text: str, size: int, *, wrong: bool) -> None:
+    title = ax.set_title(text, size=size)
     if wrong:
-        ax.set_title(f"{_CROSS} {text}".strip(), size=size, color=_VERMILION, weight="bold")
-    else:
-        ax.set_title(text, size=size)
+        title.set(color=_VERMILION, weight="bold")
 
 
 def _scale_limit(weights: Array) -> float:
@@ -383,11 +421,19 @@ def _curves(ax: Axes, panel: str, lines: dict[str, Array]) -> None:
         ax.plot(*points, _STYLES[label], color=_COLORS[label], markersize=4, markevery=[-1])
     ax.set_ylabel(panel)
     ax.margins(x=0.01)
+    if panel == "cost" and _falls_far(lines):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
     _open(ax, grid="both")
     ax.locator_params(axis="x", integer=True, min_n_ticks=1)
     if panel == "accuracy":
         _percent(ax)
     _name_ends(ax, lines, "{:.1%}" if panel == "accuracy" else "{:.3g}")
+
+
+def _falls_far(lines: dict[str, Array]) -> bool:
+    values = np.concatenate([points[1] for points in lines.values()])
+    return bool(0 < 100 * values.min() < values.max())
 
 
 def _percent(ax: Axes) -> None:
@@ -399,7 +445,9 @@ def _percent(ax: Axes) -> None:
 def _name_ends(ax: Axes, lines: dict[str, Array], number: str) -> None:
     # A name at the end of its line is read faster than a legend, but two lines may end together.
     ends = sorted((points[1, -1], points[0, -1], label) for label, points in lines.items())
-    close = ends[-1][0] - ends[0][0] < 0.12 * np.ptp(ax.get_ylim())
+    ax.autoscale_view()
+    heights = ax.transData.transform([(x, y) for y, x, _ in ends])[:, 1] / ax.bbox.height
+    close = np.ptp(heights) < 0.12
     sides = ("top", "bottom") if close and len(ends) == 2 else ("center", "center")
     for (y, x, label), side in zip(ends, sides, strict=False):
         ax.annotate(
@@ -550,7 +598,8 @@ def gradient_flow(model: Module, *, ax: Axes | None = None) -> Axes:
     """Draw how large the gradient is at each parameter, from the first layer to the last.
 
     Call it after `backward()`. Each row spans the 5th to the 95th percentile of |gradient| without
-    its zeros, thick between the quartiles, with a dot (of biases a square) at the median; at the
+    its zeros, thick between the quartiles, with a dot (of biases a square) at the median; where it
+    goes on for more than three powers of ten below all quartiles, it leaves the picture. At the
     right stands ||gradient|| / ||parameter||. Rows that drift to the left towards the first layer
     are a gradient that vanishes. TypeError if `model` isn't a module, ValueError if it has no
     parameters, RuntimeError if none of them has a gradient.
@@ -614,21 +663,31 @@ _FLOW_LABEL = "|gradient|: 5th to 95th percentile, quartiles, median"
 
 
 def _label_flow(ax: Axes, parameters: Mapping[str, Tensor], sizes: Sequence[Array]) -> None:
+    from matplotlib.ticker import LogLocator
+
     ax.set(yticks=range(len(parameters)), yticklabels=list(parameters), xlabel=_FLOW_LABEL)
     ax.set_ylim(len(parameters) - 0.5, -0.5)
     ax.set_xscale("log")
     ax.set_xlim(_decades(sizes))
+    ax.xaxis.set_major_locator(LogLocator(numticks=7))  # more would touch each other
     ax.xaxis.set_major_formatter("{x:g}")
+    if len(parameters) > 30:  # the foot is out of sight from the first rows
+        ax.tick_params(axis="x", top=True, labeltop=True)
     _open(ax, grid="x")
     _write_margin(ax, "||gradient||\n/ ||parameter||", [_relative(p) for p in parameters.values()])
 
 
 def _decades(sizes: Sequence[Array]) -> tuple[float, float]:
-    """Return the powers of ten around what is drawn, two at least, for the axis to have ticks."""
-    drawn = [end for some in sizes if some.size for end in np.percentile(some, (5, 95))] or [1.0]
-    low, high = math.log10(min(drawn)) - 0.1, math.log10(max(drawn)) + 0.1  # 0.1 for the markers
+    """Return the powers of ten around what is drawn, two at least, for the axis to have ticks.
+
+    Pixels that are nearly always blank give a tail of tiny gradients, which would take the room.
+    """
+    drawn = [np.percentile(some, (5, 25, 95)) for some in sizes if some.size] or [np.ones(3)]
+    lows, quartiles, highs = np.transpose(drawn)
+    low = math.log10(max(lows.min(), quartiles.min() / 1000)) - 0.1  # 0.1 for the markers
     first = max(math.floor(low), -300)  # 10^-324 is 0
-    return 10.0**first, 10.0 ** max(math.ceil(high), first + 1)
+    last = math.ceil(math.log10(highs.max()) + 0.1)
+    return 10.0**first, 10.0 ** max(last, first + 1)
 
 
 def _relative(parameter: Tensor) -> str:
@@ -806,10 +865,11 @@ def _draw_map(ax: Axes, steps: Array, heights: Array, centre: float) -> None:
 
     values, levels = np.ma.masked_invalid(heights.T), _levels(heights)
     norm = BoundaryNorm(levels, 256)
+    ticks = levels[::2] if len(levels) > 2 else levels[:0]  # those of a flat one mean nothing
     areas = ax.contourf(steps, steps, values, levels, cmap="viridis", norm=norm)
     if len(levels) > 2:
         ax.contour(steps, steps, values, levels[1:-1], colors="black", linewidths=0.4)
-    ax.figure.colorbar(areas, ax=ax, label="loss", ticks=levels[::2], format="{x:.3g}")
+    ax.figure.colorbar(areas, ax=ax, label="loss", ticks=ticks, format="{x:.3g}")
     ax.set(xlabel="step along direction 1", ylabel="step along direction 2")
     _mark_centre(ax, 0, 0, centre)
 

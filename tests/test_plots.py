@@ -132,6 +132,15 @@ def test_one_digit_has_a_large_title() -> None:
     assert alone.get_fontsize() > crowd.get_fontsize() >= 8
 
 
+@pytest.mark.parametrize("columns", [None, 2, 30])
+def test_digits_with_small_pictures_waste_no_room(columns: int | None) -> None:
+    """However many stand in a row, they take most of its width."""
+    figure = plots.digits(np.ones((30, 4, 4)), columns=columns)
+    rendered(figure)
+    row = figure.axes[: columns or plots.grid_shape(30)[1]]
+    assert sum(ax.get_window_extent().width for ax in row) > 0.85 * figure.bbox.width
+
+
 def test_digits_draw_into_a_subfigure() -> None:
     """Given a part of a figure, the grid goes there, and the whole figure comes back."""
     figure = Figure()
@@ -246,10 +255,11 @@ def test_learning_curve_takes_what_fit_returns() -> None:
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.01, 0.3, 3.0])
-def test_names_of_lines_that_end_together_stay_apart(gap: float) -> None:
-    """The two names never overlap, whichever line ends higher."""
-    for first, second in ((0.0, gap), (gap, 0.0)):
-        figure = plots.learning_curve({"cost": [5, first], "validation_cost": [5, second]})
+@pytest.mark.parametrize(("start", "end"), [(5.0, 0.0), (500.0, 0.1)])
+def test_names_of_lines_that_end_together_stay_apart(gap: float, start: float, end: float) -> None:
+    """The two names never overlap, whichever line ends higher, on both kinds of scales."""
+    for first, second in ((end, end + gap), (end + gap, end)):
+        figure = plots.learning_curve({"cost": [start, first], "validation_cost": [start, second]})
         figure.draw_without_rendering()
         low, high = sorted(
             (text.get_window_extent() for text in figure.axes[0].texts), key=lambda box: box.y0
@@ -271,6 +281,17 @@ def test_learning_curve_joins_over_gaps() -> None:
     ax = plots.learning_curve({"cost": [4.0, 3, 2, 1], "validation_cost": rare}).axes[0]
     np.testing.assert_array_equal(ax.get_lines()[1].get_xydata(), [[1, 5], [3, 3]])
     assert "validation 3" in [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize(
+    ("costs", "scale"),
+    [([7.0, 0.1], "linear"), ([7.0, 0.05], "log"), ([7.0, 0.0], "linear"), ([-7.0, 9], "linear")],
+)
+def test_a_cost_that_falls_far_is_drawn_by_its_ratios(costs: list[float], scale: str) -> None:
+    """To less than a hundredth; 0 has no place there. Accuracies are never drawn so."""
+    shares = [1e-4, 0.9]
+    cost, accuracy = plots.learning_curve({"cost": costs, "accuracy": shares}).axes
+    assert (cost.get_yscale(), accuracy.get_yscale()) == (scale, "linear")
 
 
 def cell_counts(ax: Axes, classes: int) -> Array:
@@ -369,6 +390,13 @@ def with_gradient(gradient: object) -> Layer:
     return layer
 
 
+class Residuals(Module):
+    """Calls its parameter by a long name."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.a_layer_within_a_block = layer
+
+
 def drawn_row(ax: Axes, row: int) -> tuple[Array, Array, float]:
     """Read the ends, the quartiles and the median of a row off the gradient flow."""
     ends, quartiles, median = (
@@ -437,6 +465,14 @@ def test_gradient_flow_leaves_zeros_out_of_the_percentiles() -> None:
     """What a dead unit leaves at 0 does not pull the others down."""
     ends, _, median = drawn_row(plots.gradient_flow(with_gradient([[0.0], [0.0], [-0.5]])), 0)
     assert (ends.tolist(), median) == ([0.5, 0.5], 0.5)
+
+
+def test_gradient_flow_cuts_a_tail_of_tiny_gradients() -> None:
+    """Between the ends of the axis is what the quartiles tell, and three powers of ten below."""
+    gradient = np.repeat([1e-30, 1e-3, 1e-1], [10, 60, 30])[:, None]
+    ax = plots.gradient_flow(with_gradient(gradient))
+    assert drawn_row(ax, 0)[0][0] == pytest.approx(1e-30)
+    np.testing.assert_allclose(ax.get_xlim(), [1e-7, 1])
 
 
 def test_gradient_flow_reads_gradients_that_are_tensors() -> None:
@@ -635,11 +671,20 @@ def test_readings_show_each_picture_beside_its_bars() -> None:
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     "digits": lambda: plots.digits(np.stack([LETTER_L] * 7), range(7), wrong=[True] * 7),
+    "digits, crowded": lambda: plots.digits(
+        np.ones((40, 2, 2)), [f"predicted {k}" for k in range(40)], wrong=[False, True] * 20
+    ),
+    "digits, long titles": lambda: plots.digits(
+        np.ones((6, 2, 2)), [f"this may be a {k}, I think,\nor not" for k in range(6)], columns=5
+    ),
     "digits, blank": lambda: plots.digits(np.zeros((2, 20, 20))),
     "digits, all below zero": lambda: plots.digits(-np.ones((2, 20, 20))),
     "digits, bytes": lambda: plots.digits(np.full((1, 28, 28), 255, dtype=np.uint8)),
     "digits, truth values": lambda: plots.digits(np.eye(5, dtype=bool)[None]),
     "mistakes": lambda: plots.worst_mistakes(LETTER_L[None], answers([1], [0.9]), [2]),
+    "mistakes of many classes": lambda: plots.worst_mistakes(
+        np.ones((25, 2, 2)), np.eye(25, 300), 100 + np.arange(25)
+    ),
     "no mistakes": lambda: plots.worst_mistakes(LETTER_L[None], answers([1], [0.9]), [1]),
     "hidden units": lambda: plots.hidden_units(np.random.default_rng(0).normal(size=(25, 400))),
     "hidden units, dead": lambda: plots.hidden_units(np.zeros((1, 4))),
@@ -654,6 +699,9 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "bars": lambda: whole(plots.probability_bars(np.linspace(0, 1, 10, dtype="f4"), actual=3)),
     "bars, one sure": lambda: whole(plots.probability_bars([0.0, 1.0], actual=1)),
     "flow": lambda: whole(plots.gradient_flow(trained_once(network()))),
+    "flow, long names": lambda: whole(
+        plots.gradient_flow(Residuals(with_gradient(np.logspace(-15, 0)[:, None])))
+    ),
     "flow, nothing to draw": lambda: whole(plots.gradient_flow(with_gradient([[0.0], [np.nan]]))),
     "surface": lambda: whole(plots.loss_surface(*quadratic(), rng=0)),
     "surface, flat": lambda: whole(plots.loss_surface(*flat(), rng=0, points=9)),
@@ -663,6 +711,9 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     ),
     "slice, flat": lambda: whole(plots.loss_surface(*flat(), directions=1, rng=0)),
     "readings": lambda: plots.readings(np.ones((2, 20, 20)), answers([1, 2], [0.9] * 2), "ab"),
+    "readings of long names": lambda: plots.readings(
+        np.ones((2, 20, 20)), answers([1, 2], [0.9] * 2), [k * "holiday_" + ".jpg" for k in (4, 9)]
+    ),
     "one reading": lambda: plots.readings(LETTER_L[None], [[0.2, 0.8]]),
 }
 
