@@ -56,7 +56,7 @@ def computation_graph(
         A module, whose parameters are called by their names, or a mapping of names to Tensors and
         arrays, such as ``{**model.named_parameters(), "X": X}``.
     limit
-        How many boxes may be drawn; some 40 can be read on a page.
+        How many boxes may be drawn; more than some 40 are hard to take in.
     ax
         The axes to draw on; without them the figure is as large as the graph needs.
 
