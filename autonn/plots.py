@@ -299,6 +299,10 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _bars_height(count: int) -> float:
+    return 0.8 + 0.28 * count
+
+
 def _grid_width(columns: int) -> float:
     return min(7.5, 3.5 * columns)
 
@@ -431,6 +435,12 @@ def _curves(ax: Axes, panel: str, lines: dict[str, Array]) -> None:
     _name_ends(ax, lines, "{:.1%}" if panel == "accuracy" else "{:.3g}")
 
 
+def _open(ax: Axes, grid: Literal["x", "both"] | None = None) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    if grid:
+        ax.grid(axis=grid, color=_PALE, linewidth=0.5)
+
+
 def _falls_far(lines: dict[str, Array]) -> bool:
     values = np.concatenate([points[1] for points in lines.values()])
     return bool(0 < 100 * values.min() < values.max())
@@ -509,16 +519,6 @@ def _write_margin(ax: Axes, label: str, texts: Sequence[str]) -> None:
     margin.set_ylabel(label)
     margin.tick_params(length=0)
     margin.spines[:].set_visible(False)
-
-
-def _open(ax: Axes, grid: Literal["x", "both"] | None = None) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    if grid:
-        ax.grid(axis=grid, color=_PALE, linewidth=0.5)
-
-
-def _bars_height(count: int) -> float:
-    return 0.8 + 0.28 * count
 
 
 def _verdicts(predicted: int, actual: int | None) -> dict[int | None, str]:
