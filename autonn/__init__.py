@@ -15,7 +15,8 @@ Read the rooms in this order; each imports only rooms above it.
 - ``checkpoints.py``: all that a training run depends on, in one file that is always whole
 - ``training.py``: `fit`, which trains a model and keeps the history; metrics
 - ``files.py``: weights in and out
-- ``plots.py``: pictures
+- ``diagram.py``: the computation graph of a loss, laid out and drawn
+- ``plots.py``: the other pictures
 """
 
 from autonn import optim, plots

@@ -302,9 +302,9 @@ class Optimizer:
                 f"{name}: {len(gradients)} gradients for {len(self.parameters)} parameters; "
                 "give one for each, or None, in the order in which the parameters were bound"
             )
-        arrays = [None if g is None else _array(g) for g in gradients]
+        arrays = [g if g is None or type(g) is np.ndarray else _array(g) for g in gradients]
         for k, (parameter, array) in enumerate(zip(self.parameters, arrays, strict=True)):
-            if array is not None and array.shape != parameter.shape:
+            if array is not None and array.shape != parameter._data.shape:
                 raise ValueError(
                     f"{name}: a gradient of shape {array.shape} for parameter {k} of shape "
                     f"{parameter.shape}; they must be the same"
@@ -386,8 +386,10 @@ class StepOptimizer(Optimizer):
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
-        name = f"{type(self).__name__}: lr at step {self.steps}"
-        return _number(_at(self.lr, self.steps), name, _NOT_NEGATIVE)
+        rate = _at(self.lr, self.steps)
+        if type(rate) is float and 0 <= rate < math.inf:
+            return rate  # as nearly always: 1 microsecond sooner than by all the questions
+        return _number(rate, f"{type(self).__name__}: lr at step {self.steps}", _NOT_NEGATIVE)
 
     def step(self) -> None:
         """Change the parameters by the gradients that `backward` left in them."""
@@ -530,7 +532,7 @@ class SGD(StepOptimizer):
         if self.momentum:
             velocity = slot.state["velocity"]
             velocity *= self.momentum
-            velocity += np.multiply(gradient, scale, out=scratch)
+            velocity += gradient if scale == 1 else np.multiply(gradient, scale, out=scratch)
             if decay:
                 velocity += np.multiply(data, decay, out=scratch)
         if not self.momentum or self.nesterov:

@@ -8,24 +8,19 @@ state, or imports Matplotlib before a picture is asked for.
 
 from __future__ import annotations
 
-import inspect
-import itertools
 import math
 import textwrap
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from autonn.engine.autodiff import _gradients, _tensors
-from autonn.engine.tensor import Array, Op, Origin, Tensor, no_grad
+from autonn.diagram import _BLUE, _VERMILION, _norm, computation_graph
+from autonn.engine.tensor import Array, Tensor, no_grad
 from autonn.nn.module import Module
-from autonn.training import History, Loss, count_readings
+from autonn.training import SERIES, History, Loss, count_readings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,10 +43,6 @@ __all__ = [
     "worst_mistakes",
 ]
 
-# Two of Okabe and Ito's colours, which differ for every kind of colour vision. In grey print they
-# are close: dashes, markers, frames and words always say the same.
-_BLUE = "#0072B2"
-_VERMILION = "#D55E00"
 _PALE = "#D9D9D9"
 _CROSS = "\N{MULTIPLICATION SIGN}"
 _COLORS = {"training": _BLUE, "validation": _VERMILION}
@@ -98,9 +89,10 @@ def digits(
     """Draw a grid of pictures, dark ink on white paper, each with its title.
 
     `images` is (n, height, width), where 0 and below is paper and the largest value is ink.
-    `titles` holds n texts or labels; where `wrong`, n booleans, is true, the picture gets a thick
-    frame and its title a cross. `figure` is an empty figure or subfigure to draw into. Returns the
-    whole figure. ValueError if a shape or a length doesn't fit.
+    `titles` holds n texts or labels, which are broken into lines if they are long; where `wrong`, n
+    booleans, is true, the picture gets a thick frame and its title a cross. `figure` is an empty
+    figure or subfigure to draw into. Returns the whole figure. ValueError if a shape or a length
+    doesn't fit.
 
     >>> figure = digits(np.eye(20)[None], ["a stroke"])
     >>> figure.axes[0].get_title()
@@ -108,16 +100,21 @@ def digits(
     """
     pictures = _array("digits: images", images, "n", "height", "width")
     count, height, width = pictures.shape
-    captions = _captions("digits", titles, count)
     mask = _mask("digits: wrong", np.zeros(count, bool) if wrong is None else wrong, count)
+    captions = _crossed(_captions("digits", titles, count), mask)
+    if columns is None:
+        columns = min(grid_shape(count)[1], _columns_for(captions))
     rows, columns = grid_shape(count, columns)
+    size = 16 if columns == 1 else 12 if columns <= 3 else 9
+    across = _grid_width(columns) if figure is None else figure.bbox.width / figure.figure.dpi
+    captions = [_wrapped(text, across / columns, size) for text in captions]
     if figure is None:
-        figure = _figure(*_grid_size(rows, columns, height / width, caption=0.22 * any(captions)))
+        figure = _grid_figure(rows, columns, height / width, captions)
     axes, ink = _picture_axes(figure, rows, columns, count), max(pictures.max(), 0)
     for ax, picture, caption, bad in zip(axes, pictures, captions, mask, strict=True):
         ax.imshow(picture, cmap="Greys", vmin=0, vmax=ink)
         _frame(ax, wrong=bad)
-        _caption(ax, caption, 16 if columns == 1 else 12 if columns <= 3 else 9, wrong=bad)
+        _caption(ax, caption, size, wrong=bad)
     return figure.figure
 
 
@@ -150,9 +147,7 @@ def worst_mistakes(
         return _message(figure, f"No mistakes in {len(truth):,} pictures")
     shown = mistakes[:count]
     titles = [_misreading(truth[i], chances[i]) for i in shown]
-    # Six such titles in a row would run into each other.
-    columns = min(5, grid_shape(len(shown))[1])
-    return digits(pictures[shown], titles, columns=columns, figure=figure)
+    return digits(pictures[shown], titles, figure=figure)
 
 
 def hidden_units(
@@ -178,8 +173,7 @@ def hidden_units(
     )
     rows, columns = grid_shape(units)
     if figure is None:
-        across, down = _grid_size(rows, columns, height / width, caption=0.0)
-        figure = _figure(across, down + 0.6)
+        figure = _grid_figure(rows, columns, height / width, below=0.6)
     limit = _scale_limit(rows_of_weights)
     axes = _picture_axes(figure, rows, columns, units)
     for ax, row in zip(axes, rows_of_weights, strict=True):
@@ -202,8 +196,9 @@ def learning_curve(
     `history` is what `fit` returns, or maps "cost", "validation_cost", "accuracy" and
     "validation_accuracy" (fractions of 1) to one number for each iteration; other keys are ignored,
     as are missing and empty ones, and NaN marks an iteration that wasn't measured. Accuracies get a
-    panel of their own below the cost. ValueError if there is nothing to draw, lengths differ, or an
-    accuracy is not within [0, 1]; TypeError for anything but a history or a mapping.
+    panel of their own below the cost, which is on a logarithmic scale where it falls to less than a
+    hundredth. ValueError if there is nothing to draw, lengths differ, or an accuracy is not within
+    [0, 1]; TypeError for anything but a history or a mapping.
 
     >>> figure = learning_curve({"cost": [7.0, 2.0, 1.0], "accuracy": [0.1, 0.6, 0.8]})
     >>> [ax.get_ylabel() for ax in figure.axes]
@@ -214,8 +209,8 @@ def learning_curve(
     panels = [name for name in ("cost", "accuracy") if _lines_of(name, series)]
     _require(
         bool(panels),
-        f"learning_curve: got {sorted(measured)} without a number to draw, expected some of "
-        "'cost', 'validation_cost', 'accuracy', 'validation_accuracy'",
+        f"learning_curve: got {sorted(measured)} without a number to draw, "
+        f"expected some of {', '.join(SERIES)}",
     )
     if figure is None:
         figure = _figure(7.0, 1.0 + 2.4 * len(panels))
@@ -302,7 +297,7 @@ def probability_bars(
     count, predicted = len(chances), int(chances.argmax())
     if actual is not None:
         _classes("probability_bars: actual", [actual], count)
-    ax = _figure(5.0, 0.8 + 0.28 * count).subplots() if ax is None else ax
+    ax = _figure(5.0, _bars_height(count)).subplots() if ax is None else ax
     bars = ax.barh(range(count), chances, color=_PALE)
     bars[predicted].set_color(_BLUE if actual in (None, predicted) else _VERMILION)
     verdicts = _verdicts(predicted, actual)
@@ -310,7 +305,7 @@ def probability_bars(
     ax.bar_label(bars, texts, padding=3)
     ax.set(xlim=(0, 1), yticks=range(count), xlabel="probability", ylabel="class")
     ax.invert_yaxis()
-    ax.spines[["top", "right"]].set_visible(False)
+    _open(ax)
     return ax
 
 
@@ -336,7 +331,7 @@ def readings(
     _same_length("readings", images=pictures, probabilities=chances)
     captions = _captions("readings", titles, len(pictures))
     if figure is None:
-        figure = _figure(8.0, len(pictures) * max(3.2, 0.8 + 0.28 * chances.shape[1]))
+        figure = _figure(8.0, len(pictures) * max(3.2, _bars_height(chances.shape[1])))
     rows = figure.subfigures(len(pictures), 1, squeeze=False)[:, 0]
     for row, picture, chance, caption in zip(rows, pictures, chances, captions, strict=True):
         seen, bars = row.subfigures(1, 2, width_ratios=[0.8, 1])
@@ -352,9 +347,42 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _grid_size(rows: int, columns: int, aspect: float, caption: float) -> tuple[float, float]:
-    width = min(7.5, 3.5 * columns)
-    return width, rows * (width / columns * aspect + caption)
+def _bars_height(count: int) -> float:
+    return 0.8 + 0.28 * count
+
+
+def _grid_width(columns: int) -> float:
+    return min(7.5, 3.5 * columns)
+
+
+def _grid_figure(
+    rows: int, columns: int, aspect: float, captions: Iterable[str] = (), below: float = 0.0
+) -> Figure:
+    """Make a figure for a grid of pictures, with captions above and something below them all."""
+    width = _grid_width(columns)
+    lines = max((text.count("\n") + 1 for text in captions if text), default=0)
+    figure = _figure(width, rows * (width / columns * aspect + 0.22 * lines) + below)
+    # Matplotlib's usual margin of 3 points would be wide beside small pictures.
+    margin = min(0.04167, width / columns / 18)
+    figure.set_layout_engine("constrained", w_pad=margin, h_pad=margin)
+    return figure
+
+
+def _columns_for(captions: list[str]) -> int:
+    """Return how many pictures can stand side by side, so that no caption runs into the next."""
+    longest = max(len(line) for text in captions for line in text.split("\n"))
+    return max(4, _letters_in(7.5, size=9) // max(longest, 1))
+
+
+def _wrapped(text: str, width: float, size: int) -> str:
+    """Break a caption into lines of a width in inches."""
+    letters = max(1, _letters_in(width, size))
+    return "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
+
+
+def _letters_in(width: float, size: int) -> int:
+    # A letter is on average 0.6 of its size wide, and 0.7 in bold.
+    return int(width * 72 / (0.65 * size))
 
 
 def _picture_axes(figure: Canvas, rows: int, columns: int, count: int) -> list[Axes]:
@@ -374,16 +402,20 @@ def _captions(where: str, titles: Iterable[object] | None, count: int) -> list[s
     return captions
 
 
+def _crossed(captions: list[str], mask: Array) -> list[str]:
+    pairs = zip(captions, mask, strict=True)
+    return [f"{_CROSS} {text}".strip() if wrong else text for text, wrong in pairs]
+
+
 def _frame(ax: Axes, *, wrong: bool = False) -> None:
     # Thickness and the cross say "wrong" to a reader who can't tell the colours apart.
     ax.spines[:].set(color=_VERMILION if wrong else _PALE, linewidth=3.0 if wrong else 0.8)
 
 
 def _caption(ax: Axes, text: str, size: int, *, wrong: bool) -> None:
+    title = ax.set_title(text, size=size)
     if wrong:
-        ax.set_title(f"{_CROSS} {text}".strip(), size=size, color=_VERMILION, weight="bold")
-    else:
-        ax.set_title(text, size=size)
+        title.set(color=_VERMILION, weight="bold")
 
 
 def _scale_limit(weights: Array) -> float:
@@ -411,8 +443,7 @@ def _series(history: Mapping[str, ArrayLike]) -> dict[str, Array]:
     if not isinstance(history, Mapping):
         kind = type(history).__name__
         raise TypeError(f'learning_curve: got a {kind}, expected a mapping like {{"cost": [...]}}')
-    names = ("cost", "validation_cost", "accuracy", "validation_accuracy")
-    known = [name for name in names if history.get(name) is not None]
+    known = [name for name in SERIES if history.get(name) is not None]
     series = {name: _measurements(name, history[name]) for name in known}
     given = {name: values for name, values in series.items() if np.isfinite(values).any()}
     _same_length("learning_curve", **given)
@@ -442,12 +473,25 @@ def _curves(ax: Axes, panel: str, lines: dict[str, Array]) -> None:
         ax.plot(*points, _STYLES[label], color=_COLORS[label], markersize=4, markevery=[-1])
     ax.set_ylabel(panel)
     ax.margins(x=0.01)
-    ax.grid(color=_PALE, linewidth=0.5)
-    ax.spines[["top", "right"]].set_visible(False)
+    if panel == "cost" and _falls_far(lines):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+    _open(ax, grid="both")
     ax.locator_params(axis="x", integer=True, min_n_ticks=1)
     if panel == "accuracy":
         _percent(ax)
     _name_ends(ax, lines, "{:.1%}" if panel == "accuracy" else "{:.3g}")
+
+
+def _open(ax: Axes, grid: Literal["x", "both"] | None = None) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    if grid:
+        ax.grid(axis=grid, color=_PALE, linewidth=0.5)
+
+
+def _falls_far(lines: dict[str, Array]) -> bool:
+    values = np.concatenate([points[1] for points in lines.values()])
+    return bool(0 < 100 * values.min() < values.max())
 
 
 def _percent(ax: Axes) -> None:
@@ -459,7 +503,9 @@ def _percent(ax: Axes) -> None:
 def _name_ends(ax: Axes, lines: dict[str, Array], number: str) -> None:
     # A name at the end of its line is read faster than a legend, but two lines may end together.
     ends = sorted((points[1, -1], points[0, -1], label) for label, points in lines.items())
-    close = ends[-1][0] - ends[0][0] < 0.12 * np.ptp(ax.get_ylim())
+    ax.autoscale_view()
+    heights = ax.transData.transform([(x, y) for y, x, _ in ends])[:, 1] / ax.bbox.height
+    close = np.ptp(heights) < 0.12
     sides = ("top", "bottom") if close and len(ends) == 2 else ("center", "center")
     for (y, x, label), side in zip(ends, sides, strict=False):
         ax.annotate(
@@ -509,11 +555,16 @@ def _ink_on(paper: Array) -> str:
 
 
 def _draw_recall(ax: Axes, counts: Array) -> None:
-    margin = ax.secondary_yaxis("right")
     totals = counts.sum(axis=1)
     shares = [f"{counts[k, k] / total:.1%}" if total else "" for k, total in enumerate(totals)]
-    margin.set_yticks(range(len(counts)), shares)
-    margin.set_ylabel("recall")
+    _write_margin(ax, "recall", shares)
+
+
+def _write_margin(ax: Axes, label: str, texts: Sequence[str]) -> None:
+    """Write a text at the right of each row."""
+    margin = ax.secondary_yaxis("right")
+    margin.set_yticks(range(len(texts)), texts)
+    margin.set_ylabel(label)
     margin.tick_params(length=0)
     margin.spines[:].set_visible(False)
 
@@ -639,7 +690,8 @@ def gradient_flow(model: Module, *, ax: Axes | None = None) -> Axes:
     """Draw how large the gradient is at each parameter, from the first layer to the last.
 
     Call it after `backward()`. Each row spans the 5th to the 95th percentile of |gradient| without
-    its zeros, thick between the quartiles, with a dot (of biases a square) at the median; at the
+    its zeros, thick between the quartiles, with a dot (of biases a square) at the median; where it
+    goes on for more than three powers of ten below all quartiles, it leaves the picture. At the
     right stands ||gradient|| / ||parameter||. Rows that drift to the left towards the first layer
     are a gradient that vanishes. TypeError if `model` isn't a module, ValueError if it has no
     parameters, RuntimeError if none of them has a gradient.
@@ -654,10 +706,11 @@ def gradient_flow(model: Module, *, ax: Axes | None = None) -> Axes:
     parameters = _parameters("gradient_flow", model)
     _require_gradients(parameters)
     weights = {id(weight) for weight in model.weights()}
+    sizes = [_gradient_sizes(parameter) for parameter in parameters.values()]
     ax = _figure(7.0, max(2.2, 1.0 + 0.3 * len(parameters))).subplots() if ax is None else ax
     for row, parameter in enumerate(parameters.values()):
-        _draw_sizes(ax, row, _gradient_sizes(parameter), bias=id(parameter) not in weights)
-    _label_flow(ax, parameters)
+        _draw_sizes(ax, row, sizes[row], bias=id(parameter) not in weights)
+    _label_flow(ax, parameters, sizes)
     return ax
 
 
@@ -701,28 +754,32 @@ def _draw_sizes(ax: Axes, row: int, sizes: Array, *, bias: bool) -> None:
 _FLOW_LABEL = "|gradient|: 5th to 95th percentile, quartiles, median"
 
 
-def _label_flow(ax: Axes, parameters: Mapping[str, Tensor]) -> None:
-    margin = ax.secondary_yaxis("right")
-    margin.set_yticks(range(len(parameters)), [_relative(p) for p in parameters.values()])
-    margin.set_ylabel("||gradient||\n/ ||parameter||")
-    margin.tick_params(length=0)
-    margin.spines[:].set_visible(False)
+def _label_flow(ax: Axes, parameters: Mapping[str, Tensor], sizes: Sequence[Array]) -> None:
+    from matplotlib.ticker import LogLocator
+
     ax.set(yticks=range(len(parameters)), yticklabels=list(parameters), xlabel=_FLOW_LABEL)
     ax.set_ylim(len(parameters) - 0.5, -0.5)
     ax.set_xscale("log")
-    ax.set_xlim(_decades([_gradient_sizes(parameter) for parameter in parameters.values()]))
+    ax.set_xlim(_decades(sizes))
+    ax.xaxis.set_major_locator(LogLocator(numticks=7))  # more would touch each other
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.grid(axis="x", color=_PALE, linewidth=0.5)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
+    if len(parameters) > 30:  # the foot is out of sight from the first rows
+        ax.tick_params(axis="x", top=True, labeltop=True)
+    _open(ax, grid="x")
+    _write_margin(ax, "||gradient||\n/ ||parameter||", [_relative(p) for p in parameters.values()])
 
 
 def _decades(sizes: Sequence[Array]) -> tuple[float, float]:
-    """Return the powers of ten around what is drawn, two at least, for the axis to have ticks."""
-    drawn = [end for some in sizes if some.size for end in np.percentile(some, (5, 95))] or [1.0]
-    low, high = math.log10(min(drawn)) - 0.1, math.log10(max(drawn)) + 0.1  # 0.1 for the markers
+    """Return the powers of ten around what is drawn, two at least, for the axis to have ticks.
+
+    Pixels that are nearly always blank give a tail of tiny gradients, which would take the room.
+    """
+    drawn = [np.percentile(some, (5, 25, 95)) for some in sizes if some.size] or [np.ones(3)]
+    lows, quartiles, highs = np.transpose(drawn)
+    low = math.log10(max(lows.min(), quartiles.min() / 1000)) - 0.1  # 0.1 for the markers
     first = max(math.floor(low), -300)  # 10^-324 is 0
-    return 10.0**first, 10.0 ** max(math.ceil(high), first + 1)
+    last = math.ceil(math.log10(highs.max()) + 0.1)
+    return 10.0**first, 10.0 ** max(last, first + 1)
 
 
 def _relative(parameter: Tensor) -> str:
@@ -735,14 +792,6 @@ def _relative(parameter: Tensor) -> str:
     size = _norm(parameter._data)
     ratio = f"{_norm(gradient) / size:.2g}" if size else "parameter 0"
     return f"{ratio}, {zero / gradient.size:.0%} zero" if zero else ratio
-
-
-def _norm(array: Array) -> float:
-    # np.linalg.norm squares first, which overflows at 1e154, and in float32 at 2e19.
-    largest = float(np.max(np.abs(array), initial=0))
-    if not 0 < largest < math.inf:
-        return largest
-    return largest * float(np.linalg.norm((array / largest).ravel()))
 
 
 # ---- the loss surface
@@ -836,9 +885,12 @@ def _random_directions(model: Module, count: int, rng: np.random.Generator) -> l
 def _filter_normalised(direction: Array, weight: Array) -> Array:
     """Give each unit's part of a direction the norm of that unit's weights."""
     axes = tuple(range(1, weight.ndim)) or None
-    squares = (np.sum(np.square(array), axis=axes, keepdims=True) for array in (weight, direction))
-    own, drawn = (np.sqrt(square) for square in squares)
-    return cast(Array, direction * (own / np.where(drawn == 0, 1, drawn)))
+
+    def norms(array: Array) -> Array:
+        return cast(Array, np.sqrt(np.sum(np.square(array), axis=axes, keepdims=True)))
+
+    drawn = norms(direction)
+    return direction * (norms(weight) / np.where(drawn == 0, 1, drawn))
 
 
 def _given_direction(parameters: Mapping[str, Tensor], way: Sequence[ArrayLike]) -> Direction:
@@ -869,11 +921,10 @@ def _heights(
 ) -> tuple[float, Array]:
     """Compute the loss where the parameters are, and at every point of the slice."""
     parameters = model.parameters()
-    starts = [parameter._data for parameter in parameters]
     heights = np.empty((len(steps),) * len(ways))
     # A slice goes on purpose to where a loss may be infinite; such points are left blank.
     quiet = np.errstate(divide="ignore", over="ignore", invalid="ignore")
-    with _restoring(parameters), model.evaluating(), no_grad(), quiet:
+    with _restoring(parameters) as starts, model.evaluating(), no_grad(), quiet:
         centre = float(evaluate())
         for index in np.ndindex(heights.shape):
             for k, (parameter, start) in enumerate(zip(parameters, starts, strict=True)):
@@ -884,21 +935,20 @@ def _heights(
 
 
 @contextmanager
-def _restoring(parameters: Sequence[Tensor]) -> Iterator[None]:
+def _restoring(parameters: Sequence[Tensor]) -> Iterator[list[Array]]:
     """Give the parameters their very arrays back, which a waiting graph may look for."""
-    before = [(parameter, parameter._data) for parameter in parameters]
+    before = [parameter._data for parameter in parameters]
     try:
-        yield
+        yield before
     finally:
-        for parameter, array in before:
+        for parameter, array in zip(parameters, before, strict=True):
             parameter._data = array
 
 
 def _draw_slice(ax: Axes, steps: Array, heights: Array, centre: float) -> None:
     ax.plot(steps, heights, color=_BLUE)
     ax.set(xlabel="step along the direction", ylabel="loss")
-    ax.grid(color=_PALE, linewidth=0.5)
-    ax.spines[["top", "right"]].set_visible(False)
+    _open(ax, grid="both")
     _mark_centre(ax, 0, centre, centre)
 
 
@@ -907,10 +957,11 @@ def _draw_map(ax: Axes, steps: Array, heights: Array, centre: float) -> None:
 
     values, levels = np.ma.masked_invalid(heights.T), _levels(heights)
     norm = BoundaryNorm(levels, 256)
+    ticks = levels[::2] if len(levels) > 2 else levels[:0]  # those of a flat one mean nothing
     areas = ax.contourf(steps, steps, values, levels, cmap="viridis", norm=norm)
     if len(levels) > 2:
         ax.contour(steps, steps, values, levels[1:-1], colors="black", linewidths=0.4)
-    ax.figure.colorbar(areas, ax=ax, label="loss", ticks=levels[::2], format="{x:.3g}")
+    ax.figure.colorbar(areas, ax=ax, label="loss", ticks=ticks, format="{x:.3g}")
     ax.set(xlabel="step along direction 1", ylabel="step along direction 2")
     _mark_centre(ax, 0, 0, centre)
 
@@ -940,504 +991,3 @@ def _mark_centre(ax: Axes, x: float, y: float, centre: float) -> None:
         va="bottom",
         bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"},
     )
-
-
-# ---- the computation graph
-
-
-def computation_graph(
-    loss: Tensor,
-    names: Module | Mapping[str, object] | None = None,
-    *,
-    limit: int = 40,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw how a loss was computed: a box for each value, arrows from what it was computed from.
-
-    The box of an op holds its name, its formula, the value z and the gradient dloss/dz; where
-    several arrows arrive, each has its letter of the formula. Up to four elements are written out,
-    of more the shape and the norm. Leaves are blue with square corners, constants grey and dashed;
-    the loss is at the bottom. Nothing is changed: no ``.grad`` is written, the graph stays whole.
-
-    Parameters
-    ----------
-    loss
-        A Tensor with a single element, before its `backward()`, or after
-        ``backward(retain_graph=True)``.
-    names
-        A module, whose parameters are called by their names, or a mapping of names to Tensors and
-        arrays, such as ``{**model.named_parameters(), "X": X}``.
-    limit
-        How many boxes may be drawn; some 40 can be read on a page.
-    ax
-        The axes to draw on; without them the figure is as large as the graph needs.
-
-    Raises
-    ------
-    TypeError
-        If `loss` isn't a Tensor, or `names` neither a module nor a mapping.
-    RuntimeError
-        If no graph leads to the loss, or an earlier `backward()` freed it.
-    ValueError
-        If the loss has several elements, the graph more boxes than the limit, or `ax` is too small.
-
-    Examples
-    --------
-    >>> w = Tensor(3.0, requires_grad=True)
-    >>> ax = computation_graph(w * w + 1.0, {"w": w})
-    >>> print(ax.texts[-1].get_text())
-    value 3
-    gradient 6
-    """
-    _check_root(loss)
-    boxes = _boxes(loss, _names(names))
-    _check_limit(boxes, limit)
-    for box in boxes.values():
-        _write(box, loss)
-    layers, above = _layered(boxes)
-    _untangle(layers, above)
-    layout = _Layout(boxes, above, _across(layers, above, boxes), _down(layers, boxes))
-    ax = _sheet(layout, ax)
-    points = _in_points(layout, ax)
-    for key in boxes:
-        _draw_box(ax, layout, key, points)
-        _draw_arrows(ax, layout, key, points)
-    return ax
-
-
-Key = Hashable  # of a tensor its index, of a constant and of a bend in an arrow a tuple
-Arrows = dict[Key, list[Key]]
-
-_SIZE = 8  # the size of the letters; the lengths below are in points too
-_PAD = 5.0
-_GAP = 14.0  # between boxes beside each other
-_DROP = 24.0  # between layers, for the arrows
-_HEAD = 6.0  # of it for their heads, which come straight from above
-
-
-@dataclass
-class _Box:
-    """One value of a computation graph, and what will be written into its box."""
-
-    title: str
-    value: Any
-    tensor: Tensor | None = None  # None for a constant
-    sources: list[tuple[Key, str]] = field(default_factory=list)  # with the letter in the formula
-    lines: list[str] = field(default_factory=list)
-    rank: int = 0  # the longest way to the loss
-    width: float = 0.0
-    height: float = 0.0
-
-    @property
-    def letters(self) -> list[str]:
-        """The names of the arguments, where there is more than one."""
-        return [letter for _, letter in self.sources] if len(self.sources) > 1 else []
-
-
-def _check_root(loss: Tensor) -> None:
-    here = "computation_graph"
-    if not isinstance(loss, Tensor):
-        raise TypeError(f"{here}: got a {type(loss).__name__}, expected the Tensor of a loss")
-    if not loss.requires_grad or loss.is_leaf:
-        raise RuntimeError(
-            f"{here}: no graph leads to this Tensor of shape {loss.shape}; compute it from "
-            "something with requires_grad=True, outside no_grad"
-        )
-    _require(
-        loss.size == 1,
-        f"{here}: got a Tensor of shape {loss.shape}, expected a single number; "
-        "sum or average it first",
-    )
-
-
-def _names(names: Module | Mapping[str, object] | None) -> dict[int, str]:
-    """Return the names by the identity of what they name."""
-    if isinstance(names, Module):
-        names = names.named_parameters()
-    if not isinstance(names, Mapping | None):
-        raise TypeError(
-            f"computation_graph: names is a {type(names).__name__}, expected a Module or a "
-            'mapping like {"w": w}'
-        )
-    return {id(value): name for name, value in (names or {}).items()}
-
-
-def _behind(loss: Tensor) -> list[Tensor]:
-    """List the tensors behind a loss that have gradients, newest first."""
-    found = {loss._index: loss}
-    stack = [loss]
-    while stack:
-        tensor = stack.pop()
-        if tensor._origin is not None and tensor._origin[1] is None:
-            raise RuntimeError(
-                f"computation_graph: the graph behind {tensor._origin[0].name} was freed by an "
-                "earlier backward(); draw before it, pass retain_graph=True there, or compute "
-                "the loss again"
-            )
-        fresh = {a._index: a for a in _tensors(tensor) if a._index not in found}
-        found |= fresh
-        stack += fresh.values()
-    return [found[index] for index in sorted(found, reverse=True)]
-
-
-def _boxes(loss: Tensor, names: Mapping[int, str]) -> dict[Key, _Box]:
-    """Make a box for each value and connect it to those that it was computed from."""
-    boxes: dict[Key, _Box] = {loss._index: _box(loss, loss._data, names)}
-    for tensor in _behind(loss):  # newest first: whatever was computed from it has been seen
-        if tensor._origin is not None:
-            _connect(boxes, tensor._index, tensor._origin, names)
-    return boxes
-
-
-def _box(a: Tensor | Array, value: Any, names: Mapping[int, str]) -> _Box:
-    name = names.get(id(a))
-    if not _is_tracked(a):
-        return _Box(name or "constant", value)
-    tensor = cast(Tensor, a)
-    if tensor._origin is None:
-        return _Box(name or "leaf", value, tensor)
-    op = tensor._origin[0]
-    return _Box(f"{name}: {op.name}" if name else op.name, value, tensor)
-
-
-def _connect(boxes: dict[Key, _Box], key: Key, origin: Origin, names: Mapping[int, str]) -> None:
-    """Complete the box of an op: its formula, plain numbers in it, and boxes for the others."""
-    box = boxes[key]
-    op, args, values, static, _ = origin
-    box.lines = textwrap.wrap(op.formula, 30)
-    for letter, a, value in zip(_letters(op, len(args)), args, values, strict=True):
-        if not _has_box(a):
-            box.lines += _plain(letter, value)
-            continue
-        source: Key = a._index if _is_tracked(a) else ("constant", id(a))
-        # The value that the op saw: a leaf may have got new data since.
-        above = boxes.setdefault(source, _box(a, value, names))
-        above.rank = max(above.rank, box.rank + 1)
-        box.sources.append((source, letter))
-    for option, value in static.items():
-        box.lines += _plain(option, value)
-
-
-def _is_tracked(a: Any) -> bool:
-    return isinstance(a, Tensor) and a.requires_grad
-
-
-def _has_box(a: Any) -> bool:
-    return _is_tracked(a) or (isinstance(a, Tensor | ndarray) and a.ndim > 0)
-
-
-def _letters(op: Op, count: int) -> list[str]:
-    """Read off a rule how the formula calls the arguments; numbers where it doesn't say."""
-    rule = None if op.variadic else next(filter(None, op.rules), None)
-    try:
-        named = list(inspect.signature(rule).parameters)[2:] if rule else []
-    except ValueError:  # of a rule that was not written in Python
-        named = []
-    numbers = [str(k) for k in range(len(named), count)]
-    return [_as_written(name, op.formula) for name in named[:count]] + numbers
-
-
-def _as_written(name: str, formula: str) -> str:
-    """Write a matrix as its formula does: a rule calls x what is X in Z = X Y."""
-    words = "".join(c if c.isalnum() or c == "_" else " " for c in formula).split()
-    return name.upper() if name not in words and name.upper() in words else name
-
-
-def _plain(letter: str, value: Any) -> list[str]:
-    """Write a number or an option such as an axis; nothing for what is left at its default."""
-    if value is False:
-        return []
-    if isinstance(value, ndarray | np.generic | float):
-        return [f"{letter} = {_written(np.asarray(value))}"]
-    if isinstance(value, int | str | tuple | list | slice | np.dtype):
-        return [f"{letter} = {textwrap.shorten(_index(value), 24, placeholder='...')}"]
-    return []
-
-
-def _index(value: Any) -> str:
-    """Write an index as between brackets, 1:, 0; anything else as it is."""
-    if isinstance(value, slice):
-        parts = (value.start, value.stop) + (() if value.step is None else (value.step,))
-        return ":".join("" if part is None else str(part) for part in parts)
-    return ", ".join(map(_index, value)) if isinstance(value, tuple) else str(value)
-
-
-def _written(array: Array) -> str:
-    """Write the elements of a small array; the shape and the norm, or the dtype, of a large one."""
-    if array.size <= 4:
-        with np.printoptions(precision=3):
-            text = f"{array.item():.4g}" if array.ndim == 0 else np.array2string(array)
-        return " ".join(text.split())
-    shape = " x ".join(map(str, array.shape))
-    if array.dtype.kind == "f":
-        return f"{shape}, norm {_norm(array):.3g}"
-    return f"{shape} {array.dtype}"
-
-
-def _check_limit(boxes: Mapping[Key, _Box], limit: int) -> None:
-    if len(boxes) > limit:
-        kinds = Counter(box.title for box in boxes.values()).most_common(5)
-        most = ", ".join(f"{count:,} {title}" for title, count in kinds)
-        raise ValueError(
-            f"computation_graph: got a graph of {len(boxes):,} boxes (most often {most}), expected "
-            f"at most {limit}; draw a smaller case, such as a single step or layer, or raise limit"
-        )
-
-
-def _write(box: _Box, loss: Tensor) -> None:
-    """Write value and gradient, and make the box as large as its texts."""
-    box.lines.append(f"value {_written(np.asarray(box.value))}")
-    if box.tensor is not None:
-        # A pass for each box, as one pass stops at the tensors that it is asked for.
-        one = np.ones(loss.shape, loss.dtype)
-        (gradient,) = _gradients(loss, one, [box.tensor], symbolic=False)
-        shown = _written(gradient) if gradient.size <= 4 else f"norm {_norm(gradient):.3g}"
-        box.lines.append(f"gradient {shown}")
-    title, body = _extent(box.title, bold=True), _extent("\n".join(box.lines))
-    letters = max((_extent(letter)[0] for letter in box.letters), default=0.0)
-    box.width = max(title[0], body[0], len(box.sources) * (letters + _PAD)) + 2 * _PAD
-    box.height = _body_place(box) + body[1] + _PAD
-
-
-def _extent(text: str, *, bold: bool = False) -> tuple[float, float]:
-    figure = _figure(1, 1)
-    extent = figure.text(0, 0, text, **_font(bold)).get_window_extent()
-    return extent.width * 72 / figure.dpi, extent.height * 72 / figure.dpi
-
-
-def _font(bold: bool = False) -> dict[str, Any]:
-    weight = "bold" if bold else "normal"
-    return {"size": _SIZE, "weight": weight, "parse_math": False}
-
-
-def _title_place(box: _Box) -> float:
-    """Return how far below the box's top its title is, under the letters of the arrows."""
-    return _PAD + (_SIZE + 3 if box.letters else 0)
-
-
-def _body_place(box: _Box) -> float:
-    return _title_place(box) + 1.5 * _SIZE
-
-
-def _layered(boxes: Mapping[Key, _Box]) -> tuple[list[list[Key]], Arrows]:
-    """Lay out the layers, the loss alone in the first, with a bend where an arrow passes a layer.
-
-    Returned with them is what stands one layer above each box, an entry for each arrow, and above
-    each bend.
-    """
-    above: Arrows = {key: [] for key in boxes}
-    for key, box in boxes.items():
-        for k, (source, _) in enumerate(box.sources):
-            end = key
-            for rank in range(box.rank + 1, boxes[source].rank):
-                bend = ("bend", key, k, rank)
-                above[end].append(bend)
-                above[bend] = []
-                end = bend
-            above[end].append(source)
-    layers = [[next(iter(boxes))]]
-    while row := list(dict.fromkeys(source for key in layers[-1] for source in above[key])):
-        layers.append(row)
-    return layers, above
-
-
-def _below(above: Arrows) -> Arrows:
-    below: Arrows = {key: [] for key in above}
-    for key, sources in above.items():
-        for source in sources:
-            below[source].append(key)
-    return below
-
-
-def _untangle(layers: list[list[Key]], above: Arrows) -> None:
-    """Sort each layer by the mean place of its neighbours, and keep the order with least crossings.
-
-    The barycentre method of Sugiyama, Tagawa and Toda, "Methods for visual understanding of
-    hierarchical system structures" (1981).
-    """
-    below = _below(above)
-    best, fewest = [list(layer) for layer in layers], _crossings(layers, above)
-    for k in range(12):
-        neighbours, way = (above, layers[::-1]) if k % 2 else (below, layers)
-        for fixed, free in itertools.pairwise(way):
-            _sort_layer(free, fixed, neighbours)
-        crossings = _crossings(layers, above)
-        if crossings < fewest:
-            best, fewest = [list(layer) for layer in layers], crossings
-    layers[:] = best
-
-
-def _sort_layer(free: list[Key], fixed: list[Key], neighbours: Arrows) -> None:
-    place = {key: k for k, key in enumerate(fixed)}
-    own: dict[Key, float] = {key: k * len(fixed) / len(free) for k, key in enumerate(free)}
-    mean = {key: _mean([place[n] for n in neighbours[key]], own[key]) for key in free}
-    free.sort(key=mean.__getitem__)
-
-
-def _mean(places: Sequence[float], default: float) -> float:
-    return sum(places) / len(places) if places else default
-
-
-def _crossings(layers: list[list[Key]], above: Arrows) -> int:
-    total = 0
-    for lower, upper in itertools.pairwise(layers):
-        place = {key: k for k, key in enumerate(upper)}
-        ends = [(k, place[source]) for k, key in enumerate(lower) for source in above[key]]
-        total += sum((a - c) * (b - d) < 0 for (a, b), (c, d) in itertools.combinations(ends, 2))
-    return total
-
-
-def _across(layers: list[list[Key]], above: Arrows, boxes: Mapping[Key, _Box]) -> dict[Key, float]:
-    """Place each box and bend as near to the mean of its neighbours as the others allow."""
-    below = _below(above)
-    widths = {key: boxes[key].width if key in boxes else 0.0 for key in above}
-    x: dict[Key, float] = dict.fromkeys(above, 0.0)
-    for k in range(21):
-        # The last way is up from the loss: what serves one box only ends straight above it.
-        neighbours, way = (above, layers[::-1]) if k % 2 else (below, layers)
-        for layer in way:
-            wishes = [_mean([x[n] for n in neighbours[key]], x[key]) for key in layer]
-            x |= zip(layer, _spread(wishes, [widths[key] for key in layer]), strict=True)
-    return x
-
-
-def _spread(wishes: Sequence[Any], widths: Sequence[float]) -> list[float]:
-    """Move boxes as little as possible (least squares), until none overlaps the next.
-
-    Without their own widths their places must not decrease: that is isotonic regression.
-    """
-    from scipy.optimize import isotonic_regression
-
-    room = np.array(widths) + _GAP
-    packed = np.cumsum(room) - room / 2
-    return list(isotonic_regression(np.array(wishes) - packed).x + packed)
-
-
-def _down(layers: list[list[Key]], boxes: Mapping[Key, _Box]) -> list[tuple[float, float]]:
-    """Return where each layer begins and ends, counted downwards from the last."""
-    heights = [max(boxes[key].height for key in layer if key in boxes) for layer in layers]
-    ends = np.cumsum([height + _DROP for height in heights[::-1]])[::-1]
-    return [(end - _DROP - height, end - _DROP) for end, height in zip(ends, heights, strict=True)]
-
-
-@dataclass
-class _Layout:
-    """Where the boxes and the bends of the arrows stand, in points, y downwards."""
-
-    boxes: Mapping[Key, _Box]
-    above: Arrows  # what stands one layer above, an entry for each arrow
-    x: Mapping[Key, float]  # of the middle
-    y: list[tuple[float, float]]  # of each layer's begin and end, the loss's first
-
-    def top(self, key: Key) -> float:
-        begin, end = self.y[self.boxes[key].rank]
-        return (begin + end - self.boxes[key].height) / 2
-
-    def bounds(self) -> tuple[float, float, float, float]:
-        """Return left, right, top and bottom, with a margin."""
-        halves = {key: box.width / 2 for key, box in self.boxes.items()}
-        left = min(x - halves.get(key, 0) for key, x in self.x.items())
-        right = max(x + halves.get(key, 0) for key, x in self.x.items())
-        return left - _GAP, right + _GAP, self.y[-1][0] - _GAP, self.y[0][1] + _GAP
-
-
-def _sheet(layout: _Layout, ax: Axes | None) -> Axes:
-    """Make axes as large as the layout needs, or see that those given are."""
-    left, right, top, bottom = layout.bounds()
-    width, height = right - left, bottom - top
-    if ax is None:
-        figure = _figure(width / 72, height / 72)
-        figure.set_layout_engine("none")
-        ax = figure.add_axes((0, 0, 1, 1))
-    ax.set_axis_off()
-    across, down = _size_in_points(ax)
-    _require(
-        across > width - 1 and down > height - 1,
-        f"computation_graph: got axes of {across / 72:.1f} x {down / 72:.1f} inches, expected "
-        f"at least {width / 72:.1f} x {height / 72:.1f}; without ax the figure is made to fit",
-    )
-    return ax
-
-
-def _size_in_points(ax: Axes) -> tuple[float, float]:
-    figure = ax.figure.figure
-    figure.draw_without_rendering()  # lets the layout make the axes as large as they will be
-    extent = ax.get_window_extent()
-    return extent.width * 72 / figure.dpi, extent.height * 72 / figure.dpi
-
-
-def _in_points(layout: _Layout, ax: Axes) -> Any:
-    """Return the transform from the layout's points to the middle of the axes.
-
-    Boxes thus stay as large as their texts if the axes change their size later.
-    """
-    from matplotlib.transforms import Affine2D, ScaledTranslation
-
-    left, right, top, bottom = layout.bounds()
-    centred = Affine2D().translate(-(left + right) / 2, -(top + bottom) / 2).scale(1 / 72, -1 / 72)
-    axes: Any = ax.transAxes
-    return centred + ax.figure.dpi_scale_trans + ScaledTranslation(0.5, 0.5, axes)
-
-
-def _draw_box(ax: Axes, layout: _Layout, key: Key, points: Any) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
-    box, x, top = layout.boxes[key], layout.x[key], layout.top(key)
-    corner = (x - box.width / 2, top)
-    frame = FancyBboxPatch(corner, box.width, box.height, transform=points, **_look(box))
-    ax.add_patch(frame).set_clip_on(False)
-    texts = ((_title_place(box), box.title, True), (_body_place(box), "\n".join(box.lines), False))
-    for below, text, bold in texts:
-        ax.text(x, top + below, text, transform=points, ha="center", va="top", **_font(bold))
-
-
-def _look(box: _Box) -> dict[str, Any]:
-    # Corners, dashes and thickness tell the kinds apart where colours don't.
-    if box.tensor is None:
-        square = {"boxstyle": "square,pad=0", "facecolor": "#F2F2F2"}
-        return square | {"edgecolor": "#666666", "linewidth": 0.8, "linestyle": "--"}
-    if box.tensor.is_leaf:
-        square = {"boxstyle": "square,pad=0", "facecolor": "#DCEFFB"}
-        return square | {"edgecolor": _BLUE, "linewidth": 1.6}
-    rounded = {"boxstyle": "round,pad=0,rounding_size=6"}
-    if box.rank == 0:
-        return rounded | {"facecolor": "#FDEBD9", "edgecolor": _VERMILION, "linewidth": 1.6}
-    return rounded | {"facecolor": "white", "edgecolor": "black", "linewidth": 0.8}
-
-
-def _draw_arrows(ax: Axes, layout: _Layout, key: Key, points: Any) -> None:
-    """Draw an arrow from each argument of a box, with its letter, side by side as they come."""
-    from matplotlib.patches import FancyArrowPatch
-
-    box, above = layout.boxes[key], layout.above[key]
-    order = sorted(range(len(above)), key=lambda k: layout.x[above[k]])
-    for place, k in enumerate(order):
-        port = layout.x[key] + box.width * ((place + 0.5) / len(above) - 0.5)
-        path = _route(layout, key, above[k], port)
-        look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 8, "color": "#444444"}
-        ax.add_patch(FancyArrowPatch(path=path, transform=points, **look)).set_clip_on(False)
-        if box.letters:
-            height = layout.top(key) + 3
-            letter = box.letters[k]
-            ax.text(port, height, letter, transform=points, ha="center", va="top", **_font())
-
-
-def _route(layout: _Layout, key: Key, first: Key, port: float) -> Any:
-    """Lead an arrow to a box: straight down through the layers, and in an S between them."""
-    from matplotlib.path import Path
-
-    stops = [first]
-    while stops[-1] not in layout.boxes:
-        stops += layout.above[stops[-1]]
-    source = stops[-1]
-    points = [(layout.x[source], layout.top(source) + layout.boxes[source].height)]
-    codes = [Path.MOVETO]
-    rank = layout.boxes[source].rank
-    for x in [*(layout.x[stop] for stop in stops[-2::-1]), port]:
-        end, begin = layout.y[rank][1], layout.y[rank - 1][0] - _HEAD
-        middle = (end + begin) / 2
-        here = points[-1][0]
-        points += [(here, end), (here, middle), (x, middle), (x, begin)]
-        codes += [Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-        rank -= 1
-    return Path([*points, (port, layout.top(key))], [*codes, Path.LINETO])

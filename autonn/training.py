@@ -36,7 +36,7 @@ from autonn.engine.autodiff import _hessian_products, gradients
 from autonn.engine.compile import compile as compiled
 from autonn.engine.tensor import Array, Tensor, changes, no_grad
 from autonn.formats import PathLike
-from autonn.nn.losses import l2_penalty
+from autonn.nn.losses import l2_penalty, logits_of
 from autonn.nn.module import Module
 from autonn.optim import Newton, Optimizer, StepOptimizer, _differences
 
@@ -49,7 +49,8 @@ class History:
 
     The cost is that of the training, penalty included: of gradient descent before each step, of
     mini-batches the mean over the epoch, of L-BFGS after each iteration. The accuracy belongs to
-    the same parameters as the cost. Validation is measured after the epoch, without penalty.
+    the same parameters as the cost; where probabilities round to the same number, their logits tell
+    which is larger. Validation is measured after the epoch, without penalty.
     """
 
     cost: list[float] = field(default_factory=list)
@@ -318,9 +319,9 @@ class _Examples:
         return len(self.X)
 
     def __getitem__(self, rows: Any) -> _Batch:
-        y = self.y[rows]
+        y = _taken(self.y, rows)
         classes = y if self.classes is self.y else _of(self.classes, rows)
-        return self.X[rows], y, classes, _of(self.weights, rows)
+        return _taken(self.X, rows), y, classes, _of(self.weights, rows)
 
 
 # Rows of examples: X, y, the classes and the weights of the rows, where there are any.
@@ -328,7 +329,13 @@ _Batch = tuple[Array, Array, Array | None, Array | None]
 
 
 def _of(values: Array | None, rows: Any) -> Array | None:
-    return None if values is None else cast(Array, values[rows])
+    return None if values is None else _taken(values, rows)
+
+
+def _taken(values: Array, rows: Any) -> Array:
+    if isinstance(rows, np.ndarray) and values.flags.c_contiguous:
+        return values.take(rows, axis=0)  # for 32 rows of 400 in 7 microseconds, by index in 12
+    return cast(Array, values[rows])
 
 
 def _require_finite(values: Array, name: str) -> None:
@@ -407,7 +414,8 @@ class _Task:
         if self.l2:
             total = total + l2_penalty(self.model, self.l2, len(self.examples))
         counts = classes is not None and predictions.ndim == 2
-        return total, _right(predictions, classes) if counts else None
+        # Of the logits, as the loss needs them: the probabilities need not be computed.
+        return total, _right(logits_of(predictions), classes) if counts else None
 
     def step(self, X: Any, y: Any, classes: Any, weights: Any) -> tuple[Any, Any, list[Any]]:
         """Compute the cost, the number of right predictions, and the gradients."""

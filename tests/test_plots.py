@@ -12,19 +12,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
-from numpy.typing import NDArray
+from pictures import (
+    DRAWN,
+    Array,
+    network,
+    penalised_loss,
+    rendered,
+    trained_once,
+    unreadable,
+    whole,
+)
 from refusals import assert_refused
 
 from autonn import (
-    CrossEntropy,
     Dropout,
     Layer,
     MeanSquaredError,
@@ -34,19 +37,10 @@ from autonn import (
     Sigmoid,
     SoftmaxCrossEntropy,
     Tensor,
-    checkpoint,
     fit,
-    l2_penalty,
-    no_grad,
-    op,
     optim,
     plots,
 )
-
-Array = NDArray[Any]
-
-# Drawing is slow: of the examples that a profile asks for, a twelfth are drawn, and at least five.
-DRAWN = max(5, (settings.default.max_examples if settings.default else 0) // 12)
 
 # A stem at the left and a foot at the bottom: any flip or turn shows.
 LETTER_L = np.array([[6.0, 0, 0], [7, 0, 0], [8, 0, 0], [9, 5, 4]])
@@ -70,57 +64,6 @@ def image_of(ax: Axes, which: int = 0) -> Array:
 def titles_of(figure: Figure) -> list[str]:
     """Return the titles of a figure's axes in reading order."""
     return [ax.get_title() for ax in figure.axes]
-
-
-def rendered(figure: Figure) -> Array:
-    """Return the figure's pixels, levels from 0 to 1; a warning would be an error here."""
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba()) / 255
-
-
-def whole(ax: Axes) -> Figure:
-    """Return the figure that the axes belong to."""
-    assert isinstance(ax, Axes)
-    assert isinstance(ax.figure, Figure)
-    return ax.figure
-
-
-def written(figure: Figure) -> list[tuple[Text, Bbox]]:
-    """Return each text that drawing the figure really writes, with the pixels that it takes."""
-    drawn: list[Text] = []
-    draw = Text.draw
-
-    def note(text: Text, renderer: Any) -> None:
-        if text.get_visible() and text.get_text():
-            drawn.append(text)
-        draw(text, renderer)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Text, "draw", note)
-        assert rendered(figure).size
-    return [(text, text.get_window_extent()) for text in drawn]
-
-
-def unreadable(figure: Figure) -> list[str]:
-    """List the texts that are below 8 points, overlap by a pixel, or are cut off."""
-    drawn = written(figure)
-    texts = [(text.get_text(), box.padded(-0.5)) for text, box in drawn]
-    return [
-        *(f"{text.get_text()} is small" for text, _ in drawn if float(text.get_fontsize()) < 8),
-        *(f"{text} is clipped" for text, box in texts if not contains(figure.bbox, box)),
-        *(
-            f"{first} on {second}"
-            for (first, box), (second, other) in itertools.combinations(texts, 2)
-            if box.overlaps(other)
-        ),
-    ]
-
-
-def contains(room: Any, box: Bbox) -> bool:
-    """Whether a box lies in another, but for a pixel."""
-    room = room.padded(1)
-    return bool(room.contains(box.x0, box.y0) and room.contains(box.x1, box.y1))
 
 
 def answers(classes: list[int], confidences: list[float]) -> Array:
@@ -187,6 +130,15 @@ def test_one_digit_has_a_large_title() -> None:
     alone: Any = plots.digits(LETTER_L[None], ["seven"]).axes[0].title
     crowd: Any = plots.digits(np.stack([LETTER_L] * 10), ["seven"] * 10).axes[0].title
     assert alone.get_fontsize() > crowd.get_fontsize() >= 8
+
+
+@pytest.mark.parametrize("columns", [None, 2, 30])
+def test_digits_with_small_pictures_waste_no_room(columns: int | None) -> None:
+    """However many stand in a row, they take most of its width."""
+    figure = plots.digits(np.ones((30, 4, 4)), columns=columns)
+    rendered(figure)
+    row = figure.axes[: columns or plots.grid_shape(30)[1]]
+    assert sum(ax.get_window_extent().width for ax in row) > 0.85 * figure.bbox.width
 
 
 def test_digits_draw_into_a_subfigure() -> None:
@@ -303,10 +255,11 @@ def test_learning_curve_takes_what_fit_returns() -> None:
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.01, 0.3, 3.0])
-def test_names_of_lines_that_end_together_stay_apart(gap: float) -> None:
-    """The two names never overlap, whichever line ends higher."""
-    for first, second in ((0.0, gap), (gap, 0.0)):
-        figure = plots.learning_curve({"cost": [5, first], "validation_cost": [5, second]})
+@pytest.mark.parametrize(("start", "end"), [(5.0, 0.0), (500.0, 0.1)])
+def test_names_of_lines_that_end_together_stay_apart(gap: float, start: float, end: float) -> None:
+    """The two names never overlap, whichever line ends higher, on both kinds of scales."""
+    for first, second in ((end, end + gap), (end + gap, end)):
+        figure = plots.learning_curve({"cost": [start, first], "validation_cost": [start, second]})
         figure.draw_without_rendering()
         low, high = sorted(
             (text.get_window_extent() for text in figure.axes[0].texts), key=lambda box: box.y0
@@ -328,6 +281,17 @@ def test_learning_curve_joins_over_gaps() -> None:
     ax = plots.learning_curve({"cost": [4.0, 3, 2, 1], "validation_cost": rare}).axes[0]
     np.testing.assert_array_equal(ax.get_lines()[1].get_xydata(), [[1, 5], [3, 3]])
     assert "validation 3" in [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize(
+    ("costs", "scale"),
+    [([7.0, 0.1], "linear"), ([7.0, 0.05], "log"), ([7.0, 0.0], "linear"), ([-7.0, 9], "linear")],
+)
+def test_a_cost_that_falls_far_is_drawn_by_its_ratios(costs: list[float], scale: str) -> None:
+    """To less than a hundredth; 0 has no place there. Accuracies are never drawn so."""
+    shares = [1e-4, 0.9]
+    cost, accuracy = plots.learning_curve({"cost": costs, "accuracy": shares}).axes
+    assert (cost.get_yscale(), accuracy.get_yscale()) == (scale, "linear")
 
 
 def cell_counts(ax: Axes, classes: int) -> Array:
@@ -502,30 +466,19 @@ def test_bars_name_the_actual_class() -> None:
     assert right.patches[1].get_facecolor() != wrong.patches[1].get_facecolor()
 
 
-def network() -> Sequential:
-    """Return a small network, the same each time."""
-    rng = np.random.default_rng(0)
-    return Sequential(Layer(6, 4, rng=rng), Sigmoid(), Layer(4, 3, rng=rng), Sigmoid())
-
-
-def penalised_loss(model: Module) -> Tensor:
-    """Return the tutorials' cost of five examples, with its penalty."""
-    X = np.random.default_rng(1).normal(size=(5, 6))
-    return CrossEntropy()(model(X), [0, 1, 2, 0, 1]) + l2_penalty(model, 1.0, examples=5)
-
-
-def trained_once(model: Sequential) -> Sequential:
-    """Return the model with gradients."""
-    penalised_loss(model).backward()
-    return model
-
-
 def with_gradient(gradient: object) -> Layer:
     """Return a layer of one input with this gradient of its weights, and none of its bias."""
     values = np.array(gradient)
     layer = Layer(1, len(values), weight=np.ones(values.shape))
     layer.weight.grad = values
     return layer
+
+
+class Residuals(Module):
+    """Calls its parameter by a long name."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.a_layer_within_a_block = layer
 
 
 def drawn_row(ax: Axes, row: int) -> tuple[Array, Array, float]:
@@ -596,6 +549,14 @@ def test_gradient_flow_leaves_zeros_out_of_the_percentiles() -> None:
     """What a dead unit leaves at 0 does not pull the others down."""
     ends, _, median = drawn_row(plots.gradient_flow(with_gradient([[0.0], [0.0], [-0.5]])), 0)
     assert (ends.tolist(), median) == ([0.5, 0.5], 0.5)
+
+
+def test_gradient_flow_cuts_a_tail_of_tiny_gradients() -> None:
+    """Between the ends of the axis is what the quartiles tell, and three powers of ten below."""
+    gradient = np.repeat([1e-30, 1e-3, 1e-1], [10, 60, 30])[:, None]
+    ax = plots.gradient_flow(with_gradient(gradient))
+    assert drawn_row(ax, 0)[0][0] == pytest.approx(1e-30)
+    np.testing.assert_allclose(ax.get_xlim(), [1e-7, 1])
 
 
 def test_gradient_flow_reads_gradients_that_are_tensors() -> None:
@@ -775,305 +736,6 @@ def test_levels_follow_ratios_where_a_surface_is_steep() -> None:
         np.testing.assert_allclose(np.diff(levels), np.diff(levels)[0])
 
 
-def chain(length: int) -> Any:
-    """Return the result of so many ops in a row."""
-    value: Any = Tensor(0.5, requires_grad=True)
-    for _ in range(length):
-        value = np.sin(value)
-    return value
-
-
-def with_dollars() -> tuple[Tensor, dict[str, Tensor]]:
-    """Return a loss of something whose name looks like a formula in TeX."""
-    price = Tensor(2.0, requires_grad=True)
-    return price * price, {"$p_$ in cents": price}
-
-
-Edge = tuple[str, str, str]
-
-
-def frames_of(ax: Axes) -> list[FancyBboxPatch]:
-    """Return the boxes of a graph."""
-    return [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
-
-
-def arrows_of(ax: Axes) -> list[Array]:
-    """Return the way of each arrow, from its start to its tip, as points close to each other."""
-    shafts = [p.get_path() for p in ax.patches if isinstance(p, FancyArrowPatch)]
-    polygons: list[Any] = [shaft.to_polygons(closed_only=False)[0] for shaft in shafts]
-    return [np.asarray(polygon) for polygon in polygons]
-
-
-def holds(frame: FancyBboxPatch, points: Array, rim: float) -> bool:
-    """Whether a point, or any of some points, is in a box, or at most so far outside."""
-    low = np.array([frame.get_x(), frame.get_y()]) - rim
-    high = low + [frame.get_width(), frame.get_height()] + 2 * rim
-    return bool(((low <= points) & (points <= high)).all(axis=-1).any())
-
-
-def read_graph(ax: Axes) -> tuple[dict[str, str], list[Edge]]:
-    """Read back what each box says, and which arrows go from where to where, with their letters.
-
-    Everything is found by its place: texts in boxes, the ends of arrows at boxes.
-    """
-    frames = frames_of(ax)
-    inside: dict[int, list[Text]] = {k: [] for k in range(len(frames))}
-    for text in ax.texts:
-        inside[box_at(frames, np.array(text.get_position()))].append(text)
-    titles, bodies = {}, {}
-    for k, texts in inside.items():
-        (titles[k],) = [text.get_text() for text in texts if text.get_fontweight() == "bold"]
-        bodies[titles[k]] = max((text.get_text() for text in texts), key=len)
-    edges = []
-    for way in arrows_of(ax):
-        source, target = box_at(frames, way[0]), box_at(frames, way[-1])
-        at = [t for t in inside[target] if abs(t.get_position()[0] - way[-1, 0]) < 2]
-        letters = [t.get_text() for t in at if len(t.get_text()) == 1]
-        edges.append((titles[source], "".join(letters), titles[target]))
-    return bodies, sorted(edges)
-
-
-def box_at(frames: list[FancyBboxPatch], point: Array) -> int:
-    """Return which box is there, or at most the half of an arrow's head away."""
-    (found,) = [k for k, frame in enumerate(frames) if holds(frame, point, rim=3)]
-    return found
-
-
-def test_a_graph_is_drawn_with_values_and_gradients() -> None:
-    """Boxes, arrows and letters of L = (w^2 - b) / e^b + 1, w = 3, b = 2, checked by hand."""
-    w, b = Tensor(3.0, requires_grad=True), Tensor(2.0, requires_grad=True)
-    e = np.exp(b)
-    bodies, edges = read_graph(plots.computation_graph((w**2 - b) / e + 1, {"w": w, "b": b}))
-    assert bodies == {
-        "w": "value 3\ngradient 0.812",
-        "b": "value 2\ngradient -1.083",
-        "power": "z = x^y\ny = 2\nvalue 9\ngradient 0.1353",
-        "exp": "z = e^x\nvalue 7.389\ngradient -0.1282",
-        "subtract": "z = x - y\nvalue 7\ngradient 0.1353",
-        "divide": "z = x / y\nvalue 0.9473\ngradient 1",
-        "add": "z = x + y\ny = 1\nvalue 1.947\ngradient 1",
-    }
-    assert edges == [
-        ("b", "", "exp"),
-        ("b", "y", "subtract"),
-        ("divide", "", "add"),
-        ("exp", "y", "divide"),
-        ("power", "x", "subtract"),
-        ("subtract", "x", "divide"),
-        ("w", "", "power"),
-    ]
-
-
-def test_letters_go_with_their_arrows_where_these_change_sides() -> None:
-    """One of the quotients has its divisor on the left."""
-    s, t = np.sin(chain(0)), np.cos(chain(0))
-    loss = np.tanh(s / t) - np.exp(t / s)
-    names = {"s": s, "t": t, "u": loss}
-    _, edges = read_graph(plots.computation_graph(loss, names))
-    into = [(source, letter) for source, letter, target in edges if target == "divide"]
-    assert into == [("s: sin", "x"), ("s: sin", "y"), ("t: cos", "x"), ("t: cos", "y")]
-
-
-def test_a_value_used_twice_gets_two_arrows() -> None:
-    """And the sum of both gradients."""
-    bodies, edges = read_graph(plots.computation_graph(*with_dollars()))
-    assert edges == [("$p_$ in cents", "x", "multiply"), ("$p_$ in cents", "y", "multiply")]
-    assert bodies["$p_$ in cents"] == "value 2\ngradient 4"
-
-
-def test_a_network_is_drawn_with_its_names() -> None:
-    """Large values by shape and norm; matrices are called as in their formula; X by its name."""
-    layer, X = Layer(6, 4, rng=0), np.random.default_rng(1).normal(size=(5, 6))
-    loss = np.sum(np.square(layer(X)))
-    bodies, edges = read_graph(
-        plots.computation_graph(loss, {**layer.named_parameters(), "X": X, "J": loss})
-    )
-    loss.backward()
-    norm = np.linalg.norm
-    assert bodies["X"] == f"value 5 x 6, norm {norm(X):.3g}"
-    assert bodies["weight"] == (
-        f"value 4 x 6, norm {norm(layer.weight.data):.3g}\n"
-        f"gradient norm {norm(layer.weight.grad):.3g}"
-    )
-    zeros = " ".join(["0."] * 4)
-    gradient = " ".join(np.array2string(layer.bias.grad, precision=3).split())
-    assert bodies["bias"] == f"value [{zeros}]\ngradient {gradient}"
-    assert [edge for edge in edges if edge[2] == "affine"] == [
-        ("X", "X", "affine"),
-        ("bias", "b", "affine"),
-        ("weight", "W", "affine"),
-    ]
-    assert bodies["J: sum"].startswith("z = sum of x over axis\nvalue ")
-
-
-def test_a_module_gives_the_names_and_others_are_told_by_kind() -> None:
-    """What has no name is a leaf or a constant."""
-    other = Tensor([1.0, 2.0], requires_grad=True)
-    layer = Layer(2, 2, rng=0)
-    loss: Any = np.sum(layer(np.eye(2)) * other)
-    assert set(read_graph(plots.computation_graph(loss, layer))[0]) == {
-        *("weight", "bias", "affine", "constant", "leaf", "multiply", "sum")
-    }
-
-
-def test_options_and_constants_are_written() -> None:
-    """Axes, indices, numbers, masks and lists of operands each find their place."""
-    x = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
-    mask = np.array([True, False])
-    kept = np.where(mask, x[:, 1:], 0.25)
-    joined = np.concatenate([kept, x[:, :1]], axis=1)
-    loss = np.sum(np.sum(np.clip(joined, None, 2.0), axis=0) / np.float64(4))
-    names = {"x": x, "mask": mask, "left": kept}
-    bodies, edges = read_graph(plots.computation_graph(loss, names, limit=20))
-    assert "key = :, 1:" in bodies["getitem"] or "key = :, :1" in bodies["getitem"]
-    assert "y = 0.25" in bodies["left: where"].splitlines()
-    assert bodies["mask"] == "value [ True False]"
-    assert ("mask", "c", "left: where") in edges
-    assert "axis = 1" in bodies["concatenate"].splitlines()
-    assert {letter for _, letter, target in edges if target == "concatenate"} == {"0", "1"}
-    assert "high = 2" in bodies["clip"].splitlines()
-    assert "y = 4" in bodies["divide"].splitlines()
-
-
-def test_ops_of_ones_own_and_checkpoints_are_drawn() -> None:
-    """With the formula declared, and the letters of the rules."""
-
-    @op(lambda g, z, u, v: g * v, lambda g, z, u, v: g * u, formula="z = u v, by hand")
-    def product(u: Any, v: Any) -> Any:
-        return u * v
-
-    a, b = Tensor(2.0, requires_grad=True), Tensor(5.0, requires_grad=True)
-    loss = checkpoint(np.exp)(product(a, b))
-    bodies, edges = read_graph(plots.computation_graph(loss, {"a": a, "b": b}))
-    assert bodies["product"].splitlines()[:2] == ["z = u v, by hand", "value 10"]
-    assert bodies["a"] == "value 2\ngradient 1.101e+05"
-    assert edges == [("a", "u", "product"), ("b", "v", "product"), ("product", "", "checkpoint")]
-
-
-def test_drawing_a_graph_changes_nothing() -> None:
-    """No gradient is left behind, and the graph can still be used, even drawn again after."""
-    model = network()
-    loss = penalised_loss(model)
-    first = read_graph(plots.computation_graph(loss, model))
-    assert all(parameter.grad is None for parameter in model.parameters())
-    loss.backward(retain_graph=True)
-    assert read_graph(plots.computation_graph(loss, model)) == first
-    expected = trained_once(network())
-    for one, other in zip(model.parameters(), expected.parameters(), strict=True):
-        np.testing.assert_array_equal(one.grad, other.grad)
-
-
-def test_a_graph_shows_what_the_ops_saw() -> None:
-    """A leaf that got new data since is drawn with the value that the gradient belongs to."""
-    w = Tensor(3.0, requires_grad=True)
-    loss = w * w
-    w.data = np.array(100.0)
-    bodies, _ = read_graph(plots.computation_graph(loss, {"w": w}))
-    assert bodies == {"w": "value 3\ngradient 6", "multiply": "z = x y\nvalue 9\ngradient 1"}
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> Any:
-    """Draw a graph of a few leaves and up to fifteen sums and sines, all used in the end."""
-    values: list[Any] = [
-        Tensor(float(k + 1), requires_grad=True) for k in range(draw(st.integers(1, 4)))
-    ]
-    for _ in range(draw(st.integers(1, 15))):
-        first, second = (draw(st.sampled_from(values)) for _ in range(2))
-        values.append(first + second if draw(st.booleans()) else np.sin(first))
-    total = values[-1]
-    for value in draw(st.lists(st.sampled_from(values), max_size=4)):
-        total = total + value
-    return total
-
-
-@settings(max_examples=DRAWN)
-@given(graphs())
-def test_boxes_stand_apart_and_arrows_go_down_between_them(loss: Tensor) -> None:
-    """Whatever the graph: no box on another, no arrow upwards or through a box, all in sight."""
-    ax = plots.computation_graph(loss)
-    frames = frames_of(ax)
-    for one, other in itertools.combinations(frames, 2):
-        beside = abs(centre(one)[0] - centre(other)[0]) - (one.get_width() + other.get_width()) / 2
-        apart = abs(centre(one)[1] - centre(other)[1]) - (one.get_height() + other.get_height()) / 2
-        assert max(beside, apart) > 5
-    for way in arrows_of(ax):
-        points = np.concatenate([np.linspace(a, b, 9) for a, b in itertools.pairwise(way)])
-        assert (np.diff(points[:, 1]) > -1e-6).all()
-        assert not any(holds(frame, points, rim=-0.5) for frame in frames)
-    assert unreadable(whole(ax)) == []
-
-
-def centre(frame: FancyBboxPatch) -> tuple[float, float]:
-    """Return the middle of a box."""
-    return frame.get_x() + frame.get_width() / 2, frame.get_y() + frame.get_height() / 2
-
-
-@pytest.fixture(scope="module")
-def network_graph() -> Axes:
-    """Draw the graph of a network at 71 dots per inch."""
-    with rc_context({"figure.dpi": 71}):
-        ax = plots.computation_graph(penalised_loss(network()))
-        whole(ax).draw_without_rendering()
-    return ax
-
-
-def test_texts_stay_inside_their_boxes(network_graph: Axes) -> None:
-    """Also at another resolution, set from outside."""
-    assert whole(network_graph).dpi == 71
-    assert_texts_in_boxes(network_graph)
-
-
-def test_texts_stay_inside_their_boxes_when_the_axes_shrink() -> None:
-    """As a layout does that finds a wide neighbour later."""
-    figure = Figure(figsize=(12, 8), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    plots.computation_graph(chain(3), ax=left)
-    before = left.get_window_extent().width
-    right.set_ylabel("many words\n" * 20)
-    figure.draw_without_rendering()
-    assert left.get_window_extent().width < 0.8 * before
-    assert all(contains(left.bbox, frame.get_window_extent()) for frame in frames_of(left))
-    assert_texts_in_boxes(left)
-
-
-def test_a_graph_counts_on_the_room_that_the_layout_will_give() -> None:
-    """Axes fresh from subplots are smaller than a constrained layout makes them in the end."""
-    needed = whole(plots.computation_graph(chain(5))).get_size_inches()
-    figure = Figure(figsize=tuple(needed + 0.3), layout="constrained")
-    ax = plots.computation_graph(chain(5), ax=figure.subplots())
-    assert unreadable(figure) == []
-    assert all(contains(figure.bbox, frame.get_window_extent()) for frame in frames_of(ax))
-
-
-def assert_texts_in_boxes(ax: Axes) -> None:
-    """Demand that no text runs over the edge of its box."""
-    frames = frames_of(ax)
-    for text in ax.texts:
-        frame = frames[box_at(frames, np.array(text.get_position()))]
-        assert contains(frame.get_window_extent(), text.get_window_extent())
-
-
-def test_the_network_is_drawn_without_a_crossing(network_graph: Axes) -> None:
-    """The order within the layers is found by looking at the neighbours."""
-    crossing = 0
-    for one, other in itertools.combinations(arrows_of(network_graph), 2):
-        low = max(one[0, 1], other[0, 1]) + 0.5  # arrows may start together
-        heights = np.linspace(low, max(low, min(one[-1, 1], other[-1, 1])), 400)
-        first, second = (np.interp(heights, way[:, 1], way[:, 0]) for way in (one, other))
-        crossing += (first - second).min() < -0.01 and (first - second).max() > 0.01
-    assert crossing == 0
-
-
-def test_a_graph_has_a_limit_that_can_be_raised() -> None:
-    """Forty boxes go on a sheet; more are refused with a summary, before any pass is run."""
-    assert len(read_graph(plots.computation_graph(chain(41), limit=42))[0]) == 2
-    with pytest.raises(ValueError, match=r"got a graph of 42 boxes \(most often 41 sin, 1 leaf\)"):
-        plots.computation_graph(chain(41))
-    with pytest.raises(ValueError, match=r"2,001 boxes"):
-        plots.computation_graph(chain(2_000))
-
-
 def test_readings_show_each_picture_beside_its_bars() -> None:
     """A row for each: the picture upright at the left, its own probabilities at the right."""
     images, chances = np.stack([LETTER_L, 2 * LETTER_L]), answers([3, 7], [0.9, 0.8])
@@ -1093,11 +755,20 @@ def test_readings_show_each_picture_beside_its_bars() -> None:
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     "digits": lambda: plots.digits(np.stack([LETTER_L] * 7), range(7), wrong=[True] * 7),
+    "digits, crowded": lambda: plots.digits(
+        np.ones((40, 2, 2)), [f"predicted {k}" for k in range(40)], wrong=[False, True] * 20
+    ),
+    "digits, long titles": lambda: plots.digits(
+        np.ones((6, 2, 2)), [f"this may be a {k}, I think,\nor not" for k in range(6)], columns=5
+    ),
     "digits, blank": lambda: plots.digits(np.zeros((2, 20, 20))),
     "digits, all below zero": lambda: plots.digits(-np.ones((2, 20, 20))),
     "digits, bytes": lambda: plots.digits(np.full((1, 28, 28), 255, dtype=np.uint8)),
     "digits, truth values": lambda: plots.digits(np.eye(5, dtype=bool)[None]),
     "mistakes": lambda: plots.worst_mistakes(LETTER_L[None], answers([1], [0.9]), [2]),
+    "mistakes of many classes": lambda: plots.worst_mistakes(
+        np.ones((25, 2, 2)), np.eye(25, 300), 100 + np.arange(25)
+    ),
     "no mistakes": lambda: plots.worst_mistakes(LETTER_L[None], answers([1], [0.9]), [1]),
     "hidden units": lambda: plots.hidden_units(np.random.default_rng(0).normal(size=(25, 400))),
     "hidden units, dead": lambda: plots.hidden_units(np.zeros((1, 4))),
@@ -1120,6 +791,9 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         plots.decision_boundary(Layer(2, 2, weight=np.zeros((2, 2))), [[0, 1]], [1])
     ),
     "flow": lambda: whole(plots.gradient_flow(trained_once(network()))),
+    "flow, long names": lambda: whole(
+        plots.gradient_flow(Residuals(with_gradient(np.logspace(-15, 0)[:, None])))
+    ),
     "flow, nothing to draw": lambda: whole(plots.gradient_flow(with_gradient([[0.0], [np.nan]]))),
     "surface": lambda: whole(plots.loss_surface(*quadratic(), rng=0)),
     "surface, flat": lambda: whole(plots.loss_surface(*flat(), rng=0, points=9)),
@@ -1128,10 +802,10 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         plots.loss_surface(*flat(1e-16), rng=0, points=9)
     ),
     "slice, flat": lambda: whole(plots.loss_surface(*flat(), directions=1, rng=0)),
-    "graph": lambda: whole(plots.computation_graph(penalised_loss(network()))),
-    "graph, long": lambda: whole(plots.computation_graph(chain(39))),
-    "graph, dollars": lambda: whole(plots.computation_graph(*with_dollars())),
     "readings": lambda: plots.readings(np.ones((2, 20, 20)), answers([1, 2], [0.9] * 2), "ab"),
+    "readings of long names": lambda: plots.readings(
+        np.ones((2, 20, 20)), answers([1, 2], [0.9] * 2), [k * "holiday_" + ".jpg" for k in (4, 9)]
+    ),
     "one reading": lambda: plots.readings(LETTER_L[None], [[0.2, 0.8]]),
 }
 
@@ -1174,8 +848,6 @@ def test_given_axes_and_figures_are_drawn_on() -> None:
     flow, surface = Figure().subplots(2)
     assert plots.gradient_flow(trained_once(network()), ax=flow) is flow
     assert plots.loss_surface(*quadratic(), rng=0, points=3, ax=surface) is surface
-    graph = Figure(layout="constrained").subplots()
-    assert plots.computation_graph(chain(2), ax=graph) is graph
     figure = Figure()
     assert plots.hidden_units(np.ones((2, 4)), figure=figure) is figure
     figure = Figure()
@@ -1361,14 +1033,6 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: plots.loss_surface(Layer(2, 1, weight=[[0.0, 0.0]]), *flat()[1:]),
         r"loss_surface: direction 1 .* initialise them first",
     ),
-    "several losses": (
-        lambda: plots.computation_graph(Tensor([1.0, 2.0], requires_grad=True) * 2.0),
-        r"computation_graph: got a Tensor of shape \(2,\), expected a single number; sum or",
-    ),
-    "axes too small for a graph": (
-        lambda: plots.computation_graph(chain(9), ax=Figure(figsize=(2, 2)).subplots()),
-        r"computation_graph: got axes of 1.5 x 1.5 inches, expected at least 1.\d x \d+.\d; with",
-    ),
     "no such class": (
         lambda: plots.probability_bars([0.5, 0.5], actual=2),
         r"probability_bars: actual holds 2 to 2, expected classes from 0 to 1",
@@ -1400,27 +1064,6 @@ def test_bad_calls_say_what_came_and_what_was_expected(name: str) -> None:
         call()
 
 
-def freed() -> Tensor:
-    """Return a loss whose graph is gone."""
-    loss = penalised_loss(network())
-    loss.backward()
-    return loss
-
-
-def half_freed() -> Any:
-    """Return a loss of which a part was freed by the backward pass of another."""
-    part = np.sin(chain(2))
-    loss = part * 2.0
-    np.sum(part).backward()
-    return loss
-
-
-def without_graph() -> Tensor:
-    """Return a loss computed where nothing is recorded."""
-    with no_grad():
-        return penalised_loss(network())
-
-
 WRONG_STATES: dict[str, tuple[Callable[[], object], type[Exception], list[str]]] = {
     "gradients of no module": (
         lambda: plots.gradient_flow([Tensor(1.0)]),  # type: ignore[arg-type]
@@ -1441,36 +1084,6 @@ WRONG_STATES: dict[str, tuple[Callable[[], object], type[Exception], list[str]]]
         lambda: plots.decision_boundary(np.tanh, np.ones((1, 2)), [0]),  # type: ignore[arg-type]
         TypeError,
         ["decision_boundary: got a ufunc, expected a Module"],
-    ),
-    "the graph of a number": (
-        lambda: plots.computation_graph(3.0),  # type: ignore[arg-type]
-        TypeError,
-        ["computation_graph: got a float, expected the Tensor of a loss"],
-    ),
-    "the graph of a leaf": (
-        lambda: plots.computation_graph(chain(0)),
-        RuntimeError,
-        ["computation_graph: no graph leads to this Tensor", "requires_grad=True"],
-    ),
-    "a graph that was not recorded": (
-        lambda: plots.computation_graph(without_graph()),
-        RuntimeError,
-        ["computation_graph: no graph leads to this Tensor", "outside no_grad"],
-    ),
-    "a graph that was freed": (
-        lambda: plots.computation_graph(freed()),
-        RuntimeError,
-        ["computation_graph: the graph behind add was freed", "retain_graph=True"],
-    ),
-    "a graph that was freed in part": (
-        lambda: plots.computation_graph(half_freed()),
-        RuntimeError,
-        ["the graph behind sin was freed", "draw before it", "compute the loss again"],
-    ),
-    "a list of names": (
-        lambda: plots.computation_graph(chain(1), ["x"]),  # type: ignore[arg-type]
-        TypeError,
-        ["computation_graph: names is a list, expected a Module or a mapping"],
     ),
 }
 

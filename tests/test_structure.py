@@ -35,6 +35,7 @@ ROOMS = [
     "checkpoints",
     "training",
     "files",
+    "diagram",
     "plots",
 ]
 

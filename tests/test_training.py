@@ -133,6 +133,13 @@ def test_history_holds_accuracy_and_validation_of_the_right_weights() -> None:
     assert history.validation_cost[-1] == pytest.approx(expected, rel=1e-15)
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_larger_of_two_probabilities_that_round_to_one_is_counted(compiled: bool) -> None:
+    model = Sequential(Layer(1, 2, weight=[[50.0], [60.0]]), Sigmoid())
+    options: dict[str, Any] = {"loss": CrossEntropy(), "optimizer": optim.SGD(lr=1e-9)}
+    assert fit(model, [[1.0]], [1], compile=compiled, **options).accuracy == [1.0]
+
+
 def test_one_hot_targets_count_as_classes_and_others_do_not() -> None:
     assert (
         train(network()).accuracy

@@ -245,6 +245,19 @@ def _softmax_input(a: Tensor) -> Tensor | None:
     return logits if axis in (-1, a.ndim - 1) else None
 
 
+def logits_of(a: Tensor) -> Tensor:
+    """Return what a sigmoid, or a softmax over the classes, made `a` from; or else `a` itself.
+
+    The largest of a row has the same place in both.
+
+    >>> from autonn import sigmoid
+    >>> logits_of(sigmoid(Tensor([[50.0, 60.0]], requires_grad=True))).data  # both give 1.0
+    array([[50., 60.]])
+    """
+    sources = input_of(a, "sigmoid"), _softmax_input(a)
+    return next((logits for logits in sources if logits is not None), a)
+
+
 def _logarithms(a: Tensor) -> tuple[Any, Any]:
     """Return ln a and ln(1 - a), from the input of a sigmoid or softmax where one made `a`."""
     logits = input_of(a, "sigmoid")

@@ -1,6 +1,6 @@
 """Draw what-it-learned.png for the first page: three pictures of networks that learned something.
 
-python docs/pictures.py
+python docs/first_page.py
 """
 
 from __future__ import annotations
