@@ -5,8 +5,8 @@
 The 400-25-10 digit network with the tutorials' cost, and a 784-512-256-10 one with ReLU and
 softmax. Each contender (contenders.py) has a process of its own and they run in turn (rounds.py);
 before they are timed, all must agree. Figures are medians of rounds, with the middle half of the
-rounds as their spread. PyTorch, JAX, autograd and MyGrad (`pip install 'autonn[bench]'`) take part
-where they are installed.
+rounds as their spread; ratios are taken round by round. PyTorch, JAX, autograd and MyGrad (`pip
+install 'autonn[bench]'`) take part where they are installed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import contenders
 import numpy as np
 import report
 import rounds
-from contenders import ALL, BEST, FLOOR, Case, Contender, Problem
+from contenders import ALL, BEST, FLOOR, OURS, Case, Contender, Problem
 from report import Figure
 from rounds import Failed, Worker
 
@@ -87,7 +87,8 @@ class Contest:
                 agree(contender, case, results, expected)
         turns = {c.name: functools.partial(self.workers[c].ask, turn) for c in ready}
         times = rounds.in_turn(turns, seconds)
-        return [Figure.of(str(case), name, "ms", [1e3 * s for s in t]) for name, t in times.items()]
+        rows = {name: [1e3 * s for s in t] for name, t in times.items()}
+        return [Figure.of(str(case), row, "ms", ms, rows.get(BEST)) for row, ms in rows.items()]
 
     def close(self) -> None:
         """Let all workers end."""
@@ -108,7 +109,7 @@ def agree(contender: Contender, case: Case, results: list[Any], expected: list[A
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """Lay all medians out as one table for the README: float64 / float32."""
+    """Lay all medians out as one table for the README, float64 / float32, and our ratio."""
     problems = list(dict.fromkeys(f.title.rpartition(", ")[0] for f in figures))
     medians = {(f.title, f.row): report.number(f.median) for f in figures}
     lines = ["| | " + " | ".join(problems) + " |", "|---|" + "---:|" * len(problems)]
@@ -116,7 +117,10 @@ def markdown(figures: Sequence[Figure]) -> str:
         keys = [[(f"{problem}, {dtype}", row) for dtype in TOLERANCE] for problem in problems]
         cells = [" / ".join(medians[key] for key in pair if key in medians) for pair in keys]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    ratios = {f.title: report.number(f.ratios[1]) for f in figures if f.row == OURS and f.ratios}
+    titles = [[f"{problem}, {dtype}" for dtype in TOLERANCE] for problem in problems]
+    cells = [" / ".join(ratios[title] for title in pair if title in ratios) for pair in titles]
+    return "\n".join([*lines, f"| **{OURS} : {BEST}** | " + " | ".join(cells) + " |"])
 
 
 def draw(figures: Sequence[Figure], path: str) -> None:
@@ -138,8 +142,8 @@ def draw(figures: Sequence[Figure], path: str) -> None:
             base = by_title[f"{problem}, {dtype}"]
             for place, contender in enumerate(rows):
                 for f in figures:
-                    if f.title == base.title and f.row == contender.name:
-                        mark(panel, f, base.median, place + shift, COLOURS[contender.kind])
+                    if f.title == base.title and f.row == contender.name and f.ratios:
+                        mark(panel, f.title, f.ratios, place + shift, COLOURS[contender.kind])
         title, _, size = problem.partition(", ")
         best = [report.number(by_title[f"{problem}, {dtype}"].median) for dtype in TOLERANCE]
         panel.set_title(f"{title}\n{size}\n1 = {' / '.join(best)} ms", fontsize=9)
@@ -153,11 +157,12 @@ def draw(figures: Sequence[Figure], path: str) -> None:
     pyplot.close(figure)
 
 
-def mark(panel: Any, f: Figure, base: float, place: float, colour: str) -> None:
+def mark(panel: Any, title: str, ratios: Sequence[float], place: float, colour: str) -> None:
     """Draw one figure: its median, and the middle half of its rounds."""
-    fill = colour if f.title.endswith("float64") else "white"
-    panel.plot([f.low / base, f.high / base], [place, place], color=colour, lw=1.2, zorder=2)
-    panel.plot(f.median / base, place, "o", ms=5, mec=colour, mfc=fill, mew=1.2, zorder=3)
+    low, median, high = ratios
+    fill = colour if title.endswith("float64") else "white"
+    panel.plot([low, high], [place, place], color=colour, lw=1.2, zorder=2)
+    panel.plot(median, place, "o", ms=5, mec=colour, mfc=fill, mew=1.2, zorder=3)
 
 
 def finish(panels: Any, rows: Sequence[Contender]) -> None:

@@ -17,7 +17,9 @@ import numpy as np
 class Figure:
     """One measured quantity: the median of the rounds, and their middle half.
 
-    `title` and `row` together name it; two runs are compared by them.
+    `title` and `row` together name it; two runs are compared by them. `ratios` are the lower
+    quartile, median and upper quartile of its ratios to another row, round by round: a machine
+    whose clock changes from minute to minute changes them little.
     """
 
     title: str
@@ -27,12 +29,24 @@ class Figure:
     low: float
     high: float
     rounds: int
+    ratios: tuple[float, float, float] | None = None
 
     @classmethod
-    def of(cls, title: str, row: str, unit: str, values: Sequence[float]) -> Figure:
-        """Sum rounds up."""
-        low, median, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
-        return cls(title, row, unit, median, low, high, len(values))
+    def of(
+        cls, title: str, row: str, unit: str, values: Sequence[float],
+        base: Sequence[float] | None = None,
+    ) -> Figure:  # fmt: skip
+        """Sum rounds up, beside those of another row if there is one."""
+        low, median, high = _quartiles(values)
+        pairs = None if base is None else [a / b for a, b in zip(values, base, strict=False)]
+        return cls(
+            title, row, unit, median, low, high, len(values), _quartiles(pairs) if pairs else None
+        )
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    low, median, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
+    return low, median, high
 
 
 def machine() -> str:
@@ -64,13 +78,17 @@ def number(value: float) -> str:
 
 
 def table(figures: Sequence[Figure], base: str) -> str:
-    """Lay out medians, spreads, and ratios to one of the rows where the units are the same."""
+    """Lay out medians, spreads, and ratios to one of the rows where the units are the same.
+
+    Ratios are taken round by round, where there are such, or else of the medians.
+    """
     bases = {f.unit: f.median for f in figures if f.row == base}
     width = max(len(f.row) for f in figures) + 2
     lines = []
     for f in figures:
         spread = f"({number(f.low)} - {number(f.high)})"
-        ratio = f"{number(f.median / bases[f.unit])} x" if f.unit in bases else ""
+        times = f.ratios[1] if f.ratios else f.median / bases[f.unit] if f.unit in bases else None
+        ratio = "" if times is None else f"{number(times)} x"
         lines.append(
             f"  {f.row:<{width}}{number(f.median):>8} {f.unit:<3}{spread:>20}{ratio:>10}"
             f"{f.rounds:>6} rounds"

@@ -4,10 +4,10 @@
 
 800 iterations of gradient descent, 200 of L-BFGS, one epoch of mini-batches of 32 with Adam; what
 `fit` adds to the bare steps on such batches; the memory of one cost and its gradients; the time to
-trace and compile the digit network. All runs of
-one kind start at the same parameters and must end at the same cost. Each run has a process of its
-own, the contenders run in turn, and PyTorch takes part where it is installed. The tutorials' loop
-is timed for three iterations and the rest is reckoned.
+trace and compile the digit network. All runs of one kind start at the same parameters and must end
+at the same cost. Each run has a process of its own, the contenders run in turn, and PyTorch takes
+part where it is installed. The tutorials' loop is timed for three iterations and the rest is
+reckoned.
 """
 
 from __future__ import annotations
@@ -508,7 +508,7 @@ def measure(number: int, size: int, repeats: int, only: Sequence[str]) -> list[F
         for row, worker in workers.items():
             found[row].append(worker.ask(outcome_of, number, row, size))
             worker.close()
-    costs = {row: runs[-1].pop("cost") for row, runs in found.items() if "cost" in runs[-1]}
+    costs = {row: runs[-1]["cost"] for row, runs in found.items() if "cost" in runs[-1]}
     if costs and max(costs.values()) - min(costs.values()) > table.agree:
         raise SystemExit(f"{table.title.format(size)}: the costs at the end differ: {costs}")
     title = table.title.format(size)
@@ -519,11 +519,13 @@ def figures_of(title: str, row: str, runs: list[Outcome]) -> Iterator[Figure]:
     """Sum up what the runs of one contender measured: "first MB" is a row of its own, in MB."""
     for name in runs[0]:
         values = [run[name] for run in runs]
+        if name == "cost":
+            continue  # it was compared
         if name == "inside":
             total = [run["s"] for run in runs]
             shares = [100 * (a - b) / b for a, b in zip(total, values, strict=True)]
             yield Figure.of(title, f"{row}, beside the evaluations", "%", shares)
-        elif name != "cost":
+        else:
             what, _, unit = name.rpartition(" ")
             yield Figure.of(title, f"{row}, {what}" if what else row, unit, values)
 

@@ -18,6 +18,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 from scipy import special
+from scipy.linalg import blas
+
+# What a program calls by its own name, and how it calls the module.
+_MODULES = {"np": np, "np.linalg": np.linalg, "special": special, "blas": blas}
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
@@ -64,8 +68,8 @@ class Helpers:
 
     def path(self, function: Any, name: str) -> str:
         """Say how the program calls a function."""
-        for prefix, module in (("np", np), ("np.linalg", np.linalg), ("special", special)):
-            base = getattr(function, "__name__", "")
+        base = getattr(function, "__name__", "").removeprefix("function ")  # as f2py names daxpy
+        for prefix, module in _MODULES.items():
             if getattr(module, base, None) is function:
                 return f"{prefix}.{base}"
         if id(function) not in self.known:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from scipy.linalg import blas
 
 from autonn.engine.graph import Argument, Node, behind
 from autonn.engine.helpers import Helpers, dtype_text, literal
@@ -550,8 +551,9 @@ class _Writer:
         """Write ``y = a x + y``."""
         a, x, y = self.sums[id(node)]
         self.names[id(node)] = self.name(y)
-        function = "daxpy" if node.dtype == np.float64 else "saxpy"
-        call = f"blas.{function}({self.flat(x)}, {self.flat(y)}, a={literal(a)})"
+        axpy = blas.daxpy if node.dtype == np.float64 else blas.saxpy
+        function = self.sheet.helpers.path(axpy, "axpy")
+        call = f"{function}({self.flat(x)}, {self.flat(y)}, a={literal(a)})"
         return _commented(call, f"{node.shape} y = a x + y")
 
     def in_long_rows(self, node: Node, memory: _Memory) -> list[str] | None:
@@ -561,7 +563,7 @@ class _Writer:
         bounded by a number: 500 x 25 of them take 9 microseconds to add a bias and 7 to be capped.
         With the bias, or the bound, repeated for a row of some thousand, it is 3 and 2.
         """
-        if not is_ufunc(node) or len(node.args) != 2 or node.ndim != 2 or node.size < 2048:
+        if not is_ufunc(node) or len(node.args) != 2 or node.ndim != 2:
             return None
         m, n = node.shape
         k = 1 if self.memory.get(id(node.args[0])) is memory else 0
@@ -571,12 +573,12 @@ class _Writer:
         )
         is_bound = isinstance(other, int | float) and node.is_call("minimum", "maximum")
         count = max((d for d in range(1, min(m, 2048 // n) + 1) if m % d == 0), default=1)
-        if is_bias and n <= 64 and count >= 8:
+        if is_bias and n <= 64 and node.size >= 2048 and count >= 8:
             repeated = self.fresh("rows")
             self.views[repeated] = f"np.empty(({count}, {n}), {dtype_text(node.dtype)})"
             copy = f"np.copyto({repeated}, {self.text(other)})"
             lines = [_commented(copy, f"{(count, n)} the same in each row")]
-        elif is_bound and node.dtype == np.float32 and count * n >= 128:
+        elif is_bound and node.dtype == np.float32 and count * n >= 256:
             repeated, lines = self.sheet.full((count, n), other, node.dtype), []
         else:
             return None
@@ -591,6 +593,8 @@ class _Writer:
             return literal(output)
         text = self.text(output)
         if output.shape == ():
+            if output.op is not None and output.op.name in _INFIX:
+                return text  # NumPy's operators return its numbers, never arrays without axes
             known = output.op is None or is_ufunc(output) or output.op.name in _WRITTEN
             return f"{text}[()]" if known else f"np.asarray({text})[()]"  # it may be Python's own
         again = any(output is earlier for earlier in self.outputs[:k])

@@ -406,17 +406,21 @@ def libraries_beside(package: ModuleType) -> list[Any]:
     They are told by the folder: wheels keep theirs in numpy.libs or scipy.libs, or in .dylibs
     within the package on a Mac.
     """
+    return _beside(package, ThreadpoolController().lib_controllers)
+
+
+def _beside(package: ModuleType, found: Sequence[Any]) -> list[Any]:
     home = Path(str(package.__file__)).parent
     folders = {home, home.with_name(f"{home.name}.libs")}
-    found = ThreadpoolController().lib_controllers
     return [library for library in found if folders & set(Path(library.filepath).parents)]
 
 
 @functools.cache
 def _blas() -> list[Any]:
     """Find NumPy's own BLAS: what it brings, or all there are where it brings none."""
-    there = [c for c in ThreadpoolController().lib_controllers if c.user_api == "blas"]
-    return [c for c in libraries_beside(np) if c.user_api == "blas"] or there
+    found = ThreadpoolController().lib_controllers  # 8 ms: it looks at all that is loaded
+    there = [library for library in found if library.user_api == "blas"]
+    return _beside(np, there) or there
 
 
 class _OneThread:
