@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from optable import TABLE, Row
@@ -716,6 +716,7 @@ def shared(f: Compiled) -> bool:
     return "\nSLICES = [" in f.source
 
 
+@settings(max_examples=max(10, settings().max_examples // 4))  # each takes 50 milliseconds
 @given(problems(), st.integers(rows.LEAST_ROWS, 6000))
 def test_rows_shared_out_agree_with_the_whole(problem: Any, m: int) -> None:
     model, loss, sizes, dtype, rng, last, lam = problem
