@@ -146,7 +146,10 @@ def main_job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     if CTRL_C:
         time.sleep(1.0)  # for the first iteration to begin
         process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    try:
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()  # it would train for days
     return Job(folder, process.returncode, "".join(before) + output, errors)
 
 
