@@ -609,6 +609,7 @@ def test_no_gradient_of_the_data_is_computed() -> None:
         assert f"{name} = " in compiled.source or f"{name}," in compiled.source, name
 
 
+@settings(max_examples=max(10, settings().max_examples // 4))  # each is compiled 8 times
 @given(st.integers(1, 700), st.integers(1, 70), SEEDS)
 def test_short_rows_are_added_to_as_long_ones(m: int, n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
