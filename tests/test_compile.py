@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from optable import TABLE, Row
@@ -610,7 +610,9 @@ def test_no_gradient_of_the_data_is_computed() -> None:
 
 
 @settings(max_examples=max(10, settings().max_examples // 4))  # each is compiled 8 times
-@given(st.integers(1, 700), st.integers(1, 70), SEEDS)
+@example(5, 0, 0)
+@example(0, 4, 0)
+@given(st.integers(0, 700), st.integers(0, 70), SEEDS)
 def test_short_rows_are_added_to_as_long_ones(m: int, n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for dtype in (np.float32, np.float64):
@@ -619,6 +621,7 @@ def test_short_rows_are_added_to_as_long_ones(m: int, n: int, seed: int) -> None
         rules: list[Any] = [
             lambda x, w, b: np.maximum(x @ w.T + b, 0),
             lambda x, w, b: np.minimum(0.25, b - np.exp(x @ w.T)),
+            lambda x, w, b: np.sum(np.maximum(np.exp(x @ w.T + b), 0)),
         ]
         for f, b in itertools.product(rules, (bias, bias.astype(np.float32))):
             assert_agree(compile(f)(x, w, b), f(x, w, b))
