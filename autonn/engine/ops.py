@@ -1902,23 +1902,15 @@ sigmoid_cross_entropy = define(
 
 def _softmax_residual_forward(x: Any, y: Any) -> Any:
     """Use that a row sums to 0: where p is largest p - y may cancel, the sum of the others not."""
-    return _balance(_softmax_forward(x, -1) * np.sum(y, axis=-1, keepdims=True) - y, x)
+    return _balanced(_softmax_forward(x, -1) * np.sum(y, axis=-1, keepdims=True) - y, x)
 
 
-def _balance_forward(z: Any, x: Any) -> Any:
+def _balanced(z: Any, x: Any) -> Any:
+    """Let rows sum to 0, by the element where x is largest."""
     z, at = z.copy(), np.argmax(x, axis=-1)[..., None]
     np.put_along_axis(z, at, 0, axis=-1)
     np.put_along_axis(z, at, -np.sum(z, axis=-1, keepdims=True), axis=-1)
     return z
-
-
-_balance = define(
-    "balance",
-    _balance_forward,
-    "z with rows that sum to 0, by the element where x is largest",
-    numpy=(),
-    listed=False,
-)
 
 
 def _softmax_residual_rule(g: Any, z: Any, x: Any, y: Any) -> Any:

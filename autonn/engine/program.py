@@ -584,7 +584,8 @@ class _Writer:
             return None
         wide = self.look(memory, (m // count, count, n), "wide")
         pair = (wide, repeated) if k == 1 else (repeated, wide)
-        function = self.sheet.helpers.path(node.op.forward, "") if node.op is not None else ""
+        assert node.op is not None
+        function = self.sheet.helpers.path(node.op.forward, node.op.name)
         return [*lines, f"{function}({', '.join(pair)}, out={wide})"]
 
     def returned(self, k: int, output: Argument) -> str:

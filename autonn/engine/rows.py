@@ -37,9 +37,7 @@ FREE, SUMMED = "free", "summed"
 Kind = str | int
 
 # Calls, beside the ufuncs, that treat each element, or each row, for itself.
-_ELEMENTWISE = frozenset(
-    {"where", "over", "times", "cast", "balance", "bell", "phi", "share_below", "silu"}
-)
+_ELEMENTWISE = frozenset({"where", "over", "times", "cast", "bell", "phi", "share_below", "silu"})
 # Calls that look at whole columns: they are made before the rows are dealt out.
 _BEFOREHAND = frozenset({"one_hot", "random"})
 
