@@ -26,6 +26,7 @@ exist. This page is generated from the declarations in `autonn/engine/ops.py` by
 `python docs/gradient_contract.py`; a test keeps it fresh, and every row has its tests.
 
 In a rule, `g` is the incoming gradient, `z` the output, and the other names are the arguments.
+A named rule may be told, last, what its op kept because the gradient needs it again.
 What broadcasting stretched is summed back, and a gradient has the dtype of its argument: float32
 in, float32 out. `_over(g, d)` is `g / d`, and 0 where `g` is 0: **a gradient of zero stays zero
 where the derivative is infinite**, so that `np.where(x > 0, np.log(x), 0)` is right at 0.

@@ -143,7 +143,7 @@ def statics(op: Op, rule: Rule) -> list[str]:
     if op.variadic:
         return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     named = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
-    return [p.name for p in named[2 + len(op.rules) :]]
+    return [p.name for p in named[2 + len(op.rules) + op.keeps :]]
 
 
 def with_static(right: Rule, name: str) -> Rule:
@@ -347,9 +347,10 @@ def source_faults(source: Source, pattern: str = "") -> Iterator[Fault]:
 
 SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the cross-entropy is not divided by m", ops,
-     "(softplus(x) - x * y).sum() / x.shape[0]", "(softplus(x) - x * y).sum()"),
+     "_sum_log1p(q)) / x.shape[0]", "_sum_log1p(q))"),
     ("the gradient of the cross-entropy is not divided by m", ops,
-     "g / x.shape[0] * _residual(x, y)", "g * _residual(x, y)"),
+     "else _less_targets(x, *kept)\n    return g / x.shape[0] * residual",
+     "else _less_targets(x, *kept)\n    return g * residual"),
     ("the biases are penalised", module,
      "if not is_bias]", "]"),
     ("the penalty is not divided by m", losses,
@@ -359,7 +360,9 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the unit of the digit 0 stays last", files,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
     ("sigmoid' is z (1 + z)", ops,
-     "lambda g, z, x: _times_slope(g, x),", "lambda g, z, x: g * (z * (1 + z)),"),
+     "return _times_slope(g, x)\n    slope", "return g * (z * (1 + z))\n    slope"),
+    ("sigmoid' of many is s(-x)", ops,
+     "slope = z * opposite", "slope = 1 * opposite"),
     ("relu' at 0 is 1", ops,
      "g * np.sign(z)", "g * np.heaviside(x, 1)"),
     ("equal operands of maximum get the full gradient each", ops,

@@ -87,7 +87,7 @@ FAULTS = [
     ("modules", "affine", 1, transposed),
     ("modules", "affine", 2, twice),
     ("modules", "sigmoid", 0, twice),
-    ("modules", "sigmoid_cross_entropy", 0, lambda d, g, z, x, y: d * len(x)),
+    ("modules", "sigmoid_cross_entropy", 0, lambda d, g, z, x, y, kept: d * len(x)),
     ("modules", "sum_of_squares", 0, lambda d, *args: d / 2),
     ("operators", "matmul", 1, transposed),
     ("operators", "add", 1, lambda d, *args: d * 1.0001),

@@ -48,7 +48,7 @@ def _fit(gradient: Any, value: Any, op: Op) -> Any:
     rule, and is not allowed to pass as one.
     """
     if gradient.shape != value.shape:
-        if not _stretches_to(value.shape, gradient.shape):
+        if gradient.shape[1:] != value.shape and not _stretches_to(value.shape, gradient.shape):
             raise AssertionError(
                 f"a rule of {op.name} returned shape {gradient.shape} for an argument of shape "
                 f"{value.shape}, which broadcasting cannot explain"
@@ -63,10 +63,11 @@ def _fit(gradient: Any, value: Any, op: Op) -> Any:
 def _inputs(args: Sequence[Any], values: Sequence[Any]) -> list[Any]:
     """Give a rule its arguments as Tensors, so that what it computes can be differentiated.
 
-    A leaf that was given new data since would be differentiated at the wrong place.
+    A leaf that was given new data since would be differentiated at the wrong place. What the op
+    kept has no derivative: the rule does without it.
     """
     inputs: list[Any] = []
-    for a, value in zip(args, values, strict=True):
+    for a, value in zip(args, values, strict=False):
         if not isinstance(a, Tensor):
             inputs.append(a if _is_tracing() else value)  # compiled: read where it stands
         elif a._data is value or np.array_equal(a._data, value, equal_nan=True):
@@ -76,7 +77,7 @@ def _inputs(args: Sequence[Any], values: Sequence[Any]) -> list[Any]:
                 f"a Tensor of shape {a.shape} got new data between an op and its gradient "
                 "with create_graph=True; compute the result again"
             )
-    return inputs
+    return inputs + [None] * (len(values) - len(args))
 
 
 def _between(root: Tensor, wanted: Sequence[Tensor]) -> set[int]:
@@ -107,8 +108,8 @@ def _pull(
     symbolic: bool = False,
     retain: bool = False,
     wanted: Sequence[Tensor] | None = None,
-) -> list[list[Any]]:
-    """Pull a gradient back from the root and return ``[tensor, gradient]`` for each end reached.
+) -> list[tuple[Tensor, Any]]:
+    """Pull a gradient back from the root and return ``(tensor, gradient)`` for each end reached.
 
     The ends are the leaves, or the `wanted` tensors. A `symbolic` pass runs the rules on Tensors,
     so that its result is a graph again; it retains what it reads.
@@ -116,18 +117,16 @@ def _pull(
     useful = None if wanted is None else _between(root, wanted)
     ends = frozenset() if wanted is None else {tensor._index for tensor in wanted}
     pending = {root._index: (root, gradient)}
-    first = root._index  # the youngest tensor that is pending, or 0: then the heap knows
-    newest: list[int] = []  # the others, as a heap: the smallest number is the youngest tensor
+    newest = [-root._index]  # what is pending but the leaves, as a heap: the youngest comes first
     ours: set[int] = set()  # what this pass alone holds, and may add to in place
-    arrived: list[list[Any]] = []
-    while first or newest:
-        tensor, g = pending.pop(first or -heappop(newest))
-        first = 0
+    arrived: list[tuple[Tensor, Any]] = []
+    while newest:
+        tensor, g = pending.pop(-heappop(newest))
+        if symbolic:
+            _note(g, tensor)
         origin = tensor._origin
         if origin is None or tensor._index in ends:
-            arrived.append([tensor, g])
-            if symbolic:
-                _note(g, tensor)
+            arrived.append((tensor, g))
             continue
         op, args, values, static, _ = origin
         if args is None:
@@ -140,16 +139,17 @@ def _pull(
             rules = [partial(op.rules[0], k) for k in range(len(args))]
         if symbolic:
             z, inputs = tensor, _inputs(args, values)
-            _note(g, tensor)
+        # not strict: what is left out has no gradient, nor has what the op keeps
         k = -1
         for rule in rules:
-            k += 1  # by hand: zip takes 100 ns more
+            k += 1
             if k == len(args):
-                break  # what is left out has no gradient
+                break
             a = args[k]
             if type(a) is not Tensor or not a._tracked or rule is None:
                 continue
-            value, index = values[k], a._index
+            value = values[k]
+            index = a._index
             if useful is not None and index not in useful:
                 continue
             d = rule(g, z, *inputs, **static) if static else rule(g, z, *inputs)
@@ -157,11 +157,7 @@ def _pull(
                 d = _fit(d, value, op)
             if index not in pending:
                 pending[index] = (a, d)
-                if index > first and (first or not newest or index > -newest[0]):
-                    if first:
-                        heappush(newest, -first)
-                    first = index
-                else:
+                if a._origin is not None:  # a leaf waits for what others add until the end
                     heappush(newest, -index)
                 continue
             if not symbolic and d.nbytes > 4096 and _is_sole_owner(pending[index]):
@@ -175,7 +171,9 @@ def _pull(
                 ours.add(index)
         if not retain:
             tensor._origin = op.freed
-    return arrived
+    for tensor, g in pending.values() if symbolic else ():
+        _note(g, tensor)
+    return [*arrived, *pending.values()]
 
 
 def _note(gradient: Any, tensor: Tensor) -> None:
@@ -278,11 +276,7 @@ _SOLE = _count([None, np.zeros(1)])
 
 def _is_sole_owner(end: Sequence[Any]) -> bool:
     """Whether the gradient is nobody else's, so that it may be kept or added to without a copy."""
-    gradient = end[1]
-    if type(gradient) is not ndarray or gradient.base is not None:
-        return False
-    del gradient
-    return _count(end) == _SOLE
+    return _count(end) == _SOLE and type(end[1]) is ndarray and end[1].base is None
 
 
 # ---- functions of functions

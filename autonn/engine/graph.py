@@ -360,61 +360,12 @@ def _below_zero(x: Any) -> Any:
     return np.copysign(x, -1.0) if x.size < 1000 else -np.absolute(x)
 
 
-def _step_less(x: Any, y: Any) -> Any:
-    """Compute ``[x > 0] - y`` as ``(1/2 - y) +- 1/2``: exact for y = 0 and 1, also beside -0."""
-    return (0.5 - y) + np.copysign(0.5, x)
-
-
 def _residual(x: Any, y: Any) -> Any:
-    """Use ``s(x) - y = [x > 0] - y -+ q / (1 + q)`` with q = e^-|x|, as the op does."""
-    q = np.exp(_below_zero(x))
-    return _step_less(x, y) - np.copysign(q / (1 + q), x)
+    return ops._less_targets(x, ops._step_less(x, y), np.exp(_below_zero(x)))
 
 
 def _sigmoid_cross_entropy(x: Any, y: Any) -> Any:
-    """Share ``e^-|x|`` and ``[x > 0] - y`` with the gradient: no term is negative, none cancels."""
-    right = np.vdot(x, _step_less(x, y))
-    return (right + _sum_log1p(np.exp(_below_zero(x)))) / x.shape[0]
-
-
-def _sum_log1p(q: Any) -> Any:
-    """Compute the sum of ln(1 + q), for q in [0, 1].
-
-    NumPy's log1p takes 2 to 6 times as long as its log, from a few hundred numbers on: so add to
-    ln u, where u = 1 + q is rounded, what the rounding lost, q - (u - 1). (It should be divided by
-    u; but where u is not 1, that is less than half of the last digit of ln u.)
-    """
-    if q.size < 500:
-        return np.sum(np.log1p(q))
-    u = 1 + q
-    return np.sum(np.log(u)) + np.sum(q - (u - 1))
-
-
-def _softmax_parts(x: Any) -> tuple[Any, Any, Any]:
-    """Compute ``s = x - max x``, ``e^s``, and the sum of each row's e^s but one that is 1.
-
-    So ``sum e^s = 1 + rest`` keeps all digits of the rest, however sure the row is.
-    """
-    s = x - np.max(x, axis=-1, keepdims=True)
-    e = np.exp(s)
-    top = ops.cast(np.equal(e, 1), e.dtype)
-    rest = np.sum(e - top, axis=-1, keepdims=True) + (np.sum(top, axis=-1, keepdims=True) - 1)
-    return s, e, rest
-
-
-def _softmax_cross_entropy(x: Any, y: Any) -> Any:
-    """Use ``-sum y ln p = sum y ln(1 + rest) - sum y s``: no term is negative, none cancels."""
-    s, _, rest = _softmax_parts(x)
-    right = np.where(np.equal(y, 0), 0.0, s)  # 0 ln 0 is 0
-    total = np.sum(y, axis=-1, keepdims=True)
-    return (np.vdot(total, np.log1p(rest)) - np.vdot(right, y)) / x.shape[0]
-
-
-def _softmax_residual(x: Any, y: Any) -> Any:
-    """Use ``p sum y - y = ((e^s sum y - y) - y rest) / (1 + rest)``, exact where e^s = y = 1."""
-    _, e, rest = _softmax_parts(x)
-    total = np.sum(y, axis=-1, keepdims=True)
-    return ((e * total - y) - y * rest) / (1 + rest)
+    return ops._cross_entropy_forward(x, y, np.exp(_below_zero(x)))[0]
 
 
 def _mean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
@@ -433,9 +384,7 @@ LOWER: dict[str, Callable[..., Any]] = {
     "softmax": lambda x, axis=-1: ops._softmax_forward(x, axis),
     "log_softmax": lambda x, axis=-1: ops._log_softmax_forward(x, axis),
     "logsumexp": lambda x, axis=None, *, keepdims=False: ops._logsumexp_forward(x, axis, keepdims),
-    "softmax_cross_entropy": _softmax_cross_entropy,
-    "softmax_residual": _softmax_residual,
-    "sum_of_squares": lambda *xs: sum(np.sum(np.square(x)) for x in xs),
+    "sum_of_squares": lambda *xs, factor=1.0: factor * sum(np.sum(np.square(x)) for x in xs),
     "sum_to": lambda x, shape: _summed_to(x, shape),
     "expand_dims": lambda x, axis: np.reshape(x, np.expand_dims(_blank(x), axis).shape),
     "squeeze": lambda x, axis=None: np.reshape(x, np.squeeze(_blank(x), axis).shape),

@@ -379,31 +379,44 @@ heaviside = define(
 # ---- activations
 
 
-def _sigmoid_forward(x: Any) -> Any:
+def _sigmoid_forward(x: Any) -> tuple[Any, Any]:
     """Use ``1 / (1 + e^-x)`` where NumPy's vectorised exp is faster and cannot overflow.
 
-    SciPy's `expit` takes about 4 times as long for many elements, less for a few hundred.
+    There s(-x) is kept. SciPy's `expit` takes about 4 times as long for many elements, less for a
+    few hundred.
     """
+    x = np.asarray(x)
     if x.dtype.kind == "c":
-        return 1 / (1 + np.exp(-x))
+        return 1 / (1 + np.exp(-x)), None
     if x.size < 500 or x.dtype.kind != "f" or x.min() < (-80 if x.dtype == np.float32 else -700):
         z = special.expit(x)
         if np.count_nonzero(z) < z.size:  # expit is 0 from -710 on, e^x only from -746 on
             z = np.where(np.equal(z, 0), np.exp(np.minimum(x, 0)), z)
-        return z
-    z = np.negative(x)
-    np.exp(z, out=z)
-    z += 1
-    return np.reciprocal(z, out=z)
+        return z, None
+    e = np.negative(x)
+    np.exp(e, out=e)
+    z = 1 + e
+    opposite = np.divide(e, z, out=e)
+    return np.reciprocal(z, out=z), opposite
+
+
+def _sigmoid_rule(g: Any, z: Any, x: Any, opposite: Any) -> Any:
+    """Use ``g s'(x), s'(x) = s(x) s(-x)``, the latter kept or found anew."""
+    if opposite is None:
+        return _times_slope(g, x)
+    slope = z * opposite
+    slope *= g
+    return slope
 
 
 sigmoid: Function = define(
     "sigmoid",
-    lambda x: _sigmoid_forward(np.asarray(x)),
+    _sigmoid_forward,
     "z = s(x) = 1 / (1 + e^-x)",
-    lambda g, z, x: _times_slope(g, x),
+    _sigmoid_rule,
     numpy=(special.expit,),
     keeps_input=True,
+    keeps=True,
 )
 
 # In the next two q = e^-|x| is in (0, 1]: nothing overflows, and each side of 0 keeps its digits.
@@ -429,14 +442,20 @@ _times_slope: Function = define(
 )
 
 
+def _step_less(x: Any, y: Any) -> Any:
+    """Compute ``[x > 0] - y`` as ``(1/2 - y) +- 1/2``: exact for y = 0 and 1, also beside -0."""
+    return (0.5 - y) + np.copysign(0.5, x)
+
+
+def _less_targets(x: Any, step: Any, q: Any) -> Any:
+    """Use ``s(x) - y = [x > 0] - y -+ q / (1 + q)``."""
+    return step - np.copysign(q / (1 + q), x)
+
+
 def _residual_forward(x: Any, y: Any) -> Any:
     if x.dtype.kind == "c":
         return sigmoid(x) - y
-    q = np.exp(-np.absolute(x))
-    q /= 1 + q
-    z = (~np.signbit(x)).astype(x.dtype) - y  # 0 for -0.0 too, which copysign takes as negative
-    z -= np.copysign(q, x)
-    return z
+    return _less_targets(x, _step_less(x, y), np.exp(-np.absolute(x)))
 
 
 _residual: Function = define(
@@ -494,8 +513,8 @@ elu = define(
 
 def _silu_forward(x: Any) -> Any:
     if x.dtype.kind == "c" or np.min(x, initial=0) >= -80:
-        return x * _sigmoid_forward(x)
-    return _sigmoid_forward(np.maximum(x, -80)) * x * np.exp(np.minimum(x + 80, 0))
+        return x * _sigmoid_forward(x)[0]
+    return _sigmoid_forward(np.maximum(x, -80))[0] * x * np.exp(np.minimum(x + 80, 0))
 
 
 # Where silu' is 0, in two parts; float64 beside float32 too, which has too few digits there.
@@ -1887,30 +1906,64 @@ def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> Any:
 # ---- where the mathematics has a name: fused losses
 
 
-def _cross_entropy_forward(x: Array, y: Array) -> Any:
-    return (softplus(x) - x * y).sum() / x.shape[0]
+def _sum_log1p(q: Any) -> Any:
+    """Compute the sum of ln(1 + q), for q in [0, 1].
+
+    NumPy's log1p takes 2 to 6 times as long as its log, from a few hundred numbers on: so add to
+    ln u, where u = 1 + q is rounded, what the rounding lost, q - (u - 1). (It should be divided by
+    u; but where u is not 1, that is less than half of the last digit of ln u.)
+    """
+    if q.size < 500:
+        return np.log1p(q).sum()
+    u = 1 + q
+    return (np.log(u) + (q - (u - 1))).sum()
+
+
+def _cross_entropy_forward(x: Any, y: Any, q: Any) -> Any:
+    """Share q = e^-|x| and ``[x > 0] - y`` with the gradient: no term is negative, none cancels."""
+    step = _step_less(x, y)
+    return (np.vdot(x, step) + _sum_log1p(q)) / x.shape[0], (step, q)
+
+
+def _cross_entropy_rule(g: Any, z: Any, x: Any, y: Any, kept: Any) -> Any:
+    """Use ``(s(x) - y) / m``."""
+    residual = _residual(x, y) if kept is None else _less_targets(x, *kept)
+    return g / x.shape[0] * residual
 
 
 sigmoid_cross_entropy = define(
     "sigmoid_cross_entropy",
-    _cross_entropy_forward,
-    "J = -1/m sum [y ln s(x) + (1 - y) ln(1 - s(x))] = 1/m sum [softplus(x) - x y]",
-    lambda g, z, x, y: g / x.shape[0] * _residual(x, y),
-    lambda g, z, x, y: -g / x.shape[0] * x,
+    lambda x, y: _cross_entropy_forward(x, y, np.exp(-np.absolute(x))),
+    "J = -1/m sum [y ln s(x) + (1 - y) ln(1 - s(x))] = 1/m sum [x ([x > 0] - y) + ln(1 + e^-|x|)]",
+    _cross_entropy_rule,
+    lambda g, z, x, y, kept: -g / x.shape[0] * x,
+    keeps=True,
 )
 
 
-def _softmax_residual_forward(x: Any, y: Any) -> Any:
-    """Use that a row sums to 0: where p is largest p - y may cancel, the sum of the others not."""
-    return _balanced(_softmax_forward(x, -1) * np.sum(y, axis=-1, keepdims=True) - y, x)
+def _softmax_parts(x: Any) -> tuple[Any, Any, Any]:
+    """Compute ``s = x - max x``, ``e^s``, and the sum of each row's e^s but one that is 1.
+
+    So ``sum e^s = 1 + rest`` keeps all digits of the rest, however sure the row is.
+    """
+    s = x - x.max(axis=-1, keepdims=True)
+    e = np.exp(s)
+    top = cast(np.equal(e, 1), e.dtype)
+    rest = (e - top).sum(axis=-1, keepdims=True) + (top.sum(axis=-1, keepdims=True) - 1)
+    return s, e, rest
 
 
-def _balanced(z: Any, x: Any) -> Any:
-    """Let rows sum to 0, by the element where x is largest."""
-    z, at = z.copy(), np.argmax(x, axis=-1)[..., None]
-    np.put_along_axis(z, at, 0, axis=-1)
-    np.put_along_axis(z, at, -np.sum(z, axis=-1, keepdims=True), axis=-1)
-    return z
+def _softmax_cross_entropy_forward(x: Any, y: Any) -> Any:
+    """Use ``-sum y ln p = sum y ln(1 + rest) - sum y s``: no term is negative, none cancels."""
+    s, e, rest = _softmax_parts(x)
+    right = np.where(np.equal(y, 0), 0.0, s)  # 0 ln 0 is 0
+    total = _total(y)
+    return (np.vdot(total, np.log1p(rest)) - np.vdot(right, y)) / x.shape[0], (e, rest)
+
+
+def _softmax_less_targets(y: Any, e: Any, rest: Any) -> Any:
+    """Use ``p sum y - y = ((e^s sum y - y) - y rest) / (1 + rest)``, exact where e^s = y = 1."""
+    return ((e * _total(y) - y) - y * rest) / (1 + rest)
 
 
 def _softmax_residual_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
@@ -1921,20 +1974,30 @@ def _softmax_residual_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
 
 _softmax_residual: Function = define(
     "softmax_residual",
-    _softmax_residual_forward,
+    lambda x, y: _softmax_less_targets(y, *_softmax_parts(x)[1:]),
     "z = softmax(x) sum y - y, along the last axis",
     _softmax_residual_rule,
     lambda g, z, x, y: _total(g * softmax(x)) - g,
     numpy=(),
+    composite=True,
 )
+
+
+def _softmax_cross_entropy_rule(g: Any, z: Any, x: Any, y: Any, kept: Any) -> Any:
+    """Use ``(softmax(x) sum y - y) / m``."""
+    residual = _softmax_residual(x, y) if kept is None else _softmax_less_targets(y, *kept)
+    return g / x.shape[0] * residual
+
 
 softmax_cross_entropy = define(
     "softmax_cross_entropy",
-    lambda x, y: -np.sum(_times_forward(y, log_softmax(x))) / x.shape[0],
+    _softmax_cross_entropy_forward,
     "J = -1/m sum y ln softmax(x)",
-    lambda g, z, x, y: g / x.shape[0] * _softmax_residual(x, y),
-    lambda g, z, x, y: -g / x.shape[0] * log_softmax(x),
+    _softmax_cross_entropy_rule,
+    lambda g, z, x, y, kept: -g / x.shape[0] * log_softmax(x),
     numpy=(),
+    composite=True,
+    keeps=True,
 )
 
 
@@ -1959,8 +2022,8 @@ cross_entropy = define(
 
 sum_of_squares = define(
     "sum_of_squares",
-    lambda *xs: builtins.sum(np.vdot(x, x) for x in xs),
-    "z = sum of the squares of all elements of all x",
-    lambda k, g, z, *xs: g * 2 * xs[k],
+    lambda *xs, factor=1.0: factor * builtins.sum(np.vdot(x, x) for x in xs),
+    "z = factor times the sum of the squares of all elements of all x",
+    lambda k, g, z, *xs, factor=1.0: g * (2 * factor) * xs[k],
     variadic=True,
 )

@@ -66,8 +66,8 @@ _COPY_BYTES = 4096
 
 
 # Where a result came from: the op, its arguments as given, their values as the op saw them (a rule
-# never reads a tensor's present data), its static arguments, and what keeps others from writing
-# to the values. The arguments are None once the graph was freed.
+# never reads a tensor's present data) and what it keeps, its static arguments, and what prevents
+# others from writing to the values. The arguments are None once the graph was freed.
 Origin = tuple[Any, Any, Any, Any, Any]
 
 
@@ -87,7 +87,9 @@ class Op:
     gradient for its argument, up to broadcasting. `None` in place of a rule means that the
     argument has no gradient. A variadic op has one rule for all its arguments, which is told
     the argument's position first. The forward of a composite op is written in other ops, so that
-    `compile` may look inside.
+    `compile` may look inside. An op that `keeps` has a forward, `whole`, that returns the result
+    and what the rules would have to compute again; they take it last, or None where the arguments
+    are Tensors, whose derivatives are wanted too.
     """
 
     name: str
@@ -99,10 +101,15 @@ class Op:
     variadic: bool = False
     keeps_input: bool = False
     composite: bool = False
+    keeps: bool = False
+    whole: Callable[..., Any] = field(init=False)
     freed: Origin = field(init=False)  # what a result remembers once its graph was freed
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "freed", (self, None, None, None, None))
+        object.__setattr__(self, "whole", self.forward)
+        if self.keeps:
+            object.__setattr__(self, "forward", lambda *values: self.whole(*values)[0])
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.formula}>"
@@ -481,16 +488,18 @@ def define(
     variadic: bool = False,
     keeps_input: bool = False,
     composite: bool = False,
+    keeps: bool = False,
     listed: bool = True,
 ) -> Function:
     """Declare an op and return the function that applies it to Tensors and to plain arrays.
 
     Parameters
     ----------
-    name, forward, formula, rules, kinks, cure, variadic, keeps_input, composite
+    name, forward, formula, rules, kinks, cure, variadic, keeps_input, composite, keeps
         As in `Op`: `kinks` says what the gradient is where the derivative does not exist, `cure`
         what to do when the operands do not fit; `keeps_input` remembers the input even where
-        nothing is recorded, as the losses need it of sigmoid and softmax.
+        nothing is recorded, as the losses need it of sigmoid and softmax; with `keeps`, `forward`
+        is the `whole`.
     numpy
         The NumPy or SciPy functions that lead here when they are given a Tensor: the forward
         itself, if nothing is said.
@@ -499,9 +508,10 @@ def define(
     listed
         Whether it is one of the library's own, which `OPS` lists.
     """
-    op = Op(name, forward, formula, rules, kinks, cure, variadic, keeps_input, composite)
+    op = Op(name, forward, formula, rules, kinks, cure, variadic, keeps_input, composite, keeps)
     if listed:
         OPS[name] = op
+    whole = op.whole
 
     def general(*args: Any, **static: Any) -> Any:
         values = []
@@ -521,9 +531,12 @@ def define(
                 if type(a) is ndarray:
                     shared = -1 if shared else len(values)
         try:
-            data = forward(*values, **static)
+            data = whole(*values, **static)
         except (TypeError, ValueError) as error:
             _explain(error, op, values)
+        if keeps:
+            data, kept = data
+            values.append(kept)
         if tracked is None:
             return data
         return _result(op, args, values, static, data, tracked, shared)
@@ -533,7 +546,7 @@ def define(
     call.__name__ = call.__qualname__ = name
     call.__doc__ = _describe(op)
     setattr(call, "op", op)  # noqa: B010  (so that a function's declaration can be looked up)
-    _register(call, (forward,) if numpy is None else numpy, method, reflected)
+    _register(call, (op.forward,) if numpy is None else numpy, method, reflected)
     return call
 
 
@@ -550,6 +563,8 @@ def _result(
         recorded = _differentiable(op, data, args)
     out = _leaf(data)
     out._tracked = recorded
+    if not recorded:
+        values = values[: len(args)]  # what it keeps is for a gradient alone
     if recorded or op.keeps_input or _is_tracing():
         holds: Sequence[_Hold] | None = None
         if shared:
@@ -573,7 +588,8 @@ _NO_STATIC: dict[str, Any] = {}
 def _arity(op: Op) -> int:
     """Count the arguments of an op that takes nothing but operands; -1 for any other."""
     n = len(op.rules)
-    return n if _takes(op.forward) == n and all(_takes(r) == n + 2 for r in op.rules) else -1
+    takes = n + 2 + op.keeps
+    return n if _takes(op.whole) == n and all(_takes(rule) == takes for rule in op.rules) else -1
 
 
 def _takes(function: Any) -> int:
@@ -586,7 +602,7 @@ def _takes(function: Any) -> int:
 
 
 def _unary(op: Op, general: Function) -> Function:
-    forward = op.forward
+    whole, keeps = op.whole, op.keeps
 
     def call(x: Any) -> Any:
         if type(x) is not Tensor:
@@ -596,21 +612,25 @@ def _unary(op: Op, general: Function) -> Function:
         else:
             value = x._data
         try:
-            data = forward(value)
+            data = whole(value)
         except (TypeError, ValueError) as error:
             _explain(error, op, (value,))
+        values: Any = (value,)
+        if keeps:
+            data, kept = data
+            values = (value, kept)
         if value is x:
             return data
         if type(data) is not ndarray:
             data = np.asarray(data)
         if data.dtype.kind != "f" or not _is_recording():
-            return _result(op, (x,), (value,), _NO_STATIC, data, True, 0)
+            return _result(op, (x,), values, _NO_STATIC, data, True, 0)
         out = _new(Tensor)
         out._data = data
         out._index = _next_index()
         out._tracked = True
         out._exposed = False
-        out._origin = (op, (x,), (value,), _NO_STATIC, None)
+        out._origin = (op, (x,), values, _NO_STATIC, None)
         out.grad = None
         return out
 
@@ -618,7 +638,7 @@ def _unary(op: Op, general: Function) -> Function:
 
 
 def _binary(op: Op, general: Function) -> Function:
-    forward = op.forward
+    whole, keeps = op.whole, op.keeps
 
     def call(x: Any, y: Any) -> Any:
         tracked = False
@@ -629,7 +649,7 @@ def _binary(op: Op, general: Function) -> Function:
             a, tracked = x._data, x._tracked
         elif type(y) is not Tensor:
             try:
-                return forward(x, y)
+                return op.forward(x, y)
             except (TypeError, ValueError) as error:
                 _explain(error, op, (x, y))
         elif type(x) is ndarray and x.nbytes <= _COPY_BYTES:
@@ -647,19 +667,23 @@ def _binary(op: Op, general: Function) -> Function:
         if not tracked:
             return general(x, y)
         try:
-            data = forward(a, b)
+            data = whole(a, b)
         except (TypeError, ValueError) as error:
             _explain(error, op, (a, b))
+        values: Any = (a, b)
+        if keeps:
+            data, kept = data
+            values = (a, b, kept)
         if type(data) is not ndarray:
             data = np.asarray(data)
         if data.dtype.kind != "f" or not _is_recording():
-            return _result(op, (x, y), (a, b), _NO_STATIC, data, True, 0)
+            return _result(op, (x, y), values, _NO_STATIC, data, True, 0)
         out = _new(Tensor)
         out._data = data
         out._index = _next_index()
         out._tracked = True
         out._exposed = False
-        out._origin = (op, (x, y), (a, b), _NO_STATIC, None)
+        out._origin = (op, (x, y), values, _NO_STATIC, None)
         out.grad = None
         return out
 

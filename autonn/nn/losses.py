@@ -180,7 +180,7 @@ def l2_penalty(model: Module, strength: float, examples: int) -> Tensor:
     weights = model.weights()
     if not weights:
         raise ValueError(f"l2_penalty: {model!r} has no weights to penalise")
-    return cast(Tensor, ops.sum_of_squares(*weights) * (strength / (2 * examples)))
+    return cast(Tensor, ops.sum_of_squares(*weights, factor=strength / (2 * examples)))
 
 
 def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
@@ -300,7 +300,18 @@ def _targets(targets: Any, a: Tensor, name: str) -> Any:
     return targets if isinstance(targets, Tensor) else y.astype(a.dtype, copy=False)
 
 
+# Without a sign the bits of floating-point numbers are in the order of the numbers, and those of
+# negative numbers and of NaN are beyond all others: so one comparison with the bits of 1 will do.
+_BITS = {
+    np.dtype(dtype): (np.dtype(bits), np.array(1, dtype).view(bits))
+    for dtype, bits in ((np.float32, np.uint32), (np.float64, np.uint64))
+}
+
+
 def _check_probabilities(p: Array, name: str, what: str) -> None:
+    bits = _BITS.get(p.dtype)
+    if bits and np.count_nonzero(p.view(bits[0]) > bits[1]) == 0:  # a third of the time
+        return
     good = (p >= 0) & (p <= 1)
     if np.count_nonzero(good) < good.size:  # a microsecond less than good.all()
         at = np.unravel_index(int(good.argmin()), p.shape)
