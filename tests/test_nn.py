@@ -27,6 +27,7 @@ from autonn import (
     Tensor,
     l2_penalty,
     one_hot,
+    sigmoid,
     softmax,
 )
 from autonn.nn.init import glorot_uniform, normal, uniform
@@ -172,6 +173,23 @@ def test_cross_entropy_on_probabilities_equals_the_formula() -> None:
     t = Tensor(a, requires_grad=True)
     CrossEntropy()(t, y).backward()
     np.testing.assert_allclose(t.grad, ((1 - y) / (1 - a) - y / a) / 6, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i8", "?"])
+def test_targets_from_0_to_1_are_taken_whatever_their_dtype(dtype: str) -> None:
+    a = sigmoid(Tensor([[0.5, -2.0, 3.0], [1.0, 2.0, -1.0]], requires_grad=True))
+    y = np.array([[0.0, 1.0, -0.0], [1.0, 0.0, 1.0]])
+    right = CrossEntropy()(a, y).item()
+    assert CrossEntropy()(a, y.astype(dtype)).item() == pytest.approx(right, rel=1e-14)
+
+
+@pytest.mark.parametrize("bad", [-1e-45, -0.5, 1 + 2**-23, 1.5, -np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_a_single_target_outside_of_0_to_1_is_found(dtype: str, bad: float) -> None:
+    y = np.full((3, 4), 0.5, dtype)
+    y[1, 2] = bad
+    with pytest.raises(ValueError, match=r"targets are from 0 to 1, not .* as at \(1, 2\)"):
+        CrossEntropy()(sigmoid(Tensor(np.zeros((3, 4), dtype))), y)
 
 
 def test_certain_and_right_probabilities_cost_nothing() -> None:
