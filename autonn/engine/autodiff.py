@@ -134,7 +134,8 @@ def _pull(
                 f"the graph behind this result ({op.name}) was freed by an earlier backward(); "
                 "pass retain_graph=True there, or compute the result again"
             )
-        rules, z, inputs = op.rules, cast(Any, tensor._data), values
+        rules, inputs = op.rules, values
+        z: Any = tensor._data
         if op.variadic:
             rules = [partial(op.rules[0], k) for k in range(len(args))]
         if symbolic:
