@@ -140,12 +140,11 @@ def _pull(
             rules = [partial(op.rules[0], k) for k in range(len(args))]
         if symbolic:
             z, inputs = tensor, _inputs(args, values)
-        # not strict: what is left out has no gradient, nor has what the op keeps
         k = -1
         for rule in rules:
-            k += 1
+            k += 1  # by hand: zip takes longer
             if k == len(args):
-                break
+                break  # what is left out has no gradient
             a = args[k]
             if type(a) is not Tensor or not a._tracked or rule is None:
                 continue
