@@ -872,7 +872,7 @@ def main() -> int:
         *(path for path in sorted(TESTS.glob("test_*.py")) if path.name not in skipped), HOUSE,
     ]  # fmt: skip
     bench = Workbench(work)
-    flags = ["-s", "-p", "no:cacheprovider", "-p", "no:terminal", "--assert=plain"]
+    flags = ["-s", "-n0", "-p", "no:cacheprovider", "-p", "no:terminal", "--assert=plain"]
     with threadpool_limits(1):
         pytest.main([*flags, *map(str, paths)], plugins=[bench])
     if bench.error is not None:
