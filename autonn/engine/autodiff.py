@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from enum import IntEnum
-from functools import partial
 from heapq import heappop, heappush
 from typing import Any, cast
 
@@ -134,10 +133,9 @@ def _pull(
                 f"the graph behind this result ({op.name}) was freed by an earlier backward(); "
                 "pass retain_graph=True there, or compute the result again"
             )
-        rules, inputs = op.rules, values
+        inputs = values
         z: Any = tensor._data
-        if op.variadic:
-            rules = [partial(op.rules[0], k) for k in range(len(args))]
+        rules = op.rules * len(args) if op.variadic else op.rules
         if symbolic:
             z, inputs = tensor, _inputs(args, values)
         k = -1
@@ -152,7 +150,10 @@ def _pull(
             index = a._index
             if useful is not None and index not in useful:
                 continue
-            d = rule(g, z, *inputs, **static) if static else rule(g, z, *inputs)
+            if op.variadic:
+                d = rule(k, g, z, *inputs, **static)
+            else:
+                d = rule(g, z, *inputs, **static) if static else rule(g, z, *inputs)
             if d.shape != value.shape or d.dtype is not value.dtype:
                 d = _fit(d, value, op)
             if index not in pending:
