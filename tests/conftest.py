@@ -12,6 +12,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Of workers side by side, each has a core: BLAS threads of their own would wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be the tests of it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
