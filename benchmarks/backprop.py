@@ -21,12 +21,13 @@ import contenders
 import numpy as np
 import report
 import rounds
-from contenders import ALL, BEST, FLOOR, OURS, Case, Contender, Problem
+from contenders import ALL, BEST, EAGER, FLOOR, OURS, PLAIN, Case, Contender, Problem
 from report import Figure
 from rounds import Failed, Worker
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 DEEP_BATCH = 128
+CONTESTS = ((EAGER, PLAIN), (OURS, BEST))  # whose ratios are rows of their own
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = {"autonn": "#D55E00", "hand": "#0072B2", "floor": "#000000", "peer": "#009E73"}
@@ -88,7 +89,13 @@ class Contest:
         turns = {c.name: functools.partial(self.workers[c].ask, turn) for c in ready}
         times = rounds.in_turn(turns, seconds)
         rows = {name: [1e3 * s for s in t] for name, t in times.items()}
-        return [Figure.of(str(case), row, "ms", ms, rows.get(BEST)) for row, ms in rows.items()]
+        figures = [Figure.of(str(case), row, "ms", ms, rows.get(BEST)) for row, ms in rows.items()]
+        for row, base in CONTESTS:
+            if row in rows and base in rows:
+                pairs = zip(rows[row], rows[base], strict=False)
+                shares = [ours / theirs for ours, theirs in pairs]
+                figures.append(Figure.of(str(case), f"{row} : {base}", "x", shares))
+        return figures
 
     def close(self) -> None:
         """Let all workers end."""
@@ -109,18 +116,16 @@ def agree(contender: Contender, case: Case, results: list[Any], expected: list[A
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """Lay all medians out as one table for the README, float64 / float32, and our ratio."""
+    """Lay all medians out as one table for the README, float64 / float32, and our ratios."""
     problems = list(dict.fromkeys(f.title.rpartition(", ")[0] for f in figures))
     medians = {(f.title, f.row): report.number(f.median) for f in figures}
     lines = ["| | " + " | ".join(problems) + " |", "|---|" + "---:|" * len(problems)]
     for row in dict.fromkeys(f.row for f in figures):
         keys = [[(f"{problem}, {dtype}", row) for dtype in TOLERANCE] for problem in problems]
         cells = [" / ".join(medians[key] for key in pair if key in medians) for pair in keys]
-        lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    ratios = {f.title: report.number(f.ratios[1]) for f in figures if f.row == OURS and f.ratios}
-    titles = [[f"{problem}, {dtype}" for dtype in TOLERANCE] for problem in problems]
-    cells = [" / ".join(ratios[title] for title in pair if title in ratios) for pair in titles]
-    return "\n".join([*lines, f"| **{OURS} : {BEST}** | " + " | ".join(cells) + " |"])
+        name = f"**{row}**" if " : " in row else row
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def draw(figures: Sequence[Figure], path: str) -> None:

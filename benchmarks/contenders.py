@@ -364,12 +364,12 @@ class Contender:
 
 
 BEST, PLAIN, FLOOR = "best by hand", "vectorised by hand", "matrix products alone"
-OURS = "autonn, compiled"
+EAGER, OURS = "autonn, eager", "autonn, compiled"
 ALL = (
     Contender("tutorial's loop", loop, "hand", thetas=True),
     Contender(PLAIN, vectorised, "hand", thetas=True),
     Contender(BEST, by_hand, "hand"),
-    Contender("autonn, eager", eager, "autonn"),
+    Contender(EAGER, eager, "autonn"),
     Contender(OURS, compiled, "autonn"),
     Contender(FLOOR, products, "floor"),
     Contender("PyTorch", torch_eager, "peer", "torch"),
