@@ -137,3 +137,11 @@ def test_a_checkpoint_forgets_what_is_inside(no_gc: None) -> None:
         assert held(autonn.checkpoint(chain)) == pytest.approx(1, abs=0.1)
     finally:
         tracemalloc.stop()
+
+
+def test_a_trace_leaves_nothing_to_the_garbage_collector(no_gc: None) -> None:
+    net = model()
+    step = autonn.compile(lambda x: autonn.gradients(np.sum(net(x)), net.parameters()))
+    gc.collect()
+    step(X)
+    assert gc.collect() == 0

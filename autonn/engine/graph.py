@@ -285,13 +285,15 @@ def _private(tensors: Sequence[Tensor], start: int) -> set[int]:
     found: list[list[Any]] = [[np.zeros(1), 0]]
     place: dict[int, int] = {}
 
-    def hold(array: Array) -> None:
-        if id(array) not in place:
-            place[id(array)] = len(found)
-            found.append([array, 0])
-            if isinstance(array.base, ndarray):
-                hold(array.base)
-        found[place[id(array)]][1] += 1
+    def hold(array: Any) -> None:  # a loop: a function that knows itself outlives its call
+        is_new = True
+        while is_new and isinstance(array, ndarray):
+            is_new = id(array) not in place
+            if is_new:
+                place[id(array)] = len(found)
+                found.append([array, 0])
+            found[place[id(array)]][1] += 1
+            array = array.base
 
     def hold_all() -> None:  # a function, whose variables are gone when the counting begins
         for tensor in tensors:
