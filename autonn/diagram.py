@@ -192,7 +192,8 @@ def _connect(boxes: dict[Key, _Box], key: Key, origin: Origin, names: Mapping[in
     box = boxes[key]
     op, args, values, static, _ = origin
     box.lines = textwrap.wrap(op.formula, 30)
-    for letter, a, value in zip(_letters(op, len(args)), args, values, strict=False):
+    given = values[: len(args)]  # behind them may be what the op keeps, which has no letter
+    for letter, a, value in zip(_letters(op, len(args)), args, given, strict=True):
         if not _has_box(a):
             box.lines += _plain(letter, value)
             continue

@@ -92,9 +92,8 @@ class Contest:
         figures = [Figure.of(str(case), row, "ms", ms, rows.get(BEST)) for row, ms in rows.items()]
         for row, base in CONTESTS:
             if row in rows and base in rows:
-                pairs = zip(rows[row], rows[base], strict=False)
-                shares = [ours / theirs for ours, theirs in pairs]
-                figures.append(Figure.of(str(case), f"{row} : {base}", "x", shares))
+                ratios = report.by_round(rows[row], rows[base])
+                figures.append(Figure.of(str(case), f"{row} : {base}", "x", ratios))
         return figures
 
     def close(self) -> None:

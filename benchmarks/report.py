@@ -38,10 +38,13 @@ class Figure:
     ) -> Figure:  # fmt: skip
         """Sum rounds up, beside those of another row if there is one."""
         low, median, high = _quartiles(values)
-        pairs = None if base is None else [a / b for a, b in zip(values, base, strict=False)]
-        return cls(
-            title, row, unit, median, low, high, len(values), _quartiles(pairs) if pairs else None
-        )
+        ratios = _quartiles(by_round(values, base)) if base else None
+        return cls(title, row, unit, median, low, high, len(values), ratios)
+
+
+def by_round(values: Sequence[float], base: Sequence[float]) -> list[float]:
+    """Divide by another row, round by round, as far as both went."""
+    return [a / b for a, b in zip(values, base, strict=False)]
 
 
 def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:

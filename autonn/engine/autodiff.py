@@ -47,7 +47,7 @@ def _fit(gradient: Any, value: Any, op: Op) -> Any:
     rule, and is not allowed to pass as one.
     """
     if gradient.shape != value.shape:
-        if gradient.shape[1:] != value.shape and not _stretches_to(value.shape, gradient.shape):
+        if not _stretches_to(value.shape, gradient.shape):
             raise AssertionError(
                 f"a rule of {op.name} returned shape {gradient.shape} for an argument of shape "
                 f"{value.shape}, which broadcasting cannot explain"
@@ -146,8 +146,7 @@ def _pull(
             a = args[k]
             if type(a) is not Tensor or not a._tracked or rule is None:
                 continue
-            value = values[k]
-            index = a._index
+            value, index = values[k], a._index
             if useful is not None and index not in useful:
                 continue
             if op.variadic:

@@ -357,19 +357,6 @@ def _times_slope(g: Any, x: Any) -> Any:
     return g * (_sigmoid(x) / (1 + _exponential(x)))
 
 
-def _below_zero(x: Any) -> Any:
-    """Compute -|x|: of a few numbers in one call, of more in two that are vectorised."""
-    return np.copysign(x, -1.0) if x.size < 1000 else -np.absolute(x)
-
-
-def _residual(x: Any, y: Any) -> Any:
-    return ops._less_targets(x, ops._step_less(x, y), np.exp(_below_zero(x)))
-
-
-def _sigmoid_cross_entropy(x: Any, y: Any) -> Any:
-    return ops._cross_entropy_forward(x, y, np.exp(_below_zero(x)))[0]
-
-
 def _mean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     total = np.sum(x, axis=axis, keepdims=keepdims)
     return total / (x.size / max(1, total.size))
@@ -379,8 +366,6 @@ def _mean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 LOWER: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
     "times_slope": _times_slope,
-    "residual": _residual,
-    "sigmoid_cross_entropy": _sigmoid_cross_entropy,
     "log_sigmoid": lambda x: -ops.softplus(-x),
     "mean": _mean,
     "softmax": lambda x, axis=-1: ops._softmax_forward(x, axis),

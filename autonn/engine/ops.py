@@ -452,18 +452,18 @@ def _less_targets(x: Any, step: Any, q: Any) -> Any:
     return step - np.copysign(q / (1 + q), x)
 
 
-def _residual_forward(x: Any, y: Any) -> Any:
-    if x.dtype.kind == "c":
-        return sigmoid(x) - y
-    return _less_targets(x, _step_less(x, y), np.exp(-np.absolute(x)))
+def _below_zero(x: Any) -> Any:
+    """Compute -|x|: of a few numbers in one call, of more in two that are vectorised."""
+    return np.copysign(x, -1.0) if np.size(x) < 1000 else -np.absolute(x)
 
 
 _residual: Function = define(
     "residual",
-    lambda x, y: _residual_forward(np.asarray(x), y),
+    lambda x, y: _less_targets(x, _step_less(x, y), np.exp(_below_zero(x))),
     "z = s(x) - y, which cancels no digits for y = 0 nor for y = 1",
     lambda g, z, x, y: _times_slope(g, x),
     lambda g, z, x, y: -g,
+    composite=True,
 )
 
 log_sigmoid = define(
@@ -1919,9 +1919,9 @@ def _sum_log1p(q: Any) -> Any:
     return (np.log(u) + (q - (u - 1))).sum()
 
 
-def _cross_entropy_forward(x: Any, y: Any, q: Any) -> Any:
+def _cross_entropy_forward(x: Any, y: Any) -> Any:
     """Share q = e^-|x| and ``[x > 0] - y`` with the gradient: no term is negative, none cancels."""
-    step = _step_less(x, y)
+    step, q = _step_less(x, y), np.exp(_below_zero(x))
     return (np.vdot(x, step) + _sum_log1p(q)) / x.shape[0], (step, q)
 
 
@@ -1933,10 +1933,11 @@ def _cross_entropy_rule(g: Any, z: Any, x: Any, y: Any, kept: Any) -> Any:
 
 sigmoid_cross_entropy = define(
     "sigmoid_cross_entropy",
-    lambda x, y: _cross_entropy_forward(x, y, np.exp(-np.absolute(x))),
+    _cross_entropy_forward,
     "J = -1/m sum [y ln s(x) + (1 - y) ln(1 - s(x))] = 1/m sum [x ([x > 0] - y) + ln(1 + e^-|x|)]",
     _cross_entropy_rule,
     lambda g, z, x, y, kept: -g / x.shape[0] * x,
+    composite=True,
     keeps=True,
 )
 
