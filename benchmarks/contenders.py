@@ -37,7 +37,7 @@ from autonn import (
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
+from oracles import reference
 
 Array = NDArray[Any]
 Evaluation = Callable[[], tuple[Any, ...]]

@@ -27,11 +27,11 @@ from typing import Any
 import contenders
 import handwritten
 import numpy as np
-import reference
 import report
 import rounds
 from contenders import Array, Case, Problem, compiled_step, network, torch_cost
 from numpy.typing import NDArray
+from oracles import reference
 from report import Figure
 from rounds import Worker
 from scipy import optimize

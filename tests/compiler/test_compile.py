@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from optable import TABLE, Row
+from tools.optable import TABLE, Row
 
 import autonn
 from autonn import (

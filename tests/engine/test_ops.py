@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import optable
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from optable import TABLE, Array, Random, Row
-from planting import planted
-from refusals import assert_refused
+from tools import optable
+from tools.optable import TABLE, Array, Random, Row
+from tools.planting import planted
+from tools.refusals import assert_refused
 
 import autonn
 from autonn import (

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import faults
 import pytest
+from tools import faults
 
 TESTS = """
 import numpy as np

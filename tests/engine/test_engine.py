@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from refusals import assert_refused
+from tools.refusals import assert_refused
 
 import autonn
 from autonn import Tensor, grad, no_grad, value_and_grad

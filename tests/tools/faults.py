@@ -1,7 +1,7 @@
 """Tests that never fail prove nothing: this breaks the package on purpose and counts who notices.
 
-``python tests/faults.py`` plants one fault at a time, in a child process, and runs the tests there
-until the first one fails: the fault is caught. A fault is a changed derivative rule, a changed
+``python tests/tools/faults.py`` plants one fault at a time, in a child process, and runs the tests
+there until the first one fails: the fault is caught. A fault is a changed derivative rule, a changed
 operator or number in the source of the rules, losses and optimisers, or one of the sentences in
 `SENTENCES`. The status is 1 if less than 95 % are caught, or if one of the sentences is not.
 
@@ -52,7 +52,7 @@ Where = tuple[str, int]  # an op's name and the position of the rule
 
 HOUSE = Path(autonn.__file__).parent
 HOUSE_NAME = str(HOUSE)
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 ENOUGH = 0.95
 PATIENCE = 30  # seconds for one test, which otherwise hangs: caught as well
 CALLS = 80  # how many calls of each rule are kept
@@ -220,7 +220,7 @@ def changed_codes(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, Code
 def functions_by_code(home: ModuleType) -> dict[CodeType, list[FunctionType]]:
     found: dict[CodeType, list[FunctionType]] = defaultdict(list)
     for thing in gc.get_objects():
-        if isinstance(thing, FunctionType) and thing.__globals__ is vars(home):
+        if type(thing) is FunctionType and thing.__globals__ is vars(home):
             found[thing.__code__].append(thing)
     return found
 
@@ -869,7 +869,7 @@ def main() -> int:
     os.environ["HYPOTHESIS_PROFILE"] = "dev"
     skipped = ("test_faults.py", "test_structure.py", "test_digits_example.py", "test_examples.py")
     paths = options.tests or [
-        *(path for path in sorted(TESTS.glob("test_*.py")) if path.name not in skipped), HOUSE,
+        *(path for path in sorted(TESTS.rglob("test_*.py")) if path.name not in skipped), HOUSE,
     ]  # fmt: skip
     bench = Workbench(work)
     flags = ["-s", "-n0", "-p", "no:cacheprovider", "-p", "no:terminal", "--assert=plain"]

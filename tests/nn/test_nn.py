@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from refusals import assert_refused
+from tools.refusals import assert_refused
 
 from autonn import (
     CrossEntropy,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from pictures import (
+from tools.pictures import (
     DRAWN,
     Array,
     network,
@@ -25,7 +25,7 @@ from pictures import (
     unreadable,
     whole,
 )
-from refusals import assert_refused
+from tools.refusals import assert_refused
 
 from autonn import (
     Dropout,

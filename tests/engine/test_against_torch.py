@@ -1,6 +1,6 @@
 """PyTorch is the engine that most people trust: random graphs must agree with it.
 
-``AUTONN_GRAPHS=10000 python -m pytest tests/test_against_torch.py`` runs that many graphs.
+``AUTONN_GRAPHS=10000 python -m pytest tests/engine/test_against_torch.py`` runs that many graphs.
 
 Left out are the points where the conventions differ: PyTorch's clamp, abs and relu are asked only
 off their kinks (random numbers do not hit them), its `max` over several axes is `amax`, which

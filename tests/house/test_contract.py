@@ -10,7 +10,7 @@ import pytest
 
 from autonn.engine.tensor import OPS, define
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def generator() -> ModuleType:

@@ -24,7 +24,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from naive import (
+from numpy.typing import NDArray
+from oracles.naive import (
     Node,
     arrange,
     exp,
@@ -37,9 +38,8 @@ from naive import (
     sum_over,
     tanh,
 )
-from numpy.typing import NDArray
-from planting import planted
 from scipy import special
+from tools.planting import planted
 
 import autonn
 from autonn import Tensor, no_grad

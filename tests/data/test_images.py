@@ -16,8 +16,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image
-from refusals import assert_refused
 from scipy.ndimage import gaussian_filter
+from tools.refusals import assert_refused
 
 import autonn.data as room
 from autonn import CrossEntropy, Layer, Sequential, Sigmoid, fit, load_digits, optim
@@ -34,7 +34,7 @@ EVERY = 20 if os.environ.get("HYPOTHESIS_PROFILE", "dev") in ("dev", "brief") el
 @functools.cache
 def mnist() -> Picture:
     """Return the 5,000 pictures as MNIST has them: 28 x 28, ink 1 on paper 0."""
-    with np.load(Path(__file__).parent.parent / "data" / "digits.npz") as archive:
+    with np.load(Path(__file__).parents[2] / "data" / "digits.npz") as archive:
         pixels: NDArray[np.uint8] = archive["images"]
     ink: Picture = pixels / 255.0
     ink.setflags(write=False)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from autonn import files, load_digits
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "digits.py"
 CTRL_C = os.name != "nt"
 PICTURES = ["confusion_matrix", "digits", "hidden_units", "learning_curve", "worst_mistakes"]

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.lib import format as npy
-from refusals import assert_refused
 from scipy.io import savemat
+from tools.refusals import assert_refused
 
 from autonn import Layer, Module, Sequential, Sigmoid, Tensor, load_digits
 from autonn import formats as room

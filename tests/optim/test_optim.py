@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from refusals import assert_refused
 from threadpoolctl import threadpool_info
+from tools.refusals import assert_refused
 
 from autonn import CrossEntropy, Layer, Module, Sequential, Sigmoid, Tanh, Tensor, fit, hvp, optim
 

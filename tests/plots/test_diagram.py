@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
-from pictures import (
+from tools.pictures import (
     DRAWN,
     Array,
     contains,
@@ -25,7 +25,7 @@ from pictures import (
     unreadable,
     whole,
 )
-from refusals import assert_refused
+from tools.refusals import assert_refused
 
 from autonn import Layer, Sequential, Tanh, Tensor, checkpoint, no_grad, op, plots
 

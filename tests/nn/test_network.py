@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import WAYS, Case, Network, cases, with_modules
-from planting import planted
+from oracles import reference
+from oracles.networks import WAYS, Case, Network, cases, with_modules
+from tools.planting import planted
 
 from autonn import (
     CrossEntropy,

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from numpy.typing import NDArray
-from refusals import assert_refused
+from oracles import reference
+from tools.refusals import assert_refused
 
 from autonn import (
     CrossEntropy,
