@@ -1,8 +1,8 @@
 """Tests that never fail prove nothing: this breaks the package on purpose and counts who notices.
 
 ``python tests/tools/faults.py`` plants one fault at a time, in a child process, and runs the tests
-there until the first one fails: the fault is caught. A fault is a changed derivative rule, a changed
-operator or number in the source of the rules, losses and optimisers, or one of the sentences in
+there until the first one fails: the fault is caught. A fault is a changed derivative rule, a
+changed operator or number in the source of the rules, losses and optimisers, or one of those in
 `SENTENCES`. The status is 1 if less than 95 % are caught, or if one of the sentences is not.
 
 First everything is run once without a fault, to see which test comes through which rule and which
