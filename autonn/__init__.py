@@ -2,6 +2,7 @@
 
 Read the rooms in this order; each imports only rooms above it.
 
+- ``checks.py``: the questions that every room asks of its arguments
 - ``engine/tensor.py``: `Tensor`, an array that remembers where it came from, and `no_grad`
 - ``engine/ops.py``: every op, its formula and its derivative rules in one paragraph
 - ``engine/autodiff.py``: the backward pass; `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`

@@ -15,6 +15,7 @@ HOUSE = Path(autonn.__file__).parent
 
 # The order of reading. A room may import the rooms before it, and no other.
 ROOMS = [
+    "checks",
     "engine.tensor",
     "engine.ops",
     "engine.autodiff",
