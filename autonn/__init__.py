@@ -12,7 +12,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
 - ``formats.py``: the bytes of files, and writing that leaves no half-written file
 - ``data.py``: the digits, the course's examples, pictures of one's own, `split`, `batches`
-- ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
+- ``optim/``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``checkpoints.py``: all that a training run depends on, in one file that is always whole
 - ``training.py``: `fit`, which trains a model and keeps the history; metrics
 - ``files.py``: weights in and out
@@ -52,16 +52,18 @@ from autonn.engine.ops import (
     softplus,
 )
 from autonn.engine.tensor import Tensor, no_grad
-from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
-from autonn.nn.layers import Layer
+from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.dropout import Dropout
+from autonn.nn.linear import Layer
 from autonn.nn.losses import (
     CrossEntropy,
     MeanSquaredError,
     SoftmaxCrossEntropy,
-    l2_penalty,
     one_hot,
 )
 from autonn.nn.module import Module, Sequential
+from autonn.nn.penalties import l2_penalty
+from autonn.nn.shape import Flatten
 from autonn.training import fit
 
 __version__ = "0.1.0"

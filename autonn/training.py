@@ -36,9 +36,11 @@ from autonn.engine.autodiff import _hessian_products, gradients
 from autonn.engine.compile import compile as compiled
 from autonn.engine.tensor import Array, Tensor, changes, no_grad
 from autonn.formats import PathLike
-from autonn.nn.losses import l2_penalty, logits_of
+from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
-from autonn.optim import Newton, Optimizer, StepOptimizer, _differences
+from autonn.nn.penalties import l2_penalty
+from autonn.optim import Newton, Optimizer, StepOptimizer
+from autonn.optim.refusals import _differences
 
 Loss = Callable[..., Tensor]  # of predictions, targets and, where there are any, weights of rows
 
