@@ -31,6 +31,7 @@ from autonn.checkpoints import (
     restore_random_states,
     write_checkpoint,
 )
+from autonn.checks import differences
 from autonn.data import batches
 from autonn.engine.autodiff import _hessian_products, gradients
 from autonn.engine.compile import compile as compiled
@@ -40,7 +41,6 @@ from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.optim import Newton, Optimizer, StepOptimizer
-from autonn.optim.refusals import _differences
 
 Loss = Callable[..., Tensor]  # of predictions, targets and, where there are any, weights of rows
 
@@ -770,8 +770,8 @@ class _Run:
         arrays, notes = read_checkpoint(store.path)
         own = {name: parameter._data for name, parameter in self.names.items()}
         weights, state, best = (group(arrays, g) for g in ("weights", "optimizer", "best"))
-        wrong = _differences(own, weights) + _differences(self.optimizer.state_dict(), state)
-        wrong += _differences(own, best) if best else []
+        wrong = differences(own, weights) + differences(self.optimizer.state_dict(), state)
+        wrong += differences(own, best) if best else []
         with reading(store.path):
             kind, then = self.kind(), notes["run"]
             wrong += [f"{k} is {then[k]}, not {kind[k]}" for k in kind if then[k] != kind[k]]
