@@ -110,6 +110,7 @@ class LBFGS(_Search):
     def minimize(self, cost: Cost, iterations: int, callback: Callback | None = None) -> None:
         """Search for so many iterations, or until nothing improves; keep the cost after each."""
         self._require_parameters()
+        whole("LBFGS: iterations", iterations, least=0)
         # maxfun: the line search seldom needs more than two evaluations per iteration
         options = {"maxiter": iterations, "maxfun": 20 * iterations, "maxcor": self.memory}
         self._search(cost, callback, method="L-BFGS-B", options=options)
@@ -183,6 +184,7 @@ class Newton(_Search):
             has to return a Tensor.
         """
         self._require_parameters()
+        whole("Newton: iterations", iterations, least=0)
         here: list[Any] = [None, product]  # a point, and the products there
 
         def curvature(point: Array, vector: Array) -> Array:
