@@ -59,10 +59,9 @@ class Optimizer:
             self.bind(parameters)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        check = self.ranges.get(name)
-        if check is not None:
-            value = check(f"{type(self).__name__}: {name}", value)
-        super().__setattr__(name, value)
+        if name in self.ranges:
+            value = self.ranges[name](f"{type(self).__name__}: {name}", value)
+        object.__setattr__(self, name, value)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the arguments that it was made with, by name; the parameters are none of them.

@@ -16,8 +16,8 @@ from autonn.optim.schedules import Rate, rate_at
 
 # The moments of a dead unit shrink at each step and end as subnormal numbers, with which processors
 # take three times as long. Each so many steps, what may become one before the next time is made 0:
-# 0.81^64 is 1e-6. Beside the usual eps, such small moments are lost in rounding.
-SWEEP = 64
+# 0.9^128 is 1.4e-6. Beside the usual eps, such small moments are lost in rounding.
+SWEEP = 128
 MARGIN = 1e6
 
 

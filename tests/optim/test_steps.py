@@ -112,7 +112,7 @@ def test_gradients_that_are_tensors_count_by_their_values() -> None:
     "make",
     [
         functools.partial(optim.SGD, lr=0.1, momentum=0.9),
-        functools.partial(optim.RMSprop, beta=0.85),
+        functools.partial(optim.RMSprop, beta=0.9),
         functools.partial(optim.Adam, beta2=0.9),
         functools.partial(optim.AdamW, beta2=0.9),
     ],
@@ -134,7 +134,7 @@ def test_the_moments_of_a_dead_unit_never_become_subnormal(make: Any, dtype: Any
 def test_moments_that_count_are_never_swept_away() -> None:
     for make in MAKERS.values():
         optimizer = make([Tensor([1.0, 1.0], requires_grad=True)])
-        for _ in range(64):
+        for _ in range(128):
             optimizer.apply([np.array([1e-120, 0.0])])
         moments = {k: v for k, v in optimizer.state_dict().items() if k[:2] in ("m.", "s.", "ve")}
         assert all(value[0] != 0 for value in moments.values())
