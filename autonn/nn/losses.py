@@ -16,6 +16,7 @@ from autonn.nn.targets import (
     target_rows,
     target_values,
     weight_column,
+    with_rows_of,
 )
 
 
@@ -172,7 +173,7 @@ class MeanSquaredError:
     def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
         """Refuse what the call would, of predictions of this shape, however many rows it has."""
         y = target_values(targets, "MeanSquaredError")
-        _require_shape(y.shape, (*y.shape[:1], *shape[1:]))
+        _require_shape(y.shape, with_rows_of(y, shape))
 
     def __repr__(self) -> str:
         return "MeanSquaredError()"

@@ -99,12 +99,22 @@ def target_rows(targets: Any, a: Tensor, name: str, single: bool) -> Any:
 def check_targets(targets: Any, shape: tuple[int, ...], name: str, single: bool) -> Array:
     """Refuse targets that predictions of this shape, of as many rows, could not be told."""
     y = target_values(targets, name)
-    _require_fitting(y, (*y.shape[:1], *shape[1:]), name)
+    shape = with_rows_of(y, shape)
+    _require_fitting(y, shape, name)
     if y.ndim == 1:
         _labels_of(y, shape[1], single)
     else:
         check_probabilities(y, name, "targets")
     return y
+
+
+def with_rows_of(y: Array, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of predictions if they had as many rows as the targets.
+
+    >>> with_rows_of(np.zeros(100), (10, 3))
+    (100, 3)
+    """
+    return (len(y), *shape[1:]) if y.ndim else shape
 
 
 def _require_fitting(y: Array, shape: tuple[int, ...], name: str) -> None:

@@ -16,6 +16,11 @@ Array = NDArray[Any]
 Network = Callable[[Array, Array, Array, Array, float], tuple[Any, Array, Array]]
 
 
+def small_network(seed: int = 0) -> Sequential:
+    rng = np.random.default_rng(seed)
+    return Sequential(Layer(4, 3, rng=rng), Sigmoid(), Layer(3, 2, rng=rng), Sigmoid())
+
+
 @dataclass
 class Case:
     """One network with its data: thetas, inputs, one-hot or soft targets, lambda."""
