@@ -11,10 +11,11 @@ import scipy
 from threadpoolctl import ThreadpoolController
 
 from autonn.checks import one_of, positive, whole
-from autonn.engine.autodiff import _hessian_products
-from autonn.engine.rows import libraries_beside
-from autonn.engine.tensor import Array, Tensor
-from autonn.optim.base import Callback, Cost, Optimizer, Parameters, array_of
+from autonn.engine.higher import hessian_products
+from autonn.engine.ownership import writable
+from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.optim.base import Callback, Cost, Optimizer, Parameters
+from autonn.threads import libraries_beside
 
 Product = Callable[[list[Array]], Sequence[Any]]  # vectors, one array a parameter -> H v
 
@@ -34,7 +35,7 @@ class _Search(Optimizer):
             return  # SciPy would take one
         from scipy import optimize  # 90 ms to import, so only where it is needed
 
-        best = self._joined([parameter._data for parameter in self.parameters])
+        best = self._joined([values_of(parameter) for parameter in self.parameters])
         tried = best.copy()
 
         def evaluate(point: Array) -> tuple[float, Array]:
@@ -72,7 +73,7 @@ class _Search(Optimizer):
 
     def _assign(self, vector: Array) -> None:
         for parameter, part in zip(self.parameters, self._split(vector), strict=True):
-            parameter._writable()[...] = part
+            writable(parameter)[...] = part
 
 
 class LBFGS(_Search):
@@ -192,7 +193,7 @@ class Newton(_Search):
                 here[:] = point.copy(), _products(cost, self.parameters)
             parts = zip(self._split(vector), self.parameters, strict=True)
             vectors = [part.astype(parameter.dtype) for part, parameter in parts]
-            return self._joined(map(array_of, here[1](vectors)))
+            return self._joined(np.asarray(values_of(part)) for part in here[1](vectors))
 
         self._search(
             cost, iterations, callback, method=self.method, hessp=curvature, tol=self.tolerance,
@@ -208,7 +209,7 @@ def _products(cost: Cost, parameters: list[Tensor]) -> Product:
             "Newton: the cost function returned no Tensor, so its Hessian is not known; return "
             "one, or give minimize(product=) a function that computes Hessian times vector"
         )
-    return _hessian_products(result, parameters)
+    return hessian_products(result, parameters)
 
 
 def _scipy_on_one_thread() -> Any:
@@ -224,4 +225,4 @@ def _gradient(parameter: Tensor) -> Array:
     """Return the gradient, or zeros where the cost did not depend on the parameter."""
     if parameter.grad is None:
         return np.zeros(parameter.shape, parameter.dtype)
-    return array_of(parameter.grad)
+    return np.asarray(values_of(parameter.grad))
