@@ -9,18 +9,17 @@ Read the rooms in this order; each imports only rooms above it.
   function and its derivatives: what it computes, how it is written down, when it may run
 - ``engine/gradcheck.py``: gradients against the function's own slopes
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
-- ``formats.py``: the bytes of files, and writing that leaves no half-written file
-- ``data.py``: the digits, the course's examples, pictures of one's own, `split`, `batches`
+- ``files/``: weights in and out, the bytes of files, writing that leaves no half-written file
+- ``data/``: the digits, the course's examples, pictures of one's own, `split`, `batches`
 - ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``checkpoints.py``: all that a training run depends on, in one file that is always whole
 - ``training.py``: `fit`, which trains a model and keeps the history; metrics
-- ``files.py``: weights in and out
 - ``diagram.py``: the computation graph of a loss, laid out and drawn
 - ``plots.py``: the other pictures
 """
 
 from autonn import optim, plots
-from autonn.data import load_digits
+from autonn.data.digits import load_digits
 from autonn.engine.autodiff import (
     checkpoint,
     grad,

@@ -31,11 +31,11 @@ from autonn.checkpoints import (
     restore_random_states,
     write_checkpoint,
 )
-from autonn.data import batches
+from autonn.data.splits import batches
 from autonn.engine.autodiff import _hessian_products, gradients
 from autonn.engine.compile import compile as compiled
 from autonn.engine.tensor import Array, Tensor, changes, no_grad
-from autonn.formats import PathLike
+from autonn.files.reading import PathLike
 from autonn.nn.losses import l2_penalty, logits_of
 from autonn.nn.module import Module
 from autonn.optim import Newton, Optimizer, StepOptimizer, _differences

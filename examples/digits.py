@@ -43,7 +43,7 @@ from autonn import (
     optim,
     plots,
 )
-from autonn.formats import FileFormatError
+from autonn.files import FileFormatError
 from autonn.nn import init
 from autonn.training import History, ProgressBar, accuracy
 

@@ -29,12 +29,25 @@ ROOMS = [
     "nn.layers",
     "nn.activations",
     "nn.losses",
-    "formats",
-    "data",
+    "files.errors",
+    "files.reading",
+    "files.atomic",
+    "files.npz",
+    "files.safetensors",
+    "files.text",
+    "files.mat",
+    "files.fields",
+    "files.thetas",
+    "files.weights",
+    "data.splits",
+    "data.resample",
+    "data.course",
+    "data.digits",
+    "data.photos",
+    "data.pictures",
     "optim",
     "checkpoints",
     "training",
-    "files",
     "diagram",
     "plots",
 ]
@@ -53,7 +66,13 @@ def imports(source: str) -> list[tuple[str, bool]]:
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports name the whole path"
             modules = [node.module or ""]
-            if node.module in ("autonn", "autonn.engine", "autonn.nn"):
+            if node.module in (
+                "autonn",
+                "autonn.engine",
+                "autonn.nn",
+                "autonn.files",
+                "autonn.data",
+            ):
                 modules = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]

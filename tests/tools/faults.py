@@ -42,9 +42,10 @@ from hypothesis import Phase, settings
 from threadpoolctl import threadpool_limits
 
 import autonn
-from autonn import Tensor, files, optim, training
+from autonn import Tensor, optim, training
 from autonn.engine import autodiff, ops, tensor
 from autonn.engine.tensor import OPS, Op
+from autonn.files import thetas
 from autonn.nn import layers, losses, module
 
 Rule = Callable[..., Any]
@@ -262,7 +263,7 @@ class Source:
 
 
 SOURCES = {home: Source(home) for home in (ops, tensor, autodiff, layers, losses, module, optim,
-                                           training, files)}  # fmt: skip
+                                           training, thetas)}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
@@ -357,7 +358,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "strength / (2 * examples)", "strength / 2"),
     ("labels are shifted by one", losses,
      "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
-    ("the unit of the digit 0 stays last", files,
+    ("the unit of the digit 0 stays last", thetas,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
     ("sigmoid' is z (1 + z)", ops,
      "return _times_slope(g, x)\n    slope", "return g * (z * (1 + z))\n    slope"),
