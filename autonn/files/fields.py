@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autonn.files.atomic import write_together
@@ -39,7 +39,7 @@ def read_fields(paths: Sequence[PathLike], names: Sequence[str]) -> dict[str, Ar
     return fields
 
 
-def write_fields(paths: Sequence[PathLike], fields: dict[str, Array]) -> None:
+def write_fields(paths: Sequence[PathLike], fields: Mapping[str, Array]) -> None:
     """Write all fields to one .mat file, or one to each text file."""
     if is_mat(paths[0]):
         write_together(paths, [mat_bytes(fields)])

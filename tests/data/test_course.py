@@ -12,24 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 from scipy.io import loadmat, savemat
-from tools.made_files import (
-    FINITE,
-    ROWS,
-    refused,
-    same_bits,
-    text,
-)
+from tools.made_files import FINITE, ROWS, refused, same_bits, text
 
-from autonn.data import (
-    as_images,
-    read_examples,
-    unroll,
-    write_examples,
-)
-from autonn.files import (
-    FileFormatError,
-    write_weights,
-)
+from autonn.data import as_images, read_examples, unroll, write_examples
+from autonn.files import FileFormatError, write_weights
 
 SIDES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)
 

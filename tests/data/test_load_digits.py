@@ -10,21 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tools.made_files import (
-    npz,
-    refused,
-)
+from tools.made_files import npz, refused
 
-from autonn import (
-    load_digits,
-)
-from autonn.data import (
-    Digits,
-)
+from autonn import load_digits
+from autonn.data import Digits
 from autonn.data import digits as room
-from autonn.files import (
-    read_weights,
-)
+from autonn.files import read_weights
 
 
 def test_digits_have_the_promised_form(digits: Digits) -> None:

@@ -17,15 +17,9 @@ from PIL import Image
 from tools.drawings import EVERY, Picture, enlarged, write
 from tools.refusals import assert_refused
 
-from autonn.data import (
-    digit_from_image,
-    read_digit,
-    read_image,
-)
+from autonn.data import digit_from_image, read_digit, read_image
 from autonn.data import photos as room
-from autonn.files import (
-    FileFormatError,
-)
+from autonn.files import FileFormatError
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

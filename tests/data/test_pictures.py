@@ -13,22 +13,8 @@ from scipy.ndimage import gaussian_filter
 from tools.drawings import DRAWINGS, EVERY, Picture, coloured, cropped, enlarged, mnist, write
 from tools.refusals import assert_refused
 
-from autonn import (
-    CrossEntropy,
-    Layer,
-    Sequential,
-    Sigmoid,
-    fit,
-    load_digits,
-    optim,
-)
-from autonn.data import (
-    digit_from_image,
-    read_digit,
-    shrink,
-    split,
-    unroll,
-)
+from autonn import CrossEntropy, Layer, Sequential, Sigmoid, fit, load_digits, optim
+from autonn.data import digit_from_image, read_digit, shrink, split, unroll
 from autonn.data import pictures as room
 
 

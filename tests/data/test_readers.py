@@ -12,24 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.io import savemat
-from tools.made_files import (
-    npz,
-    refused,
-)
+from tools.made_files import npz, refused
 
-from autonn import (
-    load_digits,
-)
-from autonn.data import (
-    Digits,
-    read_examples,
-    write_examples,
-)
-from autonn.files import (
-    FileFormatError,
-    read_weights,
-    write_weights,
-)
+from autonn import load_digits
+from autonn.data import Digits, read_examples, write_examples
+from autonn.files import FileFormatError, read_weights, write_weights
 
 
 class Bomb:

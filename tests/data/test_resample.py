@@ -10,12 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from autonn.data import (
-    as_images,
-    resampling_matrix,
-    shrink,
-    unroll,
-)
+from autonn.data import as_images, resampling_matrix, shrink, unroll
 
 
 def test_resampling_matrix_of_the_digits() -> None:

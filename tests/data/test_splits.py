@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from tools.made_files import (
-    same_bits,
-)
+from tools.made_files import same_bits
 
-from autonn.data import (
-    Digits,
-    batches,
-    split,
-)
+from autonn.data import Digits, batches, split
 
 
 @given(st.lists(st.integers(0, 5), max_size=60), st.data())

@@ -12,27 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tools.made_files import (
-    EVERY,
-    contents,
-    in_folder,
-    same_bits,
-    text,
-)
+from tools.made_files import EVERY, contents, in_folder, same_bits, text
 
-from autonn import (
-    Layer,
-    Sequential,
-)
-from autonn.data import (
-    write_examples,
-)
+from autonn import Layer, Sequential
+from autonn.data import write_examples
 from autonn.files import atomic as room
-from autonn.files import (
-    atomic_write,
-    save_weights,
-    write_weights,
-)
+from autonn.files import atomic_write, save_weights, write_weights
 
 
 def fails(*_: object) -> None:

@@ -33,20 +33,9 @@ from tools.made_files import (
     zipped,
 )
 
-from autonn import (
-    load_digits,
-)
-from autonn.data import (
-    read_examples,
-    shrink,
-    unroll,
-    write_examples,
-)
-from autonn.files import (
-    FileFormatError,
-    load_weights,
-    save_weights,
-)
+from autonn import load_digits
+from autonn.data import read_examples, shrink, unroll, write_examples
+from autonn.files import FileFormatError, load_weights, save_weights
 from autonn.files.mat import read_mat
 
 

@@ -10,19 +10,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tools.made_files import (
-    arrays,
-    claiming,
-    members_of,
-    network,
-    tensors,
-    zipped,
-)
+from tools.made_files import arrays, claiming, members_of, network, tensors, zipped
 
-from autonn.files import (
-    FileFormatError,
-    load_weights,
-)
+from autonn.files import FileFormatError, load_weights
 from autonn.files.reading import MAX_BYTES
 
 

@@ -7,18 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tools.made_files import (
-    arrays,
-    assert_not_loaded,
-    members_of,
-    network,
-    zipped,
-)
+from tools.made_files import arrays, assert_not_loaded, members_of, network, zipped
 from tools.refusals import assert_refused
 
-from autonn.files import (
-    FileFormatError,
-)
+from autonn.files import FileFormatError
 from autonn.files.npz import read_npz
 
 

@@ -8,19 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tools.made_files import (
-    KEYS,
-    arrays,
-    network,
-    parsed,
-    values,
-)
+from tools.made_files import KEYS, arrays, network, parsed, values
 from tools.refusals import assert_refused
 
-from autonn.files import (
-    load_weights,
-    save_weights,
-)
+from autonn.files import load_weights, save_weights
 
 
 def test_the_safetensors_file_is_the_one_of_pytorch(tmp_path: Path) -> None:

@@ -6,15 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tools.made_files import (
-    refused,
-    text,
-)
+from tools.made_files import refused, text
 
-from autonn.files import (
-    read_weights,
-    write_weights,
-)
+from autonn.files import read_weights, write_weights
 
 
 def test_text_cut_inside_a_number_is_found(tmp_path: Path, thetas: list[Any]) -> None:

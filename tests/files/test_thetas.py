@@ -12,20 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 from scipy.io import savemat
-from tools.made_files import (
-    FINITE,
-    ROWS,
-    mat,
-    refused,
-    same_bits,
-    text,
-)
+from tools.made_files import FINITE, ROWS, mat, refused, same_bits, text
 
-from autonn.files import (
-    FileFormatError,
-    read_weights,
-    write_weights,
-)
+from autonn.files import FileFormatError, read_weights, write_weights
 
 
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=4), st.data())

@@ -23,19 +23,8 @@ from tools.made_files import (
 )
 from tools.refusals import assert_refused
 
-from autonn import (
-    Layer,
-    Sequential,
-    Sigmoid,
-    Tensor,
-)
-from autonn.files import (
-    FileFormatError,
-    FileNamesError,
-    load_weights,
-    read_weights,
-    save_weights,
-)
+from autonn import Layer, Sequential, Sigmoid, Tensor
+from autonn.files import FileFormatError, FileNamesError, load_weights, read_weights, save_weights
 
 
 @pytest.mark.parametrize("names", EVERY)

@@ -35,6 +35,8 @@ ROOMS = [
     "files.npz",
     "files.safetensors",
     "files.text",
+    "files.mat4",
+    "files.mat5",
     "files.mat",
     "files.fields",
     "files.thetas",

@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from autonn import (
-    one_hot,
-)
+from autonn import one_hot
 
 
 @given(st.lists(st.integers(0, 6)), st.sampled_from([np.float64, np.float32, np.int64]))

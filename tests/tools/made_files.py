@@ -17,17 +17,8 @@ from numpy.lib import format as npy
 from scipy.io import savemat
 from tools.refusals import assert_refused
 
-from autonn import (
-    Layer,
-    Module,
-    Sequential,
-    Sigmoid,
-    Tensor,
-)
-from autonn.files import (
-    FileFormatError,
-    load_weights,
-)
+from autonn import Layer, Module, Sequential, Sigmoid, Tensor
+from autonn.files import FileFormatError, load_weights
 from autonn.files.npz import write_npz
 from autonn.files.safetensors import write_safetensors
 
