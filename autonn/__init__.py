@@ -50,6 +50,7 @@ from autonn.engine.ops import (
     softplus,
 )
 from autonn.engine.tensor import Tensor, no_grad
+from autonn.files.weights import load_weights, save_weights
 from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
 from autonn.nn.layers import Layer
 from autonn.nn.losses import (
@@ -95,6 +96,7 @@ __all__ = [
     "l2_penalty",
     "leaky_relu",
     "load_digits",
+    "load_weights",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
@@ -104,6 +106,7 @@ __all__ = [
     "optim",
     "plots",
     "relu",
+    "save_weights",
     "sigmoid",
     "silu",
     "softmax",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from autonn.engine.tensor import Tensor
 from autonn.files.errors import FileFormatError, FileNamesError
-from autonn.files.fields import is_named, suffix
+from autonn.files.fields import is_named, require_weights_suffix, suffix
 from autonn.files.npz import read_npz, write_npz
 from autonn.files.reading import MAX_BYTES, Array, ArrayHeader, PathLike, require_finite
 from autonn.files.safetensors import read_safetensors, write_safetensors
@@ -22,13 +22,16 @@ from autonn.files.thetas import read_weights, theta_names, write_weights
 from autonn.nn.layers import Layer
 from autonn.nn.module import Module
 
+Entry = TypeVar("Entry")
+
 
 def load_weights(model: Module, *paths: PathLike) -> None:
     """Set the model's parameters from the file, or the files, that `save_weights` writes.
 
     One ``.npz`` or ``.safetensors`` file needs the very names, shapes and dtypes of the model; one
     ``.mat`` file, or one ``.in`` file per layer, the shapes of its layers. All numbers are finite.
-    Nothing is ever unpickled, and nothing is set unless everything is right.
+    Nothing is ever unpickled, and nothing is set unless everything is right. From a checkpoint of
+    `fit` the weights of its last step are taken, without the optimiser's state.
 
     A bit that flips on a disk is noticed in ``.npz`` and in our ``.mat``, by their checksums. In
     ``.safetensors`` and ``.in`` it is only if it harms the form: another number is not seen.
@@ -48,6 +51,7 @@ def load_weights(model: Module, *paths: PathLike) -> None:
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'ex4weights.mat'
     """
+    require_weights_suffix(paths, FileFormatError)
     pairs = _by_name(model, *paths) if is_named(paths) else _by_layer(model, paths)
     for parameter, array in pairs:
         parameter.data = array
@@ -64,7 +68,8 @@ def save_weights(model: Module, *paths: PathLike) -> None:
     Raises
     ------
     ValueError
-        For parameters that are not finite, that the format can't hold, or of which there are none.
+        For parameters that are not finite, that the format can't hold, or of which there are none;
+        for a path with the ending of another format.
     FileNotFoundError, OSError
         For a missing folder and a full disk; the old file is then untouched.
     ImportError
@@ -83,6 +88,7 @@ def save_weights(model: Module, *paths: PathLike) -> None:
     ...     sorted(np.load(path))
     ['0.bias', '0.weight', '2.bias', '2.weight']
     """
+    require_weights_suffix(paths, ValueError)
     if not is_named(paths):
         write_weights([layer.theta for layer in _layers(model)], *paths)
         return
@@ -106,18 +112,27 @@ def _by_name(model: Module, path: PathLike) -> list[tuple[Tensor, Array]]:
     """Pair each parameter with what the file holds under its name."""
     parameters = _parameters(model)
     wanted = {name: ArrayHeader(p.dtype, p.shape) for name, p in parameters.items()}
-    most = max(MAX_BYTES, 2 * sum(p.size * p.dtype.itemsize for p in parameters.values()))
+    # A checkpoint has the moments of the optimiser and the best weights, too.
+    most = max(MAX_BYTES, 6 * sum(p.size * p.dtype.itemsize for p in parameters.values()))
 
     def accept(found: Mapping[str, ArrayHeader]) -> None:
-        _require_same(os.fspath(path), found, wanted)
+        _require_same(os.fspath(path), _weights_among(found), wanted)
 
+    arrays: Mapping[str, Array]
     if suffix(path) == ".npz":
-        arrays = read_npz(path, accept, most)
+        arrays = _weights_among(read_npz(path, accept, most))
     else:
         arrays = read_safetensors(path, most)
         accept({name: ArrayHeader(array.dtype, array.shape) for name, array in arrays.items()})
     _require_all_finite({f"{path}: {name}": arrays[name] for name in wanted})
     return [(p, arrays[name].astype(p.dtype)) for name, p in parameters.items()]
+
+
+def _weights_among(fields: Mapping[str, Entry]) -> Mapping[str, Entry]:
+    """Return a checkpoint's weights, by the model's names; of other files everything is weights."""
+    start = "weights/"
+    weights = {k.removeprefix(start): v for k, v in fields.items() if k.startswith(start)}
+    return weights or fields
 
 
 def _require_same(

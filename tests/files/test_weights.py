@@ -23,7 +23,8 @@ from tools.made_files import (
 )
 from tools.refusals import assert_refused
 
-from autonn import Layer, Sequential, Sigmoid, Tensor
+import autonn
+from autonn import CrossEntropy, Layer, Sequential, Sigmoid, Tensor, fit, optim
 from autonn.files import FileFormatError, FileNamesError, load_weights, read_weights, save_weights
 
 
@@ -161,6 +162,63 @@ def test_models_and_paths_that_do_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     assert_refused(lambda: save_weights(wide, path), ValueError, ["file", "use .npz"])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("w.pt", ["the ending .pt", ".npz, .safetensors or .mat", "PyTorch exchanges weights by"]),
+        ("w.PTH", ["the ending .pth", "PyTorch exchanges weights by .safetensors"]),
+        ("w.pkl", ["the ending .pkl", "a pickle can run anybody's code"]),
+        ("w.h5", ["the ending .h5", "Keras's weights", "numpy.savez"]),
+        ("w.npy", ["the ending .npy", "one array alone"]),
+        ("w.onnx", ["the ending .onnx", "or one of .in, .txt, .csv for each layer"]),
+        ("weights", ["no ending", "give the path an ending"]),
+    ],
+)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_endings_of_other_formats(tmp_path: Path, name: str, words: list[str], layers: int) -> None:
+    """Also where one matrix would fit one path: nobody finds text in a .pt file."""
+    model, path = Sequential(*network().modules[: 2 * layers - 1]), tmp_path / name
+    assert_refused(lambda: save_weights(model, path), ValueError, [str(path), "expected", *words])
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(FileNotFoundError, match=name):
+        load_weights(model, path)
+    save_weights(model, tmp_path / "w.npz")
+    (tmp_path / "w.npz").rename(path)
+    assert_not_loaded(path, FileFormatError, ["expected", *words])
+
+
+def test_a_matrix_may_have_the_ending_of_any_text(tmp_path: Path) -> None:
+    paths = [tmp_path / "W1.csv", tmp_path / "W2.TXT"]
+    save_weights(network(1), *paths)
+    other = network(2)
+    load_weights(other, *paths)
+    assert values(other) == values(network(1))
+
+
+def test_the_weights_of_a_checkpoint(tmp_path: Path) -> None:
+    """All its other arrays are left aside; what does not fit is told by the model's names."""
+    path, model, other = tmp_path / "run.npz", network(1), network(2)
+    X, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 10
+    training: dict[str, Any] = {"loss": CrossEntropy(), "optimizer": optim.Adam(), "epochs": 3}
+    model = Sequential(*model.modules, Sigmoid())
+    fit(model, X, y, **training, checkpoint=path, patience=2, validation=(X, y))
+    load_weights(Sequential(*other.modules, Sigmoid()), path)
+    assert values(other) == values(model)
+    words = ["0.weight is float64 of shape (3, 4), expected float64 of shape (5, 4)"]
+    assert_refused(lambda: load_weights(network(0, hidden=5), path), FileFormatError, words)
+    words = ["1.bias is missing", "2.bias is unknown"]
+    shallow = Sequential(network()[0], network()[2])
+    assert_refused(lambda: load_weights(shallow, path), FileNamesError, words)
+    with pytest.raises(FileNamesError) as caught:
+        load_weights(shallow, path)
+    assert "optimizer" not in str(caught.value)
+
+
+def test_the_front_door_has_them() -> None:
+    assert autonn.save_weights is save_weights
+    assert autonn.load_weights is load_weights
 
 
 @pytest.mark.parametrize("names", EVERY)
