@@ -2,6 +2,7 @@
 
 from autonn.data.course import as_images, read_examples, unroll, write_examples
 from autonn.data.digits import Digits, load_digits
+from autonn.data.images import load_images
 from autonn.data.photos import read_image
 from autonn.data.pictures import digit_from_image, read_digit
 from autonn.data.resample import resampling_matrix, shrink
@@ -13,6 +14,7 @@ __all__ = [
     "batches",
     "digit_from_image",
     "load_digits",
+    "load_images",
     "read_digit",
     "read_examples",
     "read_image",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autonn.files.errors import parsing
 from autonn.files.reading import Array, Floats, PathLike, read_bytes
@@ -16,12 +17,23 @@ def read_text(path: PathLike, name: str) -> Floats:
     """Read a matrix of comma-separated numbers, one line a row; `name` is what to call it."""
     content = read_bytes(path)
     with parsing(f"{path}: {name}", "comma-separated numbers in equal rows", TEXT_CURE):
-        # A last line without its end is how a cut-off file looks: 0.1 may have been 0.125.
-        if not content.endswith(b"\n"):
-            raise EOFError("the last line has no end" if content else "the file is empty")
-        lines = io.StringIO(content.decode("utf-8-sig"))
-        # A stray # is damage: as a comment it would hide the end of a number.
-        return np.loadtxt(lines, dtype=np.float64, comments=None, delimiter=",", ndmin=2)
+        return rows_of(content)
+
+
+def rows_of(content: bytes, dtype: DTypeLike = np.float64, skip: int = 0) -> Array:
+    r"""Return the matrix that comma-separated numbers make, after `skip` lines of something else.
+
+    >>> rows_of(b"a,b\n1,2\n3,4\n", skip=1)
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    # A last line without its end is how a cut-off file looks: 0.1 may have been 0.125.
+    if not content.endswith(b"\n"):
+        raise EOFError("the last line has no end" if content else "the file is empty")
+    # Not decoded as a whole, which would take four bytes for each of what may be 100 million.
+    lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="\n")
+    # A stray # is damage: as a comment it would hide the end of a number.
+    return np.loadtxt(lines, dtype, comments=None, delimiter=",", ndmin=2, skiprows=skip)
 
 
 def text_bytes(values: Array) -> bytes:
