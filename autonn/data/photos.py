@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,27 @@ MAX_SIDE = 1000  # a digit of a twentieth of that is still larger than MNIST's
 IMAGE_CURE = "export the picture as PNG or JPEG"
 SMALLER = "scale the picture down"
 
+# The first bytes of each kind, in which a dot may be any byte, by the names that Pillow gives them.
+KINDS = {
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "JPEG": rb"\xff\xd8\xff",
+    "BMP": rb"BM",
+    "GIF": rb"GIF8",
+    "WEBP": rb"RIFF....WEBP",
+    "TIFF": rb"II\*\0|MM\0\*",
+}
+PICTURE = "a PNG, JPEG, BMP, GIF, WebP or TIFF picture"
+
 
 def read_image(path: PathLike) -> Floats:
-    """Read a PNG or JPEG file of any kind: (height, width, 3), red, green and blue in 0..1.
+    """Read a picture file: (height, width, 3), red, green and blue in 0..1.
 
+    It is of any kind of PNG, JPEG, BMP, GIF, WebP or TIFF; of several pictures the first is taken.
     A picture with a side above 1,000 pixels is averaged over squares of k x k pixels, with the
     least k that ends below; a photo is turned upright as its EXIF data say. What is transparent
     shows the paper: the border's colour, or else white behind a dark drawing and black behind a
-    light one. Files above 256 MiB or 80 million pixels are refused before they are unpacked.
+    light one. Files above 256 MiB or 80 million pixels are refused before they are unpacked. Of a
+    damaged TIFF file, libtiff may complain to stderr by itself.
 
     Any other content raises FileFormatError, a missing file FileNotFoundError.
 
@@ -46,20 +60,21 @@ def read_image(path: PathLike) -> Floats:
     """
     content = read_bytes(path, most=MAX_FILE_BYTES)
     where = f"{path}: content"
-    if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
-        found = "neither kind's first bytes" if content else "nothing"
-        raise FileFormatError(complaint(where, found, "a PNG or JPEG picture", IMAGE_CURE))
-    with parsing(where, "a whole PNG or JPEG picture", "export it again, or fetch a fresh copy"):
-        return _on_paper(_decoded(where, content))
+    kind = next((k for k, start in KINDS.items() if re.match(start, content, re.DOTALL)), None)
+    if kind is None:
+        found = "no such kind's first bytes" if content else "nothing"
+        raise FileFormatError(complaint(where, found, PICTURE, IMAGE_CURE))
+    with parsing(where, f"a whole {kind} picture", "export it again, or fetch a fresh copy"):
+        return _on_paper(_decoded(where, content, kind))
 
 
-def _decoded(where: str, content: bytes) -> Floats:
+def _decoded(where: str, content: bytes, kind: str) -> Floats:
     """Return an upright picture (h, w, 4) of red, green, blue and opacity in 0..1."""
     # Pillow comes with Matplotlib, which can't read a JPEG without it.
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError, features
 
     def opened() -> Image.Image:
-        return Image.open(io.BytesIO(content), formats=["PNG", "JPEG"])
+        return Image.open(io.BytesIO(content), formats=[kind])
 
     # Pillow warns of odd but legible metadata, as some phones write; its limit of size is not ours.
     with warnings.catch_warnings(action="ignore"):
@@ -67,6 +82,8 @@ def _decoded(where: str, content: bytes) -> Floats:
         try:
             image = opened()
         except UnidentifiedImageError as error:
+            if kind == "WEBP" and not features.check("webp"):
+                raise ValueError("Pillow was built without WebP") from error
             raise ValueError("the header is damaged") from error
         except Image.DecompressionBombError as error:
             raise FileFormatError(complaint(where, "far more pixels", limit, SMALLER)) from error
@@ -74,22 +91,26 @@ def _decoded(where: str, content: bytes) -> Floats:
             found = f"{image.width:,} x {image.height:,} pixels"
             raise FileFormatError(complaint(where, found, limit, SMALLER))
         image.verify()  # a PNG file's checksums, which decoding alone passes over
-        return _rgba(ImageOps.exif_transpose(_reduced(opened())))
+        white = 65535 if image.mode.startswith("I") else 1
+        return _rgba(ImageOps.exif_transpose(_reduced(opened())), white)
 
 
 def _reduced(image: Image.Image) -> Image.Image:
     """Average squares of pixels, as many as it takes for no side to pass MAX_SIDE."""
     image.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG can be averaged as it is decoded
     if image.mode.startswith(("I", "F")):
-        image = image.convert("F")  # 16 bits of grey; of such modes only this can be averaged
+        image = image.convert("F")  # 16 bits of grey, or floats; only these can be averaged
     elif image.mode in ("1", "P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
     return image.reduce(math.ceil(max(image.size) / MAX_SIDE))
 
 
-def _rgba(image: Image.Image) -> Floats:
+def _rgba(image: Image.Image, white: int) -> Floats:
+    """Return red, green, blue and opacity in 0..1; `white` is the highest level of mode F."""
     if image.mode == "F":
-        grey = np.asarray(image, np.float64)[..., None] / 65535
+        grey = np.asarray(image, np.float64)[..., None] / white
+        if not ((grey >= 0) & (grey <= 1)).all():
+            raise ValueError(f"levels of grey from {grey.min():g} to {grey.max():g}, not 0 to 1")
         return np.concatenate([grey, grey, grey, np.ones_like(grey)], axis=2)
     return np.asarray(image.convert("RGBA"), np.float64) / 255
 

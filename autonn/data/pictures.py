@@ -21,7 +21,7 @@ MIN_CONTRAST = 0.05  # a JPEG's blocks and a light's ripples stay below
 
 
 def read_digit(path: PathLike) -> Floats:
-    """Read one handwritten digit from a PNG or JPEG file: (20, 20), like one of `digits.images`.
+    """Read one handwritten digit from a picture file: (20, 20), like one of `digits.images`.
 
     This is `digit_from_image(read_image(path))`, and every error names the file. What is no such
     picture, or shows no digit, raises FileFormatError, a missing file FileNotFoundError.

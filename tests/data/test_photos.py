@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
+from PIL import Image, features
 from tools.drawings import EVERY, Picture, enlarged, write
 from tools.refusals import assert_refused
 
@@ -51,6 +51,14 @@ def sixteen_bits() -> Image.Image:
     return Image.fromarray(np.asarray(corner()).astype(np.uint16) * 257)
 
 
+def high_byte_first() -> Image.Image:
+    return Image.fromarray((np.asarray(corner()).astype(np.uint16) * 257).astype(">u2"))
+
+
+def floats(scale: float = 1 / 255) -> Image.Image:
+    return Image.fromarray((np.asarray(corner()) * scale).astype(np.float32))
+
+
 def turned() -> tuple[Image.Image, Image.Exif]:
     """Return the corner as a camera on its side keeps it, and the note that says so."""
     note = Image.Exif()
@@ -77,6 +85,21 @@ FILES: dict[str, Callable[[], bytes]] = {
     "printer's JPEG": lambda: saved(corner().convert("CMYK"), "JPEG", quality=95),
     "turned JPEG": lambda: saved(turned()[0], "JPEG", quality=95, exif=turned()[1]),
     "turned PNG": lambda: saved(turned()[0], exif=turned()[1]),
+    "BMP": lambda: saved(corner(), "BMP"),
+    "BMP with palette": lambda: saved(with_palette(), "BMP"),
+    "GIF": lambda: saved(corner(), "GIF"),
+    "GIF of two": lambda: saved(
+        corner(), "GIF", save_all=True, append_images=[Image.new("L", (60, 40))]
+    ),
+    "WebP": lambda: saved(corner().convert("RGB"), "WEBP", quality=95),
+    "turned WebP": lambda: saved(turned()[0], "WEBP", lossless=True, exif=turned()[1]),
+    "TIFF": lambda: saved(corner(), "TIFF"),
+    "packed TIFF": lambda: saved(corner().convert("RGB"), "TIFF", compression="tiff_lzw"),
+    "TIFF of 16 bits": lambda: saved(sixteen_bits(), "TIFF"),
+    "high byte first": lambda: saved(high_byte_first(), "TIFF"),
+    "TIFF of floats": lambda: saved(floats(), "TIFF"),
+    "printer's TIFF": lambda: saved(corner().convert("CMYK"), "TIFF"),
+    "turned TIFF": lambda: saved(turned()[0], "TIFF", exif=turned()[1]),
     "enlarged": lambda: saved(corner().resize((3840, 2560), Image.Resampling.NEAREST)),
     "enlarged JPEG": lambda: saved(
         corner().resize((3840, 2560), Image.Resampling.NEAREST), "JPEG", quality=95
@@ -140,11 +163,18 @@ def test_a_photo_of_twelve_million_pixels_is_read_and_reduced(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", ["found nothing", "PNG or JPEG"]),
-        (b"hello", ["neither kind's first bytes", "export the picture as PNG or JPEG"]),
-        (saved(corner(), "GIF"), ["neither kind's first bytes"]),
+        (b"", ["found nothing", "a PNG, JPEG, BMP, GIF, WebP or TIFF picture", "PNG or JPEG"]),
+        (b"hello", ["no such kind's first bytes", "export the picture as PNG or JPEG"]),
+        (saved(corner(), "PPM"), ["no such kind's first bytes"]),
+        (b"RIFF\x04\0\0\0WAVE" + bytes(99), ["no such kind's first bytes"]),
+        (saved(floats(3.0), "TIFF"), ["levels of grey from 153 to 612, not 0 to 1", "whole TIFF"]),
+        (saved(floats(np.nan), "TIFF"), ["levels of grey from nan"]),
+        (saved(corner(), "TIFF")[:300], ["whole TIFF picture", "export it again"]),
+        (saved(corner(), "GIF")[:100], ["whole GIF picture", "export it again"]),
+        (saved(corner(), "BMP")[:1200], ["truncated", "whole BMP picture"]),
+        (saved(corner(), "WEBP", lossless=True)[:30], ["whole WEBP picture"]),
         (saved(corner())[:8], ["the header is damaged", "fetch a fresh copy"]),
-        (saved(corner())[:80], ["OSError", "whole PNG or JPEG"]),
+        (saved(corner())[:80], ["OSError", "whole PNG"]),
         (saved(corner(), "JPEG")[:400], ["truncated", "export it again"]),
         (claiming(9000, 9000), ["9,000 x 9,000", "at most 80,000,000", "scale"]),
         (claiming(20000, 20000), ["far more", "at most 80,000,000", "scale"]),
@@ -216,3 +246,30 @@ def test_a_damaged_jpeg_raises_nothing_but_our_error(seven: Picture, tmp_path: P
             complaints.append(str(error))
     assert len(complaints) > 600 // EVERY
     assert all(text.startswith(f"{path}: ") for text in complaints)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "WebP", "packed TIFF", "TIFF of 16 bits"])
+def test_other_damaged_pictures_raise_nothing_but_our_error(kind: str, tmp_path: Path) -> None:
+    rng, path, complaints = np.random.default_rng(0), tmp_path / "damaged", []
+    good = FILES[kind]()
+    for k in range(2000 // EVERY):
+        path = tmp_path / str(k)  # writing over a file would wait for the disk
+        path.write_bytes(damaged(good, rng))
+        try:
+            image = read_image(path)
+        except FileFormatError as error:
+            complaints.append(str(error))
+            assert str(error).startswith(f"{path}: content: found ")  # noqa: PT017
+            continue
+        assert image.min() >= 0  # most of these have no checksum
+        assert image.max() <= 1
+    assert len(complaints) > 400 // EVERY
+
+
+def test_a_pillow_without_webp_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w.webp"
+    path.write_bytes(b"RIFF\x04\0\0\0WEBP" + bytes(99))
+    assert_refused(lambda: read_image(path), FileFormatError, ["the header is damaged"])
+    monkeypatch.setattr(features, "check", lambda name: name != "webp")
+    words = ["Pillow was built without WebP", "w.webp"]
+    assert_refused(lambda: read_image(path), FileFormatError, words)
