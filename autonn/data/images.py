@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autonn.files.errors import FileFormatError, complaint, parsing
+from autonn.files.errors import Damage, FileFormatError, complaint, parsing
 from autonn.files.idx import is_idx, read_idx
 from autonn.files.npz import read_npz
 from autonn.files.packed import unpacked
@@ -156,7 +156,7 @@ def _from_table(path: PathLike, content: bytes) -> tuple[Floats, NDArray[np.int6
     with parsing(f"{path}: content", KNOWN, TEXT_CURE):
         text = unpacked(content, MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
-            raise ValueError(f"more than {MAX_BYTES:,} bytes")
+            raise Damage(f"more than {MAX_BYTES:,} bytes")
         names = _column_names(text)
         # float32 has every whole number below 16 million, and MNIST takes 220 MB in place of 440.
         rows = rows_of(text, np.float32, skip=1 if names else 0)

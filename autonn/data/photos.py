@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from autonn.files.errors import FileFormatError, complaint, parsing
+from autonn.files.errors import Damage, FileFormatError, complaint, parsing
 from autonn.files.reading import Floats, PathLike, read_bytes
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _decoded(where: str, content: bytes, kind: str) -> Floats:
             image = opened()
         except UnidentifiedImageError as error:
             if kind == "WEBP" and not features.check("webp"):
-                raise ValueError("Pillow was built without WebP") from error
-            raise ValueError("the header is damaged") from error
+                raise Damage("that Pillow was built without WebP") from error
+            raise Damage("that the header is damaged") from error
         except Image.DecompressionBombError as error:
             raise FileFormatError(complaint(where, "far more pixels", limit, SMALLER)) from error
         if math.prod(image.size) > MAX_PIXELS:
@@ -110,7 +110,7 @@ def _rgba(image: Image.Image, white: int) -> Floats:
     if image.mode == "F":
         grey = np.asarray(image, np.float64)[..., None] / white
         if not ((grey >= 0) & (grey <= 1)).all():
-            raise ValueError(f"levels of grey from {grey.min():g} to {grey.max():g}, not 0 to 1")
+            raise Damage(f"levels of grey from {grey.min():g} to {grey.max():g}, not 0 to 1")
         return np.concatenate([grey, grey, grey, np.ones_like(grey)], axis=2)
     return np.asarray(image.convert("RGBA"), np.float64) / 255
 

@@ -34,6 +34,10 @@ class FileNamesError(FileFormatError, KeyError):
     __str__ = Exception.__str__  # KeyError would show the message in quotes
 
 
+class Damage(ValueError):
+    """What a parser of ours found wrong, in words that follow "found"; `parsing` says the rest."""
+
+
 def complaint(where: str, found: object, expected: str, cure: str = "") -> str:
     """Say in one sentence what is wrong, where, and what to do."""
     return f"{where}: found {found}, expected {expected}" + (f"; {cure}" if cure else "")
@@ -54,6 +58,8 @@ def parsing(where: str, expected: str, cure: str = "") -> Iterator[None]:
             yield
     except FileFormatError:
         raise  # it says already what is wrong
+    except Damage as damage:
+        raise FileFormatError(complaint(where, damage, expected, cure)) from damage
     except Exception as error:
         found = f"{type(error).__name__} ({str(error) or 'no details'})"
         raise FileFormatError(complaint(where, found, expected, cure)) from error

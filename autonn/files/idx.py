@@ -11,7 +11,7 @@ import struct
 
 import numpy as np
 
-from autonn.files.errors import parsing
+from autonn.files.errors import Damage, parsing
 from autonn.files.packed import unpacked
 from autonn.files.reading import FRESH_COPY, MAX_BYTES, Array, PathLike, read_bytes
 
@@ -49,16 +49,16 @@ def read_idx(path: PathLike) -> Array:
     content = read_bytes(path)
     with parsing(f"{path}: content", "a whole idx file, as MNIST's own are", FRESH_COPY):
         if not is_idx(content):
-            raise ValueError("two zero bytes and a type are not there" if content else "nothing")
+            raise Damage("other first bytes than an idx file's" if content else "nothing")
         start = unpacked(content, 4)
         header = 4 + 4 * start[3]
         sides = struct.unpack(f">{start[3]}I", unpacked(content, header)[4:])
         dtype = np.dtype(TYPES[start[2]])
         size = math.prod(sides) * dtype.itemsize
         if size > MAX_BYTES:
-            raise ValueError(f"an array of {size:,} bytes, more than {MAX_BYTES:,}")
+            raise Damage(f"an array of {size:,} bytes, more than {MAX_BYTES:,}")
         numbers = unpacked(content, header + size + 1)[header:]  # one more, if there is one
         if len(numbers) != size:
             more = "more" if len(numbers) > size else f"only {len(numbers):,}"
-            raise ValueError(f"{more} bytes where {size:,} belong to shape {sides}")
+            raise Damage(f"{more} bytes where {size:,} belong to shape {sides}")
         return np.frombuffer(numbers, dtype).reshape(sides)

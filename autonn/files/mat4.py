@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 
+from autonn.files.errors import Damage
 from autonn.files.reading import Array
 
 NUMBERS = ["f8", "f4", "i4", "i2", "u2", "u1"]  # by the tens of a variable's type
@@ -33,7 +34,7 @@ def level_4_fields(content: bytes) -> dict[str, Array | str]:
     while rest:
         name, value, rest = _variable(rest)
         if name in fields:
-            raise ValueError(f"two variables are called {name}")
+            raise Damage(f"that two variables are called {name}")
         fields[name] = value
     return fields
 
@@ -45,17 +46,17 @@ def _variable(content: memoryview) -> tuple[str, Array | str, memoryview]:
     machine, kind = divmod(kind, 1000)  # 0 counts from the little end, 1 from the big one
     numbers, form = divmod(kind, 10)
     if machine != (order == ">") or numbers >= len(NUMBERS) or form > 2:
-        raise ValueError("a variable of no known type")
+        raise Damage("a variable of no known type")
     if min(rows, columns) < 0 or imaginary not in (0, 1):
-        raise ValueError(f"a variable of {rows} x {columns} numbers")
+        raise Damage(f"a variable of {rows} x {columns} numbers")
     name = bytes(content[HEADER : HEADER + max(length, 0)])
     if len(name) < 2 or len(name) != length or name.find(b"\0") != length - 1:
-        raise ValueError("a variable without a name")
+        raise Damage("a variable without a name")
     dtype = np.dtype(order + NUMBERS[numbers])
     size = rows * columns * dtype.itemsize * (1 + imaginary)
     body, rest = content[HEADER + length :][:size], content[HEADER + length :][size:]
     if len(body) < size:
-        raise EOFError(f"a variable of {size} bytes has only {len(body)}")
+        raise Damage(f"that a variable of {size} bytes has only {len(body)}")
     value = _value(body, dtype, (rows, columns), form, imaginary)
     return str(name[:-1], "latin-1"), value, rest
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from autonn.files.errors import Damage
 from autonn.files.reading import MAX_BYTES, Array
 
 MATRIX, COMPRESSED = 14, 15  # types of elements; those below hold numbers
@@ -39,7 +40,7 @@ def level_5_fields(content: bytes) -> dict[str, Array | str]:
             [(kind, body)] = _elements(unpacked, order)
         name, value = _variable(kind, body, order)
         if name and name in fields:
-            raise ValueError(f"two variables are called {name}")
+            raise Damage(f"that two variables are called {name}")
         fields[name] = value
     fields.pop("", None)
     return fields
@@ -50,9 +51,9 @@ def _byte_order(content: bytes) -> str:
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     version = struct.unpack_from(f"{order}H", content, 124)[0] if order else 0
     if version == 0x0200 or content.startswith(b"\x89HDF"):
-        raise ValueError("a file of MATLAB 7.3, which is HDF5")
+        raise Damage("a file of MATLAB 7.3, which is HDF5")
     if version != 0x0100 or order is None:
-        raise ValueError("no MATLAB header" if content else "the file is empty")
+        raise Damage("no MATLAB header" if content else "that the file is empty")
     return order
 
 
@@ -62,10 +63,10 @@ def _inflated(body: memoryview, order: str, room: int) -> memoryview:
     tag = stream.decompress(body, 8)
     size = struct.unpack(f"{order}II", tag)[1]
     if size > room:
-        raise ValueError(f"variables that unpack to more than {MAX_BYTES:,} bytes")
+        raise Damage(f"variables that unpack to more than {MAX_BYTES:,} bytes")
     rest = stream.decompress(stream.unconsumed_tail, size + 8)  # and room to align the next
     if not stream.eof:
-        raise EOFError(f"a packed element of {size} bytes has no end there")
+        raise Damage(f"that a packed element of {size} bytes has no end there")
     return memoryview(tag + rest)
 
 
@@ -77,14 +78,14 @@ def _elements(buffer: memoryview, order: str) -> Iterator[tuple[int, memoryview]
         if kind >> 16:
             kind, size, body, after = kind & 0xFFFF, kind >> 16, buffer[4:8], 8
         if size > len(body):
-            raise EOFError(f"an element of {size} bytes has only {len(body)}")
+            raise Damage(f"that an element of {size} bytes has only {len(body)}")
         yield kind, body[:size]
         buffer = buffer[after:]
 
 
 def _variable(kind: int, body: memoryview, order: str) -> tuple[str, Array | str]:
     if kind != MATRIX:
-        raise ValueError(f"an element of type {kind} where a variable should be")
+        raise Damage(f"an element of type {kind} where a variable should be")
     (_, flags), *parts = _elements(body, order)
     word = struct.unpack_from(f"{order}I", flags)[0]
     if word & 0xFF == OPAQUE:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from autonn.files.atomic import write_together
-from autonn.files.errors import parsing
+from autonn.files.errors import Damage, parsing
 from autonn.files.reading import FRESH_COPY, MAX_BYTES, Array, ArrayHeader, PathLike, read_bytes
 
 Accept: TypeAlias = Callable[[Mapping[str, ArrayHeader]], None]
@@ -49,14 +49,14 @@ def _npz_members(archive: zipfile.ZipFile, most: int) -> dict[str, _NpzMember]:
     members: dict[str, _NpzMember] = {}
     total = sum(info.file_size for info in archive.infolist())
     if total > most:
-        raise ValueError(f"it unpacks to {total:,} bytes, more than {most:,}")
+        raise Damage(f"what unpacks to {total:,} bytes, more than {most:,}")
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         # Python cuts a name off at a zero byte; what is behind it would be somebody's trick.
         if name == info.filename or info.filename != info.orig_filename:
-            raise ValueError(f"a member called {info.orig_filename!r}, not NAME.npy")
+            raise Damage(f"a member called {info.orig_filename!r}, not NAME.npy")
         if name in members:
-            raise ValueError(f"two arrays are called {name}")
+            raise Damage(f"that two arrays are called {name}")
         members[name] = _NpzMember(archive, info)
     return members
 
@@ -67,7 +67,7 @@ class _NpzMember:
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
         # NumPy writes no other methods, and lzma would let the file choose how much memory to take.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{info.filename} is packed by method {info.compress_type}")
+            raise Damage(f"that {info.filename} is packed by method {info.compress_type}")
         self._archive, self._info = archive, info
         with archive.open(info) as member:
             start = io.BytesIO(member.read(NPY_HEADER_BYTES))
@@ -78,10 +78,10 @@ class _NpzMember:
         self.header = ArrayHeader(dtype, shape)
         if dtype.kind not in "iuf":
             pickled = ", which would have to be unpickled" if dtype.hasobject else ""
-            raise ValueError(f"{info.filename} holds {dtype} values{pickled}, not real numbers")
+            raise Damage(f"that {info.filename} holds {dtype} values{pickled}, not real numbers")
         size = info.file_size - self._offset
         if size != math.prod(shape) * dtype.itemsize:
-            raise ValueError(f"{info.filename} has {size:,} bytes for {self.header}")
+            raise Damage(f"that {info.filename} has {size:,} bytes for {self.header}")
 
     def read(self) -> Array:
         with self._archive.open(self._info) as member:

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autonn.files.errors import parsing
+from autonn.files.errors import Damage, parsing
 from autonn.files.reading import Array, Floats, PathLike, read_bytes
 
 TEXT_CURE = "write it with one line per row, numbers parted by commas, each line ended"
@@ -29,7 +29,7 @@ def rows_of(content: bytes, dtype: DTypeLike = np.float64, skip: int = 0) -> Arr
     """
     # A last line without its end is how a cut-off file looks: 0.1 may have been 0.125.
     if not content.endswith(b"\n"):
-        raise EOFError("the last line has no end" if content else "the file is empty")
+        raise Damage("that the last line has no end" if content else "that the file is empty")
     # Not decoded as a whole, which would take four bytes for each of what may be 100 million.
     lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="\n")
     # A stray # is damage: as a comment it would hide the end of a number.

@@ -181,7 +181,7 @@ def test_pictures_that_are_no_idx_file_of_pictures(
         (idx(LABELS.astype(np.int8) - 1, 9), ("-1 in row 1", "labels from 0 on")),
         (b"", ("nothing",)),
         (b"3,0,9", ("whole idx file",)),
-        (packed(b"3,0,9"), ("two zero bytes and a type are not there",)),
+        (packed(b"3,0,9"), ("other first bytes than an idx file's",)),
     ],
 )
 def test_labels_that_are_none(tmp_path: Path, content: bytes, says: tuple[str, ...]) -> None:

@@ -19,7 +19,8 @@ def test_text_cut_inside_a_number_is_found(tmp_path: Path, thetas: list[Any]) ->
     for size in range(len(content)):
         W2.write_bytes(content[:size])
         if not content[:size].endswith(b"\n"):
-            refused(read_weights, W1, W2, says=("W2.in: Theta2",))
+            says = "found that the last line has no end, expected" if size else "the file is empty"
+            refused(read_weights, W1, W2, says=("W2.in: Theta2", says))
 
 
 @pytest.mark.parametrize("stray", "#%\"'_x;\0")
