@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from autonn.engine.ops import one_hot
 from autonn.files.errors import FileFormatError, complaint
 from autonn.files.fields import is_mat, read_fields, write_fields
 from autonn.files.reading import Array, Floats, PathLike, finite_matrix
-from autonn.nn.losses import one_hot
 
 
 def unroll(images: ArrayLike) -> Array:
