@@ -70,6 +70,8 @@ def _digits_file() -> Path:
 
 
 def _load_pixels(path: Path) -> tuple[Array, Array]:
+    """Read pictures (m, 28, 28) and labels (m,), both uint8, or say which of them is wrong."""
+
     def accept(headers: Mapping[str, ArrayHeader]) -> None:
         require_names(path, headers, ["images", "labels"])
         images, labels = headers["images"], headers["labels"]

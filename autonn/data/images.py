@@ -130,6 +130,7 @@ def _require_not_negative(where: str, labels: Array) -> None:
 
 
 def _from_npz(path: PathLike) -> tuple[Floats, NDArray[np.int64]]:
+    """Read Keras's four arrays, or our own two."""
     names: list[str] = []
 
     def accept(headers: Mapping[str, ArrayHeader]) -> None:
@@ -153,6 +154,7 @@ def _from_npz(path: PathLike) -> tuple[Floats, NDArray[np.int64]]:
 
 
 def _from_table(path: PathLike, content: bytes) -> tuple[Floats, NDArray[np.int64]]:
+    """Read a line for each picture, with the label first or last."""
     with parsing(f"{path}: content", KNOWN, TEXT_CURE):
         text = unpacked(content, MAX_BYTES + 1)
         if len(text) > MAX_BYTES:

@@ -83,6 +83,7 @@ def _require_replaceable(path: PathLike) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Write a folder's entries to the disk: without them a new file would have no name."""
     if os.name == "nt":  # Windows cannot open a folder, and renames durably by itself
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -149,6 +150,7 @@ def _remove_abandoned(target: Path) -> None:
 
 
 def _remove_unlocked(path: str) -> None:
+    """Remove a file if no writer holds it; raise OSError if one does."""
     if sys.platform == "win32":
         # No open file is removed there, but for a moment before it is renamed it is not open.
         if time.time() - os.stat(path).st_mtime > DAY:

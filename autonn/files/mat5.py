@@ -84,6 +84,7 @@ def _elements(buffer: memoryview, order: str) -> Iterator[tuple[int, memoryview]
 
 
 def _variable(kind: int, body: memoryview, order: str) -> tuple[str, Array | str]:
+    """Return a variable's name, and its array or the word for what it is."""
     if kind != MATRIX:
         raise Damage(f"an element of type {kind} where a variable should be")
     (_, flags), *parts = _elements(body, order)
@@ -98,6 +99,7 @@ def _variable(kind: int, body: memoryview, order: str) -> tuple[str, Array | str
 def _value(
     flags: int, shape: memoryview, parts: list[tuple[int, memoryview]], order: str
 ) -> Array | str:
+    """Return an array of real numbers, or the word for another class."""
     if not FIRST_NUMBERS <= flags & 0xFF <= LAST_NUMBERS or flags & COMPLEX_FLAG:
         return CLASSES.get(flags & 0xFF, "complex or unknown")
     [(kind, numbers)] = parts

@@ -46,6 +46,7 @@ def read_npz(path: PathLike, accept: Accept, most: int = MAX_BYTES) -> dict[str,
 
 
 def _npz_members(archive: zipfile.ZipFile, most: int) -> dict[str, _NpzMember]:
+    """Return the arrays by name, their headers read, if they unpack to `most` bytes or less."""
     members: dict[str, _NpzMember] = {}
     total = sum(info.file_size for info in archive.infolist())
     if total > most:

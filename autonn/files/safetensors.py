@@ -43,6 +43,7 @@ def write_safetensors(path: PathLike, fields: Mapping[str, Array]) -> None:
 
 
 def _safetensors() -> Any:
+    """Return the package, or say how to install it."""
     try:
         import safetensors.numpy
     except ImportError as error:

@@ -191,6 +191,7 @@ def _by_layer(model: Module, paths: Sequence[PathLike]) -> list[tuple[Tensor, Ar
 
 
 def _layers(model: Module) -> list[Any]:
+    """Return all layers, if no parameter is outside of them."""
     layers = [module for _, module in model.named_modules() if isinstance(module, Layer)]
     if not layers:
         raise ValueError(f"{model!r} has no Layer, so no weights in the course's sense")
