@@ -2,6 +2,7 @@
 
 Read the rooms in this order; each imports only rooms above it.
 
+- ``checks.py``: the questions that every room asks of its arguments
 - ``threads.py``: the pools of BLAS, and workers that share rows out
 - ``engine/``: `Tensor`, an array that remembers where it came from; every op, its formula and its
   rules in one paragraph; the backward pass, and `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`;
@@ -10,14 +11,14 @@ Read the rooms in this order; each imports only rooms above it.
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
 - ``files/``: weights in and out, the bytes of files, writing that leaves no half-written file
 - ``data/``: the digits, sets of pictures, the course's examples, photos, `split`, `batches`
-- ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
+- ``optim/``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``checkpoints.py``: all that a training run depends on, in one file that is always whole
 - ``training.py``: `fit`, which trains a model and keeps the history; metrics
 - ``diagram.py``: the computation graph of a loss, laid out and drawn
 - ``plots.py``: the other pictures
 """
 
-from autonn import optim, plots
+from autonn import nn, optim, plots
 from autonn.compiler import compile
 from autonn.data import load_digits
 from autonn.engine.apply import op
@@ -43,15 +44,18 @@ from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
 from autonn.files import load_weights, save_weights
-from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
-from autonn.nn.layers import Layer
+from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.dropout import Dropout
+from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
     CrossEntropy,
     MeanSquaredError,
     SoftmaxCrossEntropy,
-    l2_penalty,
 )
-from autonn.nn.module import Module, Sequential
+from autonn.nn.module import Module
+from autonn.nn.penalties import l2_penalty
+from autonn.nn.sequential import Lambda, Sequential
+from autonn.nn.shape import Flatten
 from autonn.training import fit
 
 __version__ = "0.1.0"
@@ -61,7 +65,9 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GradientError",
+    "Lambda",
     "Layer",
+    "Linear",
     "MeanSquaredError",
     "Module",
     "ReLU",
@@ -91,6 +97,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "nn",
     "no_grad",
     "one_hot",
     "op",

@@ -31,6 +31,7 @@ from autonn.checkpoints import (
     restore_random_states,
     write_checkpoint,
 )
+from autonn.checks import differences
 from autonn.compiler import compile as compiled
 from autonn.data import batches
 from autonn.engine.higher import hessian_products as _hessian_products
@@ -39,9 +40,10 @@ from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor
 from autonn.engine.transforms import gradients
 from autonn.files.reading import PathLike
-from autonn.nn.losses import l2_penalty, logits_of
+from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
-from autonn.optim import Newton, Optimizer, StepOptimizer, _differences
+from autonn.nn.penalties import l2_penalty
+from autonn.optim import Newton, Optimizer, StepOptimizer
 
 Loss = Callable[..., Tensor]  # of predictions, targets and, where there are any, weights of rows
 
@@ -771,8 +773,8 @@ class _Run:
         arrays, notes = read_checkpoint(store.path)
         own = {name: parameter._data for name, parameter in self.names.items()}
         weights, state, best = (group(arrays, g) for g in ("weights", "optimizer", "best"))
-        wrong = _differences(own, weights) + _differences(self.optimizer.state_dict(), state)
-        wrong += _differences(own, best) if best else []
+        wrong = differences(own, weights) + differences(self.optimizer.state_dict(), state)
+        wrong += differences(own, best) if best else []
         with reading(store.path):
             kind, then = self.kind(), notes["run"]
             wrong += [f"{k} is {then[k]}, not {kind[k]}" for k in kind if then[k] != kind[k]]
