@@ -15,8 +15,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``checkpoints.py``: all that a training run depends on, in one file that is always whole
 - ``training.py``: `fit`, which trains a model and keeps the history; metrics
 - ``files.py``: weights in and out
-- ``diagram.py``: the computation graph of a loss, laid out and drawn
-- ``plots.py``: the other pictures
+- ``plots/``: pictures, each in a file of its own; the computation graph of a loss as a diagram
 """
 
 from autonn import optim, plots

@@ -35,8 +35,18 @@ ROOMS = [
     "checkpoints",
     "training",
     "files",
-    "diagram",
-    "plots",
+    "plots.style",
+    "plots.arguments",
+    "plots.grids",
+    "plots.predictions",
+    "plots.history",
+    "plots.confusion",
+    "plots.boundary",
+    "plots.gradients",
+    "plots.surface",
+    "plots.graph_boxes",
+    "plots.graph_layout",
+    "plots.graph",
 ]
 
 
