@@ -1,9 +1,10 @@
 """Pictures, because a network that can be looked at is a network that can be understood.
 
 What a network learned is drawn from plain arrays; how it learns, from the model or the loss itself.
-Every function gives back a Matplotlib figure, or the axes it drew on; showing and saving are the
-caller's (`figure.savefig("digits.png")`). Nothing here needs a display, touches Matplotlib's global
-state, or imports Matplotlib before a picture is asked for.
+Every function gives back a Matplotlib figure, or the axes it drew on. Where such a picture is the
+last value of a notebook's cell, it is shown there; saving is the caller's
+(`figure.savefig("digits.png")`). Nothing here needs a display, touches Matplotlib's global state,
+or imports Matplotlib before a picture is asked for.
 """
 
 from autonn.plots.boundary import decision_boundary

@@ -1,4 +1,7 @@
-"""Which class was read as which."""
+"""Which class was read as which.
+
+Two networks that are right equally often may fail at different classes: here it can be seen.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn.engine.tensor import Array
-from autonn.plots.arguments import _classes, _same_length
-from autonn.plots.style import _PALE, _figure, _write_margin
+from autonn.plots.arguments import class_numbers, require_same_length
+from autonn.plots.style import PALE, new_axes, score, write_margin
 from autonn.training import count_readings
 
 if TYPE_CHECKING:
@@ -21,23 +24,37 @@ def confusion_matrix(
 ) -> Axes:
     """Draw which class was read as which: a row for each actual class, a column for each predicted.
 
-    `predicted` and `actual` are (n,) class numbers below `classes`. Only the mistakes are coloured,
-    for else the diagonal would drown them; at the right stands each row's recall, the share of that
-    class which was read rightly. ValueError if lengths differ or a number isn't a class.
+    Only the mistakes are coloured, for else the diagonal would drown them. At the right stands each
+    row's recall, the share of that class which was read rightly.
 
+    Parameters
+    ----------
+    predicted, actual
+        (n,) class numbers below `classes`.
+    classes
+        How many classes there are.
+    ax
+        The axes to draw on.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ or a number isn't a class.
+
+    Examples
+    --------
     >>> ax = confusion_matrix([0, 1, 1, 1], [0, 1, 1, 0], classes=2)
     >>> [text.get_text() for text in ax.texts]
     ['1', '1', '2']
     """
-    guess = _classes("confusion_matrix: predicted", predicted, classes)
-    truth = _classes("confusion_matrix: actual", actual, classes)
-    _same_length("confusion_matrix", predicted=guess, actual=truth)
+    guess = class_numbers("confusion_matrix: predicted", predicted, classes)
+    truth = class_numbers("confusion_matrix: actual", actual, classes)
+    require_same_length("confusion_matrix", predicted=guess, actual=truth)
     counts = count_readings(truth, guess, classes)
-    ax = _figure(*_matrix_size(counts)).subplots() if ax is None else ax
+    ax = new_axes(*_matrix_size(counts)) if ax is None else ax
     _draw_counts(ax, counts)
     _draw_recall(ax, counts)
-    right, total = int(np.trace(counts)), len(truth)
-    ax.set_title(f"{right:,} of {total:,} right ({right / total:.1%})")
+    ax.set_title(score(int(np.trace(counts)), len(truth)))
     return ax
 
 
@@ -52,10 +69,11 @@ def _draw_counts(ax: Axes, counts: Array) -> None:
     _write_counts(ax, counts, _colour_mistakes(ax, counts))
     ax.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="actual")
     ax.tick_params(length=0)
-    ax.spines[:].set_color(_PALE)
+    ax.spines[:].set_color(PALE)
 
 
 def _colour_mistakes(ax: Axes, counts: Array) -> Array:
+    """Colour the cells, and return the colour of each, (classes, classes, 4)."""
     diagonal = np.eye(len(counts))
     mistakes = np.where(diagonal, 0, counts)
     # Blank where nothing was mistaken; short of the darkest colours, for the numbers to be read.
@@ -66,6 +84,7 @@ def _colour_mistakes(ax: Axes, counts: Array) -> Array:
 
 
 def _write_counts(ax: Axes, counts: Array, papers: Array) -> None:
+    """Write each count but 0 on the colour of its cell."""
     size = 10 if len(counts) <= 12 else 8
     for row, column in np.argwhere(counts):
         text, color = f"{counts[row, column]:,}", _ink_on(papers[row, column])
@@ -80,4 +99,4 @@ def _ink_on(paper: Array) -> str:
 def _draw_recall(ax: Axes, counts: Array) -> None:
     totals = counts.sum(axis=1)
     shares = [f"{counts[k, k] / total:.1%}" if total else "" for k, total in enumerate(totals)]
-    _write_margin(ax, "recall", shares)
+    write_margin(ax, "recall", shares)

@@ -1,4 +1,7 @@
-"""How large the gradients are, layer by layer."""
+"""How large the gradients are, layer by layer.
+
+A network that does not learn often shows here why: its gradients vanish, explode or are NaN.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import numpy as np
 
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.module import Module
-from autonn.plots.arguments import _norm, _parameters
-from autonn.plots.style import _BLUE, _VERMILION, _figure, _open, _write_margin
+from autonn.plots.arguments import norm, parameters_of
+from autonn.plots.style import BLUE, VERMILION, new_axes, open_frame, write_margin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,13 +23,28 @@ if TYPE_CHECKING:
 def gradient_flow(model: Module, *, ax: Axes | None = None) -> Axes:
     """Draw how large the gradient is at each parameter, from the first layer to the last.
 
-    Call it after `backward()`. Each row spans the 5th to the 95th percentile of |gradient| without
+    Each row spans the 5th to the 95th percentile of |gradient| without
     its zeros, thick between the quartiles, with a dot (of biases a square) at the median; where it
     goes on for more than three powers of ten below all quartiles, it leaves the picture. At the
     right stands ||gradient|| / ||parameter||. Rows that drift to the left towards the first layer
-    are a gradient that vanishes. TypeError if `model` isn't a module, ValueError if it has no
-    parameters, RuntimeError if none of them has a gradient.
+    are a gradient that vanishes.
 
+    Parameters
+    ----------
+    model
+        A module after ``loss.backward()``, which is not changed.
+    ax
+        The axes to draw on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `model` isn't a module, or has no parameters.
+    RuntimeError
+        If none of them has a gradient.
+
+    Examples
+    --------
     >>> from autonn import Layer
     >>> layer = Layer(2, 1, weight=[[3.0, 4.0]])
     >>> np.sum(layer(np.array([[0.6, 0.8]]))).backward()
@@ -34,11 +52,11 @@ def gradient_flow(model: Module, *, ax: Axes | None = None) -> Axes:
     >>> [label.get_text() for label in ax.child_axes[0].get_yticklabels()]
     ['0.2', 'parameter 0']
     """
-    parameters = _parameters("gradient_flow", model)
+    parameters = parameters_of("gradient_flow", model)
     _require_gradients(parameters)
     weights = {id(weight) for weight in model.weights()}
     sizes = [_gradient_sizes(parameter) for parameter in parameters.values()]
-    ax = _figure(7.0, max(2.2, 1.0 + 0.3 * len(parameters))).subplots() if ax is None else ax
+    ax = new_axes(7.0, max(2.2, 1.0 + 0.3 * len(parameters))) if ax is None else ax
     for row, parameter in enumerate(parameters.values()):
         _draw_sizes(ax, row, sizes[row], bias=id(parameter) not in weights)
     _label_flow(ax, parameters, sizes)
@@ -66,9 +84,10 @@ def _gradient_sizes(parameter: Tensor) -> Array:
 
 
 def _draw_sizes(ax: Axes, row: int, sizes: Array, *, bias: bool) -> None:
+    """Draw the percentiles of a row, unless there is nothing to draw."""
     if sizes.size:
         low, lower, middle, upper, high = np.percentile(sizes, (5, 25, 50, 75, 95))
-        color, marker = (_VERMILION, "s") if bias else (_BLUE, "o")
+        color, marker = (VERMILION, "s") if bias else (BLUE, "o")
         ax.plot([low, high], [row, row], "-|", color=color, linewidth=1.2, markersize=6)
         ax.plot([lower, upper], [row, row], color=color, linewidth=5, solid_capstyle="butt")
         ax.plot(middle, row, marker, color="white", markeredgecolor=color, markersize=7)
@@ -78,6 +97,7 @@ _FLOW_LABEL = "|gradient|: 5th to 95th percentile, quartiles, median"
 
 
 def _label_flow(ax: Axes, parameters: Mapping[str, Tensor], sizes: Sequence[Array]) -> None:
+    """Name the rows, and set the logarithmic axis and the margin."""
     from matplotlib.ticker import LogLocator
 
     ax.set(yticks=range(len(parameters)), yticklabels=list(parameters), xlabel=_FLOW_LABEL)
@@ -88,8 +108,8 @@ def _label_flow(ax: Axes, parameters: Mapping[str, Tensor], sizes: Sequence[Arra
     ax.xaxis.set_major_formatter("{x:g}")
     if len(parameters) > 30:  # the foot is out of sight from the first rows
         ax.tick_params(axis="x", top=True, labeltop=True)
-    _open(ax, grid="x")
-    _write_margin(ax, "||gradient||\n/ ||parameter||", [_relative(p) for p in parameters.values()])
+    open_frame(ax, grid="x")
+    write_margin(ax, "||gradient||\n/ ||parameter||", [_relative(p) for p in parameters.values()])
 
 
 def _decades(sizes: Sequence[Array]) -> tuple[float, float]:
@@ -106,12 +126,13 @@ def _decades(sizes: Sequence[Array]) -> tuple[float, float]:
 
 
 def _relative(parameter: Tensor) -> str:
+    """Write ||gradient|| / ||parameter||, or why there is none."""
     gradient = _gradient(parameter)
     if gradient is None:
         return "no gradient"
     bad, zero = np.count_nonzero(~np.isfinite(gradient)), np.count_nonzero(gradient == 0)
     if bad:
         return f"NaN or inf in {bad:,} of {gradient.size:,}"
-    size = _norm(parameter._data)
-    ratio = f"{_norm(gradient) / size:.2g}" if size else "parameter 0"
+    size = norm(parameter._data)
+    ratio = f"{norm(gradient) / size:.2g}" if size else "parameter 0"
     return f"{ratio}, {zero / gradient.size:.0%} zero" if zero else ratio

@@ -1,4 +1,8 @@
-"""The computation graph of a loss as a diagram: its boxes and arrows, drawn."""
+"""The computation graph of a loss as a diagram: its boxes and arrows, drawn.
+
+What the boxes say is read off the graph in `graph_boxes`, where they stand is found in plain
+numbers in `graph_layout`, and only then is anything drawn.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,25 @@ from typing import TYPE_CHECKING, Any
 from autonn.engine.tensor import Tensor
 from autonn.nn.module import Module
 from autonn.plots.graph_boxes import (
+    Box,
     Key,
-    _body_place,
-    _Box,
-    _boxes,
-    _check_limit,
-    _check_root,
-    _font,
-    _names,
-    _size_in_points,
-    _title_place,
-    _write,
+    body_place,
+    boxes_of,
+    font,
+    size_in_points,
+    title_place,
 )
-from autonn.plots.graph_layout import _HEAD, _laid_out, _Layout
-from autonn.plots.style import _BLUE, _VERMILION
+from autonn.plots.graph_layout import HEAD, Layout, lay_out
+from autonn.plots.style import (
+    BLUE,
+    DARK,
+    GREY,
+    PALE_BLUE,
+    PALE_VERMILION,
+    PALEST,
+    VERMILION,
+    new_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,12 +80,8 @@ def computation_graph(
     value 3
     gradient 6
     """
-    _check_root(loss)
-    boxes = _boxes(loss, _names(names))
-    _check_limit(boxes, limit)
-    for box in boxes.values():
-        _write(box, loss)
-    layout = _laid_out(boxes)
+    boxes = boxes_of(loss, names, limit)
+    layout = lay_out(boxes)
     ax = _sheet(layout, ax)
     points = _in_points(layout, ax)
     for key in boxes:
@@ -85,20 +90,18 @@ def computation_graph(
     return ax
 
 
-def _sheet(layout: _Layout, ax: Axes | None) -> Axes:
+def _sheet(layout: Layout, ax: Axes | None) -> Axes:
     """Make axes as large as the layout needs, or see that those given are."""
-    from matplotlib.figure import Figure
-
     left, right, top, bottom = layout.bounds()
     width, height = right - left, bottom - top
     if ax is None:
-        new = Figure((width / 72, height / 72))
-        new.set_layout_engine("none")
-        ax = new.add_axes((0, 0, 1, 1))
+        ax = new_axes(width / 72, height / 72)
+        ax.figure.figure.set_layout_engine("none")
+        ax.set_position((0, 0, 1, 1))
     ax.set_axis_off()
     figure = ax.figure.figure
     figure.draw_without_rendering()  # lets the layout make the axes as large as they will be
-    across, down = _size_in_points(figure, ax)
+    across, down = size_in_points(figure, ax)
     if across < width - 1 or down < height - 1:
         raise ValueError(
             f"computation_graph: got axes of {across / 72:.1f} x {down / 72:.1f} inches, expected "
@@ -107,7 +110,7 @@ def _sheet(layout: _Layout, ax: Axes | None) -> Axes:
     return ax
 
 
-def _in_points(layout: _Layout, ax: Axes) -> Any:
+def _in_points(layout: Layout, ax: Axes) -> Any:
     """Return the transform from the layout's points to the middle of the axes.
 
     Boxes thus stay as large as their texts if the axes change their size later.
@@ -120,40 +123,41 @@ def _in_points(layout: _Layout, ax: Axes) -> Any:
     return centred + ax.figure.dpi_scale_trans + ScaledTranslation(0.5, 0.5, axes)
 
 
-def _draw_box(ax: Axes, layout: _Layout, key: Key, points: Any) -> None:
+def _draw_box(ax: Axes, layout: Layout, key: Key, points: Any) -> None:
+    """Draw the frame of a box, its title and its lines."""
     from matplotlib.patches import FancyBboxPatch
 
     box, x, top = layout.boxes[key], layout.x[key], layout.top(key)
     corner = (x - box.width / 2, top)
     frame = FancyBboxPatch(corner, box.width, box.height, transform=points, **_look(box))
     ax.add_patch(frame).set_clip_on(False)
-    _text(ax, x, top + _title_place(box), box.title, points, bold=True)
-    _text(ax, x, top + _body_place(box), "\n".join(box.lines), points)
+    _text(ax, x, top + title_place(box), box.title, points, bold=True)
+    _text(ax, x, top + body_place(box), "\n".join(box.lines), points)
 
 
 def _text(ax: Axes, x: float, y: float, text: str, points: Any, *, bold: bool = False) -> None:
-    ax.text(x, y, text, transform=points, ha="center", va="top", **_font(bold))
+    ax.text(x, y, text, transform=points, ha="center", va="top", **font(bold))
 
 
-def _look(box: _Box) -> dict[str, Any]:
-    # Corners, dashes and thickness tell the kinds apart where colours don't.
+def _look(box: Box) -> dict[str, Any]:
+    """Choose a frame: corners, dashes and thickness tell the kinds apart where colours don't."""
     if box.tensor is None:
-        square = {"boxstyle": "square,pad=0", "facecolor": "#F2F2F2"}
-        return square | {"edgecolor": "#666666", "linewidth": 0.8, "linestyle": "--"}
+        square = {"boxstyle": "square,pad=0", "facecolor": PALEST}
+        return square | {"edgecolor": GREY, "linewidth": 0.8, "linestyle": "--"}
     if box.tensor.is_leaf:
-        square = {"boxstyle": "square,pad=0", "facecolor": "#DCEFFB"}
-        return square | {"edgecolor": _BLUE, "linewidth": 1.6}
+        square = {"boxstyle": "square,pad=0", "facecolor": PALE_BLUE}
+        return square | {"edgecolor": BLUE, "linewidth": 1.6}
     rounded = {"boxstyle": "round,pad=0,rounding_size=6"}
     if box.rank == 0:
-        return rounded | {"facecolor": "#FDEBD9", "edgecolor": _VERMILION, "linewidth": 1.6}
+        return rounded | {"facecolor": PALE_VERMILION, "edgecolor": VERMILION, "linewidth": 1.6}
     return rounded | {"facecolor": "white", "edgecolor": "black", "linewidth": 0.8}
 
 
-def _draw_arrows(ax: Axes, layout: _Layout, key: Key, points: Any) -> None:
+def _draw_arrows(ax: Axes, layout: Layout, key: Key, points: Any) -> None:
     """Draw an arrow from each argument of a box, with its letter, side by side as they come."""
     from matplotlib.patches import FancyArrowPatch
 
-    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 8, "color": "#444444"}
+    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 8, "color": DARK}
     box, above = layout.boxes[key], layout.above[key]
     order = sorted(range(len(above)), key=lambda k: layout.x[above[k]])
     for place, k in enumerate(order):
@@ -164,7 +168,7 @@ def _draw_arrows(ax: Axes, layout: _Layout, key: Key, points: Any) -> None:
             _text(ax, port, layout.top(key) + 3, box.letters[k], points)
 
 
-def _route(layout: _Layout, key: Key, first: Key, port: float) -> Any:
+def _route(layout: Layout, key: Key, first: Key, port: float) -> Any:
     """Lead an arrow to a box: straight down through the layers, and in an S between them."""
     from matplotlib.path import Path
 
@@ -176,7 +180,7 @@ def _route(layout: _Layout, key: Key, first: Key, port: float) -> Any:
     codes = [Path.MOVETO]
     rank = layout.boxes[source].rank
     for x in [*(layout.x[stop] for stop in stops[-2::-1]), port]:
-        end, begin = layout.y[rank][1], layout.y[rank - 1][0] - _HEAD
+        end, begin = layout.y[rank][1], layout.y[rank - 1][0] - HEAD
         middle = (end + begin) / 2
         here = points[-1][0]
         points += [(here, end), (here, middle), (x, middle), (x, begin)]

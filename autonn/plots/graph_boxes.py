@@ -1,4 +1,7 @@
-"""What the boxes of a computation graph say, read off the graph, and how large they are."""
+"""What the boxes of a computation graph say, read off the graph, and how large they are.
+
+Nothing is drawn here: a box is made of texts, and measured with the font that will write them.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine.autodiff import _gradients, _tensors
+from autonn.engine.autodiff import _tensors, gradients
 from autonn.engine.tensor import Array, Op, Origin, Tensor
 from autonn.nn.module import Module
-from autonn.plots.arguments import _norm
+from autonn.plots.arguments import norm
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -28,7 +31,7 @@ _PAD = 5.0
 
 
 @dataclass
-class _Box:
+class Box:
     """One value of a computation graph, and what will be written into its box."""
 
     title: str
@@ -46,7 +49,20 @@ class _Box:
         return [letter for _, letter in self.sources] if len(self.sources) > 1 else []
 
 
+def boxes_of(
+    loss: Tensor, names: Module | Mapping[str, object] | None, limit: int
+) -> dict[Key, Box]:
+    """Make a box for each value that led to a loss, the loss first, all written and measured."""
+    _check_root(loss)
+    boxes = _boxes(loss, _names(names))
+    _check_limit(boxes, limit)
+    for box in boxes.values():
+        _write(box, loss)
+    return boxes
+
+
 def _check_root(loss: Tensor) -> None:
+    """Refuse what no graph leads to, and what has several elements."""
     here = "computation_graph"
     if not isinstance(loss, Tensor):
         raise TypeError(f"{here}: got a {type(loss).__name__}, expected the Tensor of a loss")
@@ -92,27 +108,28 @@ def _behind(loss: Tensor) -> list[Tensor]:
     return [found[index] for index in sorted(found, reverse=True)]
 
 
-def _boxes(loss: Tensor, names: Mapping[int, str]) -> dict[Key, _Box]:
+def _boxes(loss: Tensor, names: Mapping[int, str]) -> dict[Key, Box]:
     """Make a box for each value and connect it to those that it was computed from."""
-    boxes: dict[Key, _Box] = {loss._index: _box(loss, loss._data, names)}
+    boxes: dict[Key, Box] = {loss._index: _box(loss, loss._data, names)}
     for tensor in _behind(loss):  # newest first: whatever was computed from it has been seen
         if tensor._origin is not None:
             _connect(boxes, tensor._index, tensor._origin, names)
     return boxes
 
 
-def _box(a: Tensor | Array, value: Any, names: Mapping[int, str]) -> _Box:
+def _box(a: Tensor | Array, value: Any, names: Mapping[int, str]) -> Box:
+    """Make the box of a value, called by its name, its op or its kind."""
     name = names.get(id(a))
     if not _is_tracked(a):
-        return _Box(name or "constant", value)
+        return Box(name or "constant", value)
     tensor = cast(Tensor, a)
     if tensor._origin is None:
-        return _Box(name or "leaf", value, tensor)
+        return Box(name or "leaf", value, tensor)
     op = tensor._origin[0]
-    return _Box(f"{name}: {op.name}" if name else op.name, value, tensor)
+    return Box(f"{name}: {op.name}" if name else op.name, value, tensor)
 
 
-def _connect(boxes: dict[Key, _Box], key: Key, origin: Origin, names: Mapping[int, str]) -> None:
+def _connect(boxes: dict[Key, Box], key: Key, origin: Origin, names: Mapping[int, str]) -> None:
     """Complete the box of an op: its formula, plain numbers in it, and boxes for the others."""
     box = boxes[key]
     op, args, values, static, _ = origin
@@ -183,11 +200,12 @@ def _written(array: Array) -> str:
         return " ".join(text.split())
     shape = " x ".join(map(str, array.shape))
     if array.dtype.kind == "f":
-        return f"{shape}, norm {_norm(array):.3g}"
+        return f"{shape}, norm {norm(array):.3g}"
     return f"{shape} {array.dtype}"
 
 
-def _check_limit(boxes: Mapping[Key, _Box], limit: int) -> None:
+def _check_limit(boxes: Mapping[Key, Box], limit: int) -> None:
+    """Refuse a graph that nobody could take in, before a pass is run for each of its boxes."""
     if len(boxes) > limit:
         kinds = Counter(box.title for box in boxes.values()).most_common(5)
         most = ", ".join(f"{count:,} {title}" for title, count in kinds)
@@ -197,42 +215,44 @@ def _check_limit(boxes: Mapping[Key, _Box], limit: int) -> None:
         )
 
 
-def _write(box: _Box, loss: Tensor) -> None:
+def _write(box: Box, loss: Tensor) -> None:
     """Write value and gradient, and make the box as large as its texts."""
     box.lines.append(f"value {_written(np.asarray(box.value))}")
     if box.tensor is not None:
         # A pass for each box, as one pass stops at the tensors that it is asked for.
-        one = np.ones(loss.shape, loss.dtype)
-        (gradient,) = _gradients(loss, one, [box.tensor], symbolic=False)
-        shown = _written(gradient) if gradient.size <= 4 else f"norm {_norm(gradient):.3g}"
+        (gradient,) = gradients(loss, [box.tensor])
+        shown = _written(gradient) if gradient.size <= 4 else f"norm {norm(gradient):.3g}"
         box.lines.append(f"gradient {shown}")
     title, body = _extent(box.title, bold=True), _extent("\n".join(box.lines))
     letters = _extent("\n".join(box.letters))
     box.width = max(title[0], body[0], len(box.sources) * (letters[0] + _PAD)) + 2 * _PAD
-    box.height = _body_place(box) + body[1] + _PAD
+    box.height = body_place(box) + body[1] + _PAD
 
 
 def _extent(text: str, *, bold: bool = False) -> tuple[float, float]:
     from matplotlib.figure import Figure
 
     figure = Figure()
-    return _size_in_points(figure, figure.text(0, 0, text, **_font(bold)))
+    return size_in_points(figure, figure.text(0, 0, text, **font(bold)))
 
 
-def _size_in_points(figure: Figure, artist: Artist) -> tuple[float, float]:
+def size_in_points(figure: Figure, artist: Artist) -> tuple[float, float]:
+    """Return the width and the height of something drawn, whatever the resolution."""
     extent = artist.get_window_extent()
     return extent.width * 72 / figure.dpi, extent.height * 72 / figure.dpi
 
 
-def _font(bold: bool) -> dict[str, Any]:
+def font(bold: bool) -> dict[str, Any]:
+    """Choose how texts are written: a $ is itself, not the begin of a formula."""
     weight = "bold" if bold else "normal"
     return {"size": _SIZE, "weight": weight, "parse_math": False}
 
 
-def _title_place(box: _Box) -> float:
-    """Return how far below the box's top its title is, under the letters of the arrows."""
+def title_place(box: Box) -> float:
+    """Return how far below the top of a box its title is, under the letters of the arrows."""
     return _PAD + (_SIZE + 3 if box.letters else 0)
 
 
-def _body_place(box: _Box) -> float:
-    return _title_place(box) + 1.5 * _SIZE
+def body_place(box: Box) -> float:
+    """Return how far below the top of a box its lines begin."""
+    return title_place(box) + 1.5 * _SIZE

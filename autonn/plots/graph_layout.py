@@ -1,4 +1,7 @@
-"""Where the boxes of a computation graph stand, found in plain numbers."""
+"""Where the boxes of a computation graph stand, found in plain numbers.
+
+Layer by layer, the loss at the bottom: first the order within each layer, then the places.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autonn.plots.graph_boxes import Key, _Box
+from autonn.plots.graph_boxes import Box, Key
 
 Arrows = dict[Key, list[Key]]
 Measure = Mapping[Key, float]
 _GAP = 14.0  # between boxes beside each other
 _DROP = 24.0  # between layers, for the arrows
-_HEAD = 6.0  # of it for their heads, which come straight from above
+HEAD = 6.0  # of it for their heads, which come straight from above
 
 
 @dataclass
-class _Layout:
+class Layout:
     """Where the boxes and the bends of the arrows stand, in points, y downwards."""
 
-    boxes: Mapping[Key, _Box]
+    boxes: Mapping[Key, Box]
     above: Arrows  # what stands one layer above, an entry for each arrow
     x: Mapping[Key, float]  # of the middle
     y: list[tuple[float, float]]  # of each layer's begin and end, the loss's first
 
     def top(self, key: Key) -> float:
+        """Return where a box begins, in the middle of its layer."""
         begin, end = self.y[self.boxes[key].rank]
         return (begin + end - self.boxes[key].height) / 2
 
@@ -38,14 +42,15 @@ class _Layout:
         return left - _GAP, right + _GAP, self.y[-1][0] - _GAP, self.y[0][1] + _GAP
 
 
-def _laid_out(boxes: Mapping[Key, _Box]) -> _Layout:
+def lay_out(boxes: Mapping[Key, Box]) -> Layout:
+    """Find a place for each box and each bend of an arrow."""
     layers, above = _layered(boxes)
     below = _below(above)
     _untangle(layers, above, below)
-    return _Layout(boxes, above, _across(layers, above, below, boxes), _down(layers, boxes))
+    return Layout(boxes, above, _across(layers, above, below, boxes), _down(layers, boxes))
 
 
-def _layered(boxes: Mapping[Key, _Box]) -> tuple[list[list[Key]], Arrows]:
+def _layered(boxes: Mapping[Key, Box]) -> tuple[list[list[Key]], Arrows]:
     """Lay out the layers, the loss alone in the first, with a bend where an arrow passes a layer.
 
     Returned with them is what stands one layer above each box, an entry for each arrow, and above
@@ -108,6 +113,7 @@ def _sort_layer(free: list[Key], fixed: list[Key], neighbours: Arrows) -> None:
 
 
 def _crossings(layers: list[list[Key]], above: Arrows) -> int:
+    """Count the pairs of arrows that cross each other between two layers."""
     total = 0
     for lower, upper in itertools.pairwise(layers):
         place = {key: k for k, key in enumerate(upper)}
@@ -117,7 +123,7 @@ def _crossings(layers: list[list[Key]], above: Arrows) -> int:
 
 
 def _across(
-    layers: list[list[Key]], above: Arrows, below: Arrows, boxes: Mapping[Key, _Box]
+    layers: list[list[Key]], above: Arrows, below: Arrows, boxes: Mapping[Key, Box]
 ) -> dict[Key, float]:
     """Place each box and bend as near to the mean of its neighbours as the others allow.
 
@@ -155,7 +161,7 @@ def _spread(
     return list(isotonic_regression(np.array(wishes) - packed, weights=heavy).x + packed)
 
 
-def _down(layers: list[list[Key]], boxes: Mapping[Key, _Box]) -> list[tuple[float, float]]:
+def _down(layers: list[list[Key]], boxes: Mapping[Key, Box]) -> list[tuple[float, float]]:
     """Return where each layer begins and ends, counted downwards from the last."""
     heights = [max(boxes[key].height for key in layer if key in boxes) for layer in layers]
     ends = np.cumsum([height + _DROP for height in heights[::-1]])[::-1]

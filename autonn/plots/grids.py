@@ -1,4 +1,7 @@
-"""Grids of pictures: digits with their titles, and what hidden units look for."""
+"""Grids of pictures: digits with their titles, and what hidden units look for.
+
+No picture is so small, and no title so long, that it could not be read.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn.engine.tensor import Array
-from autonn.plots.arguments import _array, _mask, _require
-from autonn.plots.style import _PALE, _VERMILION, _figure
+from autonn.plots.arguments import finite_array, mask_of, require
+from autonn.plots.style import PALE, VERMILION, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
 
-    Canvas = Figure | SubFigure
+    from autonn.plots.style import Canvas
 
 
 _CROSS = "\N{MULTIPLICATION SIGN}"
@@ -28,16 +31,23 @@ def grid_shape(count: int, columns: int | None = None) -> tuple[int, int]:
     """Choose the (rows, columns) of a grid for `count` pictures, square or somewhat wider.
 
     Among such shapes the one that leaves the fewest empty places wins; `columns` fixes the width
-    instead. ValueError if either number is below 1.
+    instead.
 
+    Raises
+    ------
+    ValueError
+        If either number is below 1.
+
+    Examples
+    --------
     >>> grid_shape(25), grid_shape(10), grid_shape(10, columns=4)
     ((5, 5), (2, 5), (3, 4))
     """
-    _require(count >= 1, f"grid_shape: got count={count}, expected at least 1")
+    require(count >= 1, f"grid_shape: got count={count}, expected at least 1")
     if columns is None:
         widths = range(math.ceil(math.sqrt(count)), math.ceil(math.sqrt(2 * count)) + 1)
         columns = min(widths, key=lambda width: -count % width)
-    _require(columns >= 1, f"grid_shape: got columns={columns}, expected at least 1")
+    require(columns >= 1, f"grid_shape: got columns={columns}, expected at least 1")
     return math.ceil(count / columns), columns
 
 
@@ -51,20 +61,34 @@ def digits(
 ) -> Figure:
     """Draw a grid of pictures, dark ink on white paper, each with its title.
 
-    `images` is (n, height, width), where 0 and below is paper and the largest value is ink.
-    `titles` holds n texts or labels, which are broken into lines if they are long; where `wrong`, n
-    booleans, is true, the picture gets a thick frame and its title a cross. `figure` is an empty
-    figure or subfigure to draw into. Returns the whole figure. ValueError if a shape or a length
-    doesn't fit.
+    Parameters
+    ----------
+    images
+        (n, height, width), where 0 and below is paper and the largest value is ink.
+    titles
+        n texts or labels, which are broken into lines if they are long.
+    wrong
+        n booleans: where it is true, the picture gets a thick frame and its title a cross.
+    columns
+        How many stand side by side; by default as `grid_shape` says, and fewer if titles are long.
+    figure
+        An empty figure or subfigure to draw into. The whole figure is returned.
 
+    Raises
+    ------
+    ValueError
+        If a shape or a length doesn't fit, or a number isn't finite.
+
+    Examples
+    --------
     >>> figure = digits(np.eye(20)[None], ["a stroke"])
     >>> figure.axes[0].get_title()
     'a stroke'
     """
-    pictures = _array("digits: images", images, "n", "height", "width")
+    pictures = finite_array("digits: images", images, "n", "height", "width")
     count, height, width = pictures.shape
-    mask = _mask("digits: wrong", np.zeros(count, bool) if wrong is None else wrong, count)
-    captions = _crossed(_captions("digits", titles, count), mask)
+    mask = mask_of("digits: wrong", np.zeros(count, bool) if wrong is None else wrong, count)
+    captions = _crossed(captions_of("digits", titles, count), mask)
     if columns is None:
         columns = min(grid_shape(count)[1], _columns_for(captions))
     rows, columns = grid_shape(count, columns)
@@ -86,18 +110,33 @@ def hidden_units(
 ) -> Figure:
     """Draw what each hidden unit looks for: its row of weights, folded back into a picture.
 
-    `weight` is (units, inputs), without the bias; `shape` is the (height, width) of the inputs, by
-    default a square, unrolled column by column as the digits are. All units share one colour scale,
-    symmetric about zero. ValueError if the inputs don't fill the shape.
+    All units share one colour scale, symmetric about zero.
 
+    Parameters
+    ----------
+    weight
+        (units, inputs), without the bias.
+    shape
+        The (height, width) of the inputs, by default a square. They are unrolled column by column,
+        as the digits are.
+    figure
+        An empty figure or subfigure to draw into. The whole figure is returned.
+
+    Raises
+    ------
+    ValueError
+        If the inputs don't fill the shape, or a weight isn't finite.
+
+    Examples
+    --------
     >>> figure = hidden_units([[0.5, -2.0, 1.0, 0.0], [2.0, 2.0, 0.0, 1.0]])
     >>> figure.axes[0].get_images()[0].get_array().tolist()
     [[0.5, 1.0], [-2.0, 0.0]]
     """
-    rows_of_weights = _array("hidden_units: weight", weight, "units", "inputs")
+    rows_of_weights = finite_array("hidden_units: weight", weight, "units", "inputs")
     units, inputs = rows_of_weights.shape
     height, width = (math.isqrt(inputs),) * 2 if shape is None else shape
-    _require(
+    require(
         height * width == inputs,
         f"hidden_units: got {inputs} inputs for a {height} x {width} picture, expected "
         f"{height * width}; give shape=(height, width), and leave the bias column out",
@@ -126,7 +165,7 @@ def _grid_figure(
     """Make a figure for a grid of pictures, with captions above and something below them all."""
     width = _grid_width(columns)
     lines = max((text.count("\n") + 1 for text in captions if text), default=0)
-    figure = _figure(width, rows * (width / columns * aspect + 0.22 * lines) + below)
+    figure = new_figure(width, rows * (width / columns * aspect + 0.22 * lines) + below)
     # Matplotlib's usual margin of 3 points would be wide beside small pictures.
     margin = min(0.04167, width / columns / 18)
     figure.set_layout_engine("constrained", w_pad=margin, h_pad=margin)
@@ -151,6 +190,7 @@ def _letters_in(width: float, size: int) -> int:
 
 
 def _picture_axes(figure: Canvas, rows: int, columns: int, count: int) -> list[Axes]:
+    """Make axes without ticks in reading order, and none where no picture is left."""
     bare: dict[str, Any] = {"xticks": [], "yticks": []}
     axes = figure.subplots(rows, columns, squeeze=False, subplot_kw=bare).ravel()
     for spare in axes[count:]:
@@ -158,9 +198,10 @@ def _picture_axes(figure: Canvas, rows: int, columns: int, count: int) -> list[A
     return list(axes[:count])
 
 
-def _captions(where: str, titles: Iterable[object] | None, count: int) -> list[str]:
+def captions_of(where: str, titles: Iterable[object] | None, count: int) -> list[str]:
+    """Return a text for each picture, empty ones if there are no titles."""
     captions = [""] * count if titles is None else [str(title) for title in titles]
-    _require(
+    require(
         len(captions) == count,
         f"{where}: got {len(captions)} titles, expected {count}, one for each image",
     )
@@ -174,13 +215,13 @@ def _crossed(captions: list[str], mask: Array) -> list[str]:
 
 def _frame(ax: Axes, *, wrong: bool = False) -> None:
     # Thickness and the cross say "wrong" to a reader who can't tell the colours apart.
-    ax.spines[:].set(color=_VERMILION if wrong else _PALE, linewidth=3.0 if wrong else 0.8)
+    ax.spines[:].set(color=VERMILION if wrong else PALE, linewidth=3.0 if wrong else 0.8)
 
 
 def _caption(ax: Axes, text: str, size: int, *, wrong: bool) -> None:
     title = ax.set_title(text, size=size)
     if wrong:
-        title.set(color=_VERMILION, weight="bold")
+        title.set(color=VERMILION, weight="bold")
 
 
 def _scale_limit(weights: Array) -> float:

@@ -1,4 +1,7 @@
-"""How the cost fell and the accuracy rose while a network learned."""
+"""How the cost fell and the accuracy rose while a network learned.
+
+The first picture to look at: it shows whether a network still learns, and when it overfits.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn.engine.tensor import Array
-from autonn.plots.arguments import _fractions, _require, _same_length
-from autonn.plots.style import _BLUE, _VERMILION, _figure, _open
+from autonn.plots.arguments import fractions, require, require_same_length
+from autonn.plots.style import BLUE, VERMILION, new_figure, open_frame
 from autonn.training import SERIES, History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
 
-    Canvas = Figure | SubFigure
+    from autonn.plots.style import Canvas
 
 
-_COLORS = {"training": _BLUE, "validation": _VERMILION}
+_COLORS = {"training": BLUE, "validation": VERMILION}
 _STYLES = {"training": "o-", "validation": "s--"}
 
 
@@ -32,13 +35,29 @@ def learning_curve(
 ) -> Figure:
     """Draw how the cost fell and the accuracy rose, in training and on the validation examples.
 
-    `history` is what `fit` returns, or maps "cost", "validation_cost", "accuracy" and
-    "validation_accuracy" (fractions of 1) to one number for each iteration; other keys are ignored,
-    as are missing and empty ones, and NaN marks an iteration that wasn't measured. Accuracies get a
-    panel of their own below the cost, which is on a logarithmic scale where it falls to less than a
-    hundredth. ValueError if there is nothing to draw, lengths differ, or an accuracy is not within
-    [0, 1]; TypeError for anything but a history or a mapping.
+    Accuracies get a panel of their own below the cost, which is on a logarithmic scale where it
+    falls to less than a hundredth.
 
+    Parameters
+    ----------
+    history
+        What `fit` returns, or a mapping of "cost", "validation_cost", "accuracy" and
+        "validation_accuracy" (fractions of 1) to one number for each iteration. Other keys are
+        ignored, as are missing and empty ones; NaN marks an iteration that wasn't measured.
+    xlabel
+        What an entry stands for, as "epoch".
+    figure
+        An empty figure or subfigure to draw into. The whole figure is returned.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, lengths differ, or an accuracy is not within [0, 1].
+    TypeError
+        For anything but a history or a mapping.
+
+    Examples
+    --------
     >>> figure = learning_curve({"cost": [7.0, 2.0, 1.0], "accuracy": [0.1, 0.6, 0.8]})
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['cost', 'accuracy']
@@ -46,36 +65,39 @@ def learning_curve(
     measured = vars(history) if isinstance(history, History) else history
     series = _series(measured)
     panels = [name for name in ("cost", "accuracy") if _lines_of(name, series)]
-    _require(
+    require(
         bool(panels),
         f"learning_curve: got {sorted(measured)} without a number to draw, "
         f"expected some of {', '.join(SERIES)}",
     )
     if figure is None:
-        figure = _figure(7.0, 1.0 + 2.4 * len(panels))
+        figure = new_figure(7.0, 1.0 + 2.4 * len(panels))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for ax, name in zip(axes, panels, strict=True):
         _curves(ax, name, _lines_of(name, series))
     axes[-1].set_xlabel(xlabel)
+    figure.align_ylabels(list(axes))
     return figure.figure
 
 
 def _series(history: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    """Return what was measured at least once, by name."""
     if not isinstance(history, Mapping):
         kind = type(history).__name__
         raise TypeError(f'learning_curve: got a {kind}, expected a mapping like {{"cost": [...]}}')
     known = [name for name in SERIES if history.get(name) is not None]
     series = {name: _measurements(name, history[name]) for name in known}
     given = {name: values for name, values in series.items() if np.isfinite(values).any()}
-    _same_length("learning_curve", **given)
+    require_same_length("learning_curve", **given)
     return given
 
 
 def _measurements(name: str, values: ArrayLike) -> Array:
+    """Return one number for each iteration, NaN where there is none."""
     where, numbers = f"learning_curve: {name}", np.asarray(values, dtype=float)
-    _require(numbers.ndim == 1, f"{where} has shape {numbers.shape}, expected (iterations,)")
+    require(numbers.ndim == 1, f"{where} has shape {numbers.shape}, expected (iterations,)")
     if name.endswith("accuracy"):
-        _fractions(where, numbers[np.isfinite(numbers)])
+        fractions(where, numbers[np.isfinite(numbers)])
     return numbers
 
 
@@ -90,6 +112,7 @@ def _points(values: Array) -> Array:
 
 
 def _curves(ax: Axes, panel: str, lines: dict[str, Array]) -> None:
+    """Draw the lines of a panel, each ending in a marker with its name and last number."""
     for label, points in lines.items():
         ax.plot(*points, _STYLES[label], color=_COLORS[label], markersize=4, markevery=[-1])
     ax.set_ylabel(panel)
@@ -97,7 +120,7 @@ def _curves(ax: Axes, panel: str, lines: dict[str, Array]) -> None:
     if panel == "cost" and _falls_far(lines):
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
-    _open(ax, grid="both")
+    open_frame(ax, grid="both")
     ax.locator_params(axis="x", integer=True, min_n_ticks=1)
     if panel == "accuracy":
         _percent(ax)
@@ -116,7 +139,10 @@ def _percent(ax: Axes) -> None:
 
 
 def _name_ends(ax: Axes, lines: dict[str, Array], number: str) -> None:
-    # A name at the end of its line is read faster than a legend, but two lines may end together.
+    """Write the name of each line at its end.
+
+    It is read faster there than in a legend. Two lines that end together are named above and below.
+    """
     ends = sorted((points[1, -1], points[0, -1], label) for label, points in lines.items())
     ax.autoscale_view()
     heights = ax.transData.transform([(x, y) for y, x, _ in ends])[:, 1] / ax.bbox.height

@@ -1,4 +1,7 @@
-"""The loss in the neighbourhood of the parameters."""
+"""The loss in the neighbourhood of the parameters: along one direction, or on a map of two.
+
+Whether a minimum is flat or sharp, and how a network's depth roughens the way to it, can be seen.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from autonn.engine.tensor import Array, Tensor, no_grad
 from autonn.nn.module import Module
-from autonn.plots.arguments import _norm, _parameters, _require
-from autonn.plots.style import _BLUE, _figure, _open
+from autonn.plots.arguments import norm, parameters_of, require
+from autonn.plots.style import BLUE, new_axes, open_frame
 from autonn.training import Loss
 
 if TYPE_CHECKING:
@@ -73,9 +76,9 @@ def loss_surface(
     array([1., 0., 1.])
     """
     here = "loss_surface"
-    parameters = _parameters(here, model)
-    _require(points >= 2, f"{here}: got points={points}, expected at least 2")
-    _require(0 < span < math.inf, f"{here}: got span={span}, expected a number above 0, finite")
+    parameters = parameters_of(here, model)
+    require(points >= 2, f"{here}: got points={points}, expected at least 2")
+    require(0 < span < math.inf, f"{here}: got span={span}, expected a number above 0, finite")
     if isinstance(directions, int):
         ways = _random_directions(model, directions, np.random.default_rng(rng))
     else:
@@ -83,8 +86,8 @@ def loss_surface(
     _check_directions(ways)
     steps = np.linspace(-span, span, points)
     centre, heights = _heights(model, lambda: loss(model(X), y), ways, steps)
-    _require(bool(np.isfinite(heights).any()), f"{here}: no loss on the slice is finite")
-    ax = _figure(6.4, 3.6 if len(ways) == 1 else 5.2).subplots() if ax is None else ax
+    require(bool(np.isfinite(heights).any()), f"{here}: no loss on the slice is finite")
+    ax = new_axes(6.4, 3.6 if len(ways) == 1 else 5.2) if ax is None else ax
     (_draw_slice if len(ways) == 1 else _draw_map)(ax, steps, heights, centre)
     return ax
 
@@ -93,6 +96,7 @@ Direction = list[Array]  # an array for each parameter
 
 
 def _random_directions(model: Module, count: int, rng: np.random.Generator) -> list[Direction]:
+    """Draw directions in which each unit's weights move by their own norm, and biases stay."""
     weights = {id(weight) for weight in model.weights()}
     return [
         [
@@ -117,10 +121,11 @@ def _filter_normalised(direction: Array, weight: Array) -> Array:
 
 
 def _given_direction(parameters: Mapping[str, Tensor], way: Sequence[ArrayLike]) -> Direction:
+    """Return the arrays of a direction, one of the right shape for each parameter."""
     arrays = [np.asarray(array, dtype=float) for array in way]
     shapes = [array.shape for array in arrays]
     expected = [parameter.shape for parameter in parameters.values()]
-    _require(
+    require(
         shapes == expected,
         f"loss_surface: got a direction of shapes {shapes}, expected {expected}, "
         f"an array for each of {', '.join(parameters)}",
@@ -129,10 +134,11 @@ def _given_direction(parameters: Mapping[str, Tensor], way: Sequence[ArrayLike])
 
 
 def _check_directions(ways: Sequence[Direction]) -> None:
-    _require(len(ways) in (1, 2), f"loss_surface: got {len(ways)} directions, expected one or two")
+    """Refuse other numbers of directions than one and two, and those that lead nowhere."""
+    require(len(ways) in (1, 2), f"loss_surface: got {len(ways)} directions, expected one or two")
     for k, way in enumerate(ways, 1):
-        lengths = [_norm(array) for array in way]
-        _require(
+        lengths = [norm(array) for array in way]
+        require(
             0 < sum(lengths) < math.inf,
             f"loss_surface: direction {k} has norms {lengths}, expected finite ones, not all 0; "
             "a random direction is 0 where the weights are: initialise them first",
@@ -169,13 +175,14 @@ def _restoring(parameters: Sequence[Tensor]) -> Iterator[list[Array]]:
 
 
 def _draw_slice(ax: Axes, steps: Array, heights: Array, centre: float) -> None:
-    ax.plot(steps, heights, color=_BLUE)
+    ax.plot(steps, heights, color=BLUE)
     ax.set(xlabel="step along the direction", ylabel="loss")
-    _open(ax, grid="both")
+    open_frame(ax, grid="both")
     _mark_centre(ax, 0, centre, centre)
 
 
 def _draw_map(ax: Axes, steps: Array, heights: Array, centre: float) -> None:
+    """Draw areas of about equal loss, and the lines between them."""
     from matplotlib.colors import BoundaryNorm
 
     values, levels = np.ma.masked_invalid(heights.T), _levels(heights)
@@ -202,6 +209,7 @@ def _levels(heights: Array) -> Array:
 
 
 def _mark_centre(ax: Axes, x: float, y: float, centre: float) -> None:
+    """Mark where the parameters are, with the loss there, if it is finite."""
     if not math.isfinite(centre):
         return
     ax.plot(x, y, "o", color="white", markeredgecolor="black", markersize=7)

@@ -23,7 +23,7 @@ def with_gradient(gradient: object) -> Layer:
     return layer
 
 
-class Residuals(Module):
+class Nested(Module):
     """Calls its parameter by a long name."""
 
     def __init__(self, layer: Layer) -> None:
@@ -126,7 +126,7 @@ def test_given_axes_are_drawn_on() -> None:
 PICTURES: dict[str, Callable[[], Figure]] = {
     "flow": lambda: whole(plots.gradient_flow(trained_once(network()))),
     "flow, long names": lambda: whole(
-        plots.gradient_flow(Residuals(with_gradient(np.logspace(-15, 0)[:, None])))
+        plots.gradient_flow(Nested(with_gradient(np.logspace(-15, 0)[:, None])))
     ),
     "flow, nothing to draw": lambda: whole(plots.gradient_flow(with_gradient([[0.0], [np.nan]]))),
 }

@@ -31,6 +31,14 @@ def test_learning_curve_draws_each_series() -> None:
     assert (cost.get_xlabel(), accuracy.get_xlabel()) == ("", "epoch")
 
 
+def test_the_labels_of_both_panels_stand_below_one_another() -> None:
+    """However wide the numbers at their axes are."""
+    figure = plots.learning_curve(HISTORY)
+    figure.draw_without_rendering()
+    cost, accuracy = (ax.yaxis.label.get_window_extent() for ax in figure.axes)
+    assert cost.x1 == pytest.approx(accuracy.x1)
+
+
 def test_names_have_the_colour_of_their_line() -> None:
     """The name at a line's end can't be taken for the other's, nor the lines in grey print."""
     ax = plots.learning_curve(HISTORY).axes[0]

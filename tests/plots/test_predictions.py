@@ -55,7 +55,9 @@ def test_no_mistakes_are_said_in_words() -> None:
     figure = Figure()
     assert plots.worst_mistakes(*args, figure=figure) is figure
     for drawn in (figure, plots.worst_mistakes(*args)):
-        assert [text.get_text() for text in drawn.texts] == ["No mistakes in 1 pictures"]
+        assert [text.get_text() for text in drawn.texts] == ["No mistakes in 1 picture"]
+    many = plots.worst_mistakes(np.ones((1200, 2, 2)), answers([4] * 1200, [0.9]), [4] * 1200)
+    assert [text.get_text() for text in many.texts] == ["No mistakes in 1,200 pictures"]
 
 
 def test_bars_have_the_lengths_of_the_probabilities() -> None:
