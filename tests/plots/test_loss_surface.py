@@ -22,6 +22,7 @@ from autonn import (
     Sigmoid,
     SoftmaxCrossEntropy,
     Tensor,
+    checkpoint,
     plots,
 )
 
@@ -157,6 +158,19 @@ def test_the_model_comes_back_as_it_was(fails: bool) -> None:
     waiting.backward()
     for one, other in zip(model.parameters(), again.parameters(), strict=True):
         np.testing.assert_array_equal(one.grad, other.grad)
+
+
+def test_the_arrays_that_others_hold_are_still_those_of_the_parameters() -> None:
+    """The caller's own, which is written to later, and that of a checkpoint that waits."""
+    layer, loss, X, y = quadratic()
+    held = layer.weight.data
+    waiting = checkpoint(lambda x: np.sum(layer(x)))(X)
+    plots.loss_surface(layer, loss, X, y, rng=0, points=3)
+    held += 1.0
+    np.testing.assert_array_equal(layer.weight.numpy(), [[2.0, 3.0]])
+    held -= 1.0
+    waiting.backward()
+    np.testing.assert_array_equal(layer.weight.grad, [[0.0, 0.0]])
 
 
 def test_a_surface_in_float32_stays_there() -> None:
