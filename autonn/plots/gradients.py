@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autonn.engine.tensor import Array, Tensor
+from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
 from autonn.plots.arguments import norm, parameters_of
 from autonn.plots.style import BLUE, VERMILION, new_axes, open_frame, write_margin
@@ -72,8 +72,8 @@ def _require_gradients(parameters: Mapping[str, Tensor]) -> None:
 
 
 def _gradient(parameter: Tensor) -> Array | None:
-    grad = parameter.grad  # after backward(create_graph=True) it is a Tensor
-    return cast("Array | None", grad._data if isinstance(grad, Tensor) else grad)
+    # After backward(create_graph=True) it is a Tensor.
+    return None if parameter.grad is None else values_of(parameter.grad)
 
 
 def _gradient_sizes(parameter: Tensor) -> Array:
@@ -133,6 +133,6 @@ def _relative(parameter: Tensor) -> str:
     bad, zero = np.count_nonzero(~np.isfinite(gradient)), np.count_nonzero(gradient == 0)
     if bad:
         return f"NaN or inf in {bad:,} of {gradient.size:,}"
-    size = norm(parameter._data)
+    size = norm(values_of(parameter))
     ratio = f"{norm(gradient) / size:.2g}" if size else "parameter 0"
     return f"{ratio}, {zero / gradient.size:.0%} zero" if zero else ratio

@@ -15,8 +15,18 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine.autodiff import _tensors, gradients
-from autonn.engine.tensor import Array, Op, Origin, Tensor
+from autonn.engine.lineage import (
+    age_of,
+    ancestors,
+    attributes_of,
+    is_freed,
+    op_of,
+    operands_of,
+    saved_values,
+)
+from autonn.engine.op import Op
+from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.engine.transforms import gradients
 from autonn.nn.module import Module
 from autonn.plots.arguments import norm
 
@@ -25,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-Key = Hashable  # of a tensor its index, of a constant and of a bend in an arrow a tuple
+Key = Hashable  # of a tensor its age, of a constant and of a bend in an arrow a tuple
 _SIZE = 8  # of the letters, in points, as are all lengths below
 _PAD = 5.0
 
@@ -90,31 +100,25 @@ def _names(names: Module | Mapping[str, object] | None) -> dict[int, str]:
     return {id(value): name for name, value in (names or {}).items()}
 
 
-def _behind(loss: Tensor) -> list[Tensor]:
-    """List the tensors behind a loss that have gradients, newest first."""
-    found = {loss._index: loss}
-    stack = [loss]
-    while stack:
-        tensor = stack.pop()
-        if tensor._origin is not None and tensor._origin[1] is None:
-            raise RuntimeError(
-                f"computation_graph: the graph behind {tensor._origin[0].name} was freed by an "
-                "earlier backward(); draw before it, pass retain_graph=True there, or compute "
-                "the loss again"
-            )
-        fresh = {a._index: a for a in _tensors(tensor) if a._index not in found}
-        found |= fresh
-        stack += fresh.values()
-    return [found[index] for index in sorted(found, reverse=True)]
-
-
 def _boxes(loss: Tensor, names: Mapping[int, str]) -> dict[Key, Box]:
     """Make a box for each value and connect it to those that it was computed from."""
-    boxes: dict[Key, Box] = {loss._index: _box(loss, loss._data, names)}
-    for tensor in _behind(loss):  # newest first: whatever was computed from it has been seen
-        if tensor._origin is not None:
-            _connect(boxes, tensor._index, tensor._origin, names)
+    boxes: dict[Key, Box] = {age_of(loss): _box(loss, values_of(loss), names)}
+    # Newest first: whatever was computed from a value has been seen before it.
+    for tensor in reversed(ancestors([loss])):
+        op = op_of(tensor)
+        if op is not None:
+            _refuse_freed(tensor, op)
+            _connect(boxes, tensor, op, names)
     return boxes
+
+
+def _refuse_freed(tensor: Tensor, op: Op) -> None:
+    """Refuse a result that no longer knows what it was computed from."""
+    if is_freed(tensor):
+        raise RuntimeError(
+            f"computation_graph: the graph behind {op.name} was freed by an earlier backward(); "
+            "draw before it, pass retain_graph=True there, or compute the loss again"
+        )
 
 
 def _box(a: Tensor | Array, value: Any, names: Mapping[int, str]) -> Box:
@@ -123,29 +127,28 @@ def _box(a: Tensor | Array, value: Any, names: Mapping[int, str]) -> Box:
     if not _is_tracked(a):
         return Box(name or "constant", value)
     tensor = cast(Tensor, a)
-    if tensor._origin is None:
+    op = op_of(tensor)
+    if op is None:
         return Box(name or "leaf", value, tensor)
-    op = tensor._origin[0]
     return Box(f"{name}: {op.name}" if name else op.name, value, tensor)
 
 
-def _connect(boxes: dict[Key, Box], key: Key, origin: Origin, names: Mapping[int, str]) -> None:
+def _connect(boxes: dict[Key, Box], tensor: Tensor, op: Op, names: Mapping[int, str]) -> None:
     """Complete the box of an op: its formula, plain numbers in it, and boxes for the others."""
-    box = boxes[key]
-    op, args, values, static, _ = origin
+    box, operands = boxes[age_of(tensor)], operands_of(tensor)
     box.lines = textwrap.wrap(op.formula, 30)
-    given = values[: len(args)]  # behind them may be what the op keeps, which has no letter
-    for letter, a, value in zip(_letters(op, len(args)), args, given, strict=True):
+    given = saved_values(tensor)[: len(operands)]  # behind them are residuals, without a letter
+    for letter, a, value in zip(_letters(op, len(operands)), operands, given, strict=True):
         if not _has_box(a):
             box.lines += _plain(letter, value)
             continue
-        source: Key = a._index if _is_tracked(a) else ("constant", id(a))
+        source: Key = age_of(a) if _is_tracked(a) else ("constant", id(a))
         # The value that the op saw: a leaf may have got new data since.
         above = boxes.setdefault(source, _box(a, value, names))
         above.rank = max(above.rank, box.rank + 1)
         box.sources.append((source, letter))
-    for option, value in static.items():
-        box.lines += _plain(option, value)
+    for name, value in attributes_of(tensor).items():
+        box.lines += _plain(name, value)
 
 
 def _is_tracked(a: Any) -> bool:
@@ -174,7 +177,7 @@ def _as_written(name: str, formula: str) -> str:
 
 
 def _plain(letter: str, value: Any) -> list[str]:
-    """Write a number or an option such as an axis; nothing for what is left at its default."""
+    """Write a number or an attribute such as an axis; nothing for what is left at its default."""
     if value is False:
         return []
     if isinstance(value, ndarray | np.generic | float):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from autonn.engine.tensor import Array, Tensor, no_grad
+from autonn.engine.modes import no_grad
+from autonn.engine.tensor import Array, Tensor
 from autonn.nn.module import Module
 from autonn.plots.arguments import norm, parameters_of, require
 from autonn.plots.style import BLUE, new_axes, open_frame
