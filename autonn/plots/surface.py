@@ -6,15 +6,15 @@ Whether a minimum is flat or sharp, and how a network's depth roughens the way t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn.engine.modes import no_grad
-from autonn.engine.tensor import Array, Tensor
+from autonn.engine.ownership import restored
+from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
 from autonn.plots.arguments import norm, parameters_of, require
 from autonn.plots.style import BLUE, new_axes, open_frame
@@ -101,7 +101,7 @@ def _random_directions(model: Module, count: int, rng: np.random.Generator) -> l
     weights = {id(weight) for weight in model.weights()}
     return [
         [
-            _filter_normalised(rng.standard_normal(parameter.shape), parameter._data)
+            _filter_normalised(rng.standard_normal(parameter.shape), values_of(parameter))
             if id(parameter) in weights
             else np.zeros(parameter.shape)
             for parameter in model.parameters()
@@ -154,25 +154,14 @@ def _heights(
     heights = np.empty((len(steps),) * len(ways))
     # A slice goes on purpose to where a loss may be infinite; such points are left blank.
     quiet = np.errstate(divide="ignore", over="ignore", invalid="ignore")
-    with _restoring(parameters) as starts, model.evaluating(), no_grad(), quiet:
+    with restored(parameters) as starts, model.evaluating(), no_grad(), quiet:
         centre = float(evaluate())
         for index in np.ndindex(heights.shape):
             for k, (parameter, start) in enumerate(zip(parameters, starts, strict=True)):
                 shift = sum(steps[i] * way[k] for i, way in zip(index, ways, strict=True))
-                parameter._data = (start + shift).astype(start.dtype)
+                parameter.data = (start + shift).astype(start.dtype)
             heights[index] = float(evaluate())
     return centre, np.where(np.isfinite(heights), heights, np.nan)
-
-
-@contextmanager
-def _restoring(parameters: Sequence[Tensor]) -> Iterator[list[Array]]:
-    """Give the parameters their very arrays back, which a waiting graph may look for."""
-    before = [parameter._data for parameter in parameters]
-    try:
-        yield before
-    finally:
-        for parameter, array in zip(parameters, before, strict=True):
-            parameter._data = array
 
 
 def _draw_slice(ax: Axes, steps: Array, heights: Array, centre: float) -> None:

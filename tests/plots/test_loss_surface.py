@@ -25,6 +25,7 @@ from autonn import (
     checkpoint,
     plots,
 )
+from autonn.engine.tensor import values_of
 
 Problem = tuple[Layer, MeanSquaredError, Array, Array]
 
@@ -135,7 +136,7 @@ def test_the_model_comes_back_as_it_was(fails: bool) -> None:
     model[2].eval()
     X, y = np.random.default_rng(2).normal(size=(2, 6)), np.array([0, 1])
     waiting = SoftmaxCrossEntropy()(model(X), y)
-    arrays = [parameter._data for parameter in model.parameters()]
+    arrays = [values_of(parameter) for parameter in model.parameters()]
     modes = [module.training for _, module in model.named_modules()]
     calls = itertools.count()
 
@@ -149,7 +150,7 @@ def test_the_model_comes_back_as_it_was(fails: bool) -> None:
             plots.loss_surface(model, loss, X, y, rng=0, points=5)
     else:
         plots.loss_surface(model, loss, X, y, rng=0, points=5)
-    assert all(p._data is array for p, array in zip(model.parameters(), arrays, strict=True))
+    assert all(values_of(p) is array for p, array in zip(model.parameters(), arrays, strict=True))
     assert [module.training for _, module in model.named_modules()] == modes
     assert all(parameter.grad is None for parameter in model.parameters())
     again = Sequential(Layer(6, 4, rng=0), ReLU(), Dropout(0.5, rng=0), Layer(4, 3, rng=1))
