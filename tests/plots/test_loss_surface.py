@@ -167,11 +167,13 @@ def test_the_arrays_that_others_hold_are_still_those_of_the_parameters() -> None
     held = layer.weight.data
     waiting = checkpoint(lambda x: np.sum(layer(x)))(X)
     plots.loss_surface(layer, loss, X, y, rng=0, points=3)
-    held += 1.0
-    np.testing.assert_array_equal(layer.weight.numpy(), [[2.0, 3.0]])
-    held -= 1.0
     waiting.backward()
     np.testing.assert_array_equal(layer.weight.grad, [[0.0, 0.0]])
+    squares: Any = np.sum(layer.weight * layer.weight)
+    held += 1.0
+    np.testing.assert_array_equal(layer.weight.numpy(), [[2.0, 3.0]])
+    squares.backward()  # at the values from before
+    np.testing.assert_array_equal(layer.weight.grad, [[2.0, 4.0]])
 
 
 def test_a_surface_in_float32_stays_there() -> None:
