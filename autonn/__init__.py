@@ -14,8 +14,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``optim/``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``checkpoints.py``: all that a training run depends on, in one file that is always whole
 - ``training.py``: `fit`, which trains a model and keeps the history; metrics
-- ``diagram.py``: the computation graph of a loss, laid out and drawn
-- ``plots.py``: the other pictures
+- ``plots/``: pictures, each in a file of its own; the computation graph of a loss as a diagram
 """
 
 from autonn import nn, optim, plots
