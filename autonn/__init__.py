@@ -12,8 +12,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``formats.py``: the bytes of files, and writing that leaves no half-written file
 - ``data.py``: the digits, the course's examples, pictures of one's own, `split`, `batches`
 - ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
-- ``checkpoints.py``: all that a training run depends on, in one file that is always whole
-- ``training.py``: `fit`, which trains a model and keeps the history; metrics
+- ``training/``: `fit`, which trains a model and keeps the history; checkpoints; metrics
 - ``files.py``: weights in and out
 - ``diagram.py``: the computation graph of a loss, laid out and drawn
 - ``plots.py``: the other pictures
@@ -61,7 +60,7 @@ from autonn.nn.losses import (
     one_hot,
 )
 from autonn.nn.module import Module, Sequential
-from autonn.training import fit
+from autonn.training.fitting import fit
 
 __version__ = "0.1.0"
 

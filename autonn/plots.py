@@ -20,7 +20,9 @@ from numpy.typing import ArrayLike
 from autonn.diagram import _BLUE, _VERMILION, _norm, computation_graph
 from autonn.engine.tensor import Array, Tensor, no_grad
 from autonn.nn.module import Module
-from autonn.training import SERIES, History, Loss, count_readings
+from autonn.training.history import SERIES, History
+from autonn.training.metrics import count_readings
+from autonn.training.task import Loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -42,10 +42,11 @@ from hypothesis import Phase, settings
 from threadpoolctl import threadpool_limits
 
 import autonn
-from autonn import Tensor, files, optim, training
+from autonn import Tensor, files, optim
 from autonn.engine import autodiff, ops, tensor
 from autonn.engine.tensor import OPS, Op
 from autonn.nn import layers, losses, module
+from autonn.training import loop
 
 Rule = Callable[..., Any]
 Where = tuple[str, int]  # an op's name and the position of the rule
@@ -262,7 +263,7 @@ class Source:
 
 
 SOURCES = {home: Source(home) for home in (ops, tensor, autodiff, layers, losses, module, optim,
-                                           training, files)}  # fmt: skip
+                                           loop, files)}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
@@ -405,13 +406,13 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "slot.decays = decay", "slot.decays = True"),
     ("L-BFGS ends at the last point tried, not at the best iterate", optim,
      "self._assign(best)", "self._joined([best])"),
-    ("the short batch at the end is dropped", training,
+    ("the short batch at the end is dropped", loop,
      "islice(hands, self.batch, None)",
      "islice(hands, self.batch, len(self.task.examples) // self.size)"),
-    ("each epoch has the same order", training,
+    ("each epoch has the same order", loop,
      "batches(len(self.task.examples), self.size, self.rng)",
      "batches(len(self.task.examples), self.size, 0)"),
-    ("validation is measured with the weights before the step", training,
+    ("validation is measured with the weights before the step", loop,
      """
         self.after_epoch(cost, right)
 
@@ -424,7 +425,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
 """),
     ("theta has its bias column last", layers,
      "[self.bias.numpy(), self.weight.numpy()]", "[self.weight.numpy(), self.bias.numpy()]"),
-    ("the accuracy of validation is that of the training", training,
+    ("the accuracy of validation is that of the training", loop,
      "right / len(held_out)", "self.history.accuracy[-1]"),
     ("a constant may be changed under a pending graph", tensor,
      'values[k] = value.copy("K")', "values[k] = value"),

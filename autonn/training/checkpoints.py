@@ -1,7 +1,7 @@
 """Checkpoints: all that a training run depends on, in one file that is always whole.
 
 An ``.npz`` of arrays, one of them the bytes of a JSON text of everything else; nothing is ever
-pickled. What stands in it is the business of `training.py`.
+pickled. What stands in it is the business of the loop.
 """
 
 from __future__ import annotations

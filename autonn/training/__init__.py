@@ -1,0 +1,21 @@
+"""Training: `fit`, its history, metrics and checkpoints."""
+
+from autonn.training.checkpoints import read_checkpoint, write_checkpoint
+from autonn.training.fitting import fit
+from autonn.training.history import History
+from autonn.training.metrics import accuracy, confusion_matrix, count_readings, top_k
+from autonn.training.progress import ProgressBar
+from autonn.training.task import Loss
+
+__all__ = [
+    "History",
+    "Loss",
+    "ProgressBar",
+    "accuracy",
+    "confusion_matrix",
+    "count_readings",
+    "fit",
+    "read_checkpoint",
+    "top_k",
+    "write_checkpoint",
+]

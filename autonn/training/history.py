@@ -1,0 +1,33 @@
+"""The history of a run: what `fit` saw, one entry an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass
+class History:
+    """What `fit` saw, one entry an epoch; what was not measured stays empty.
+
+    The cost is that of the training, penalty included: of gradient descent before each step, of
+    mini-batches the mean over the epoch, of L-BFGS after each iteration. The accuracy belongs to
+    the same parameters as the cost; where probabilities round to the same number, their logits tell
+    which is larger. Validation is measured after the epoch, without penalty.
+    """
+
+    cost: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    validation_cost: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    interrupted: bool = False  # by Ctrl-C or SIGTERM
+    diverged: bool = False  # the cost or the weights were no longer finite
+
+    def __len__(self) -> int:
+        return len(self.cost)
+
+
+SERIES = [entry.name for entry in fields(History) if entry.name not in ("interrupted", "diverged")]
+
+Callback = Callable[[History], Any]

@@ -1,0 +1,91 @@
+"""The history of a run, and the bar that shows it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from tools.runs import X, Y, network, train
+
+from autonn import (
+    CrossEntropy,
+    Layer,
+    MeanSquaredError,
+    Sequential,
+    Sigmoid,
+    Tensor,
+    fit,
+    optim,
+)
+from autonn.training import History, ProgressBar, accuracy
+
+
+def test_history_holds_accuracy_and_validation_of_the_right_weights() -> None:
+    model, held_out = network(), (X[:20], Y[:20])
+    before = accuracy(model, X, Y)
+    history = train(model, validation=held_out)
+    assert history.accuracy[0] == before
+    assert len(history.accuracy) == len(history.validation_cost) == 5
+    assert history.validation_accuracy[-1] == accuracy(model, *held_out)
+    expected = CrossEntropy()(model(X[:20]), Y[:20]).item()
+    assert history.validation_cost[-1] == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_larger_of_two_probabilities_that_round_to_one_is_counted(compiled: bool) -> None:
+    model = Sequential(Layer(1, 2, weight=[[50.0], [60.0]]), Sigmoid())
+    options: dict[str, Any] = {"loss": CrossEntropy(), "optimizer": optim.SGD(lr=1e-9)}
+    assert fit(model, [[1.0]], [1], compile=compiled, **options).accuracy == [1.0]
+
+
+def test_one_hot_targets_count_as_classes_and_others_do_not() -> None:
+    assert (
+        train(network()).accuracy
+        == fit(
+            network(), X, np.eye(3)[Y], loss=CrossEntropy(), optimizer=optim.SGD(lr=0.5), epochs=5
+        ).accuracy
+    )
+    soft = np.full((60, 3), 0.5)
+    history = fit(network(), X, soft, loss=CrossEntropy(), optimizer=optim.SGD(lr=0.5))
+    assert history.accuracy == []
+    with pytest.raises(ValueError, match="classes"):
+        accuracy(network(), X, soft)
+
+
+def test_the_progress_bar_is_quiet_where_there_is_no_terminal() -> None:
+    code = (
+        "import numpy as np\n"
+        "from autonn import *\n"
+        "from autonn.training import ProgressBar\n"
+        "with ProgressBar(3) as bar:\n"
+        "    fit(Sequential(Layer(2, 2), Sigmoid()), np.ones((4, 2)), np.ones(4, int),\n"
+        "        loss=CrossEntropy(), optimizer=optim.SGD(lr=1.0), epochs=3, callbacks=[bar])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == done.stderr == ""
+
+
+def test_the_progress_bar_shows_cost_and_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ProgressBar(5) as bar:
+        monkeypatch.setattr(bar._bar, "disable", False)
+        shown: list[dict[str, str]] = []
+        monkeypatch.setattr(bar._bar, "set_postfix", lambda d, **_: shown.append(d))
+        monkeypatch.setattr(bar._bar, "update", lambda epochs: None)
+        bar(History(cost=[1.23456], accuracy=[0.5], validation_accuracy=[0.25]))
+        monkeypatch.setattr(bar._bar, "disable", True)
+    assert shown == [{"cost": "1.2346", "accuracy": "50.00%", "held out": "25.00%"}]
+
+
+def test_whole_numbers_may_be_targets_of_a_regression() -> None:
+    class Flat(Sequential):
+        def forward(self, x: Any) -> Tensor:
+            return super().forward(x)[:, 0]
+
+    model = Flat(Layer(5, 1, rng=0))
+    options: dict[str, Any] = {"loss": MeanSquaredError(), "optimizer": optim.SGD(lr=0.1)}
+    history = fit(model, X, Y, epochs=3, validation=(X, Y), **options)
+    assert history.accuracy == history.validation_accuracy == []
+    assert history.cost[2] < history.cost[0]
