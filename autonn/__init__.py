@@ -2,6 +2,7 @@
 
 Read the rooms in this order; each imports only rooms above it.
 
+- ``checks.py``: the questions that every room asks of its arguments
 - ``engine/tensor.py``: `Tensor`, an array that remembers where it came from, and `no_grad`
 - ``engine/ops.py``: every op, its formula and its derivative rules in one paragraph
 - ``engine/autodiff.py``: the backward pass; `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`
@@ -11,7 +12,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
 - ``formats.py``: the bytes of files, and writing that leaves no half-written file
 - ``data.py``: the digits, the course's examples, pictures of one's own, `split`, `batches`
-- ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
+- ``optim/``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``training/``: `fit`, which trains a model and keeps the history; checkpoints; metrics
 - ``files.py``: weights in and out
 - ``diagram.py``: the computation graph of a loss, laid out and drawn
@@ -50,16 +51,18 @@ from autonn.engine.ops import (
     softplus,
 )
 from autonn.engine.tensor import Tensor, no_grad
-from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
-from autonn.nn.layers import Layer
+from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.dropout import Dropout
+from autonn.nn.linear import Layer
 from autonn.nn.losses import (
     CrossEntropy,
     MeanSquaredError,
     SoftmaxCrossEntropy,
-    l2_penalty,
     one_hot,
 )
 from autonn.nn.module import Module, Sequential
+from autonn.nn.penalties import l2_penalty
+from autonn.nn.shape import Flatten
 from autonn.training.fitting import fit
 
 __version__ = "0.1.0"

@@ -39,7 +39,7 @@ from autonn.formats import (
     write_npz,
     write_safetensors,
 )
-from autonn.nn.layers import Layer
+from autonn.nn.linear import Layer
 from autonn.nn.module import Module
 
 

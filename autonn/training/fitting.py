@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from autonn.formats import PathLike
 from autonn.nn.module import Module
-from autonn.optim import Optimizer, StepOptimizer
+from autonn.optim.base import Optimizer
+from autonn.optim.steps import StepOptimizer
 from autonn.training.examples import Examples
 from autonn.training.history import Callback, History
 from autonn.training.interrupts import interruptible

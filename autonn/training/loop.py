@@ -15,7 +15,10 @@ import numpy as np
 from autonn.data import batches
 from autonn.engine.tensor import Array, no_grad
 from autonn.formats import PathLike
-from autonn.optim import Newton, Optimizer, StepOptimizer, _differences
+from autonn.optim.base import Optimizer
+from autonn.optim.refusals import _differences
+from autonn.optim.search import Newton
+from autonn.optim.steps import StepOptimizer
 from autonn.training.checkpoints import (
     generators,
     group,

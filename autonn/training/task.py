@@ -12,8 +12,9 @@ import numpy as np
 
 from autonn.engine.autodiff import _hessian_products, gradients
 from autonn.engine.tensor import Tensor
-from autonn.nn.losses import l2_penalty, logits_of
+from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
+from autonn.nn.penalties import l2_penalty
 from autonn.training.examples import Examples
 from autonn.training.metrics import right
 

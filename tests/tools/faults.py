@@ -42,10 +42,11 @@ from hypothesis import Phase, settings
 from threadpoolctl import threadpool_limits
 
 import autonn
-from autonn import Tensor, files, optim
+from autonn import Tensor, files
 from autonn.engine import autodiff, ops, tensor
 from autonn.engine.tensor import OPS, Op
-from autonn.nn import layers, losses, module
+from autonn.nn import linear, losses, module, penalties
+from autonn.optim import base, schedules, search, steps
 from autonn.training import loop
 
 Rule = Callable[..., Any]
@@ -262,7 +263,8 @@ class Source:
         return Fault(name, plant, concerns, self.name)
 
 
-SOURCES = {home: Source(home) for home in (ops, tensor, autodiff, layers, losses, module, optim,
+BESIDE = losses, penalties, base, schedules, steps, search  # all places are changed, as in ops
+SOURCES = {home: Source(home) for home in (ops, tensor, autodiff, linear, module, *BESIDE,
                                            loop, files)}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
@@ -354,7 +356,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "else _less_targets(x, *kept)\n    return g * residual"),
     ("the biases are penalised", module,
      "if not is_bias]", "]"),
-    ("the penalty is not divided by m", losses,
+    ("the penalty is not divided by m", penalties,
      "strength / (2 * examples)", "strength / 2"),
     ("labels are shifted by one", losses,
      "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
@@ -394,17 +396,17 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "out = _leaf(self._data.copy(\"K\") if self._exposed else self._data)", "out = self"),
     ("a rule's float64 reaches a float32 argument", autodiff,
      "if gradient.dtype != value.dtype:", "if gradient.dtype < value.dtype:"),
-    ("gradient descent goes up", optim,
+    ("gradient descent goes up", steps,
      "data -= np.multiply(gradient,", "data += np.multiply(gradient,"),
-    ("momentum is lost at each step", optim,
+    ("momentum is lost at each step", steps,
      "velocity *= self.momentum", "velocity *= 0"),
-    ("a second fit forgets the moments", optim,
+    ("a second fit forgets the moments", steps,
      "if is_new:", "if decays:"),
-    ("Adam counts one step too many", optim,
+    ("Adam counts one step too many", steps,
      'slot.state["t"] += 1', 'slot.state["t"] += 1 + (slot.state["t"] == 0)'),
-    ("weight decay reaches the biases", optim,
+    ("weight decay reaches the biases", steps,
      "slot.decays = decay", "slot.decays = True"),
-    ("L-BFGS ends at the last point tried, not at the best iterate", optim,
+    ("L-BFGS ends at the last point tried, not at the best iterate", search,
      "self._assign(best)", "self._joined([best])"),
     ("the short batch at the end is dropped", loop,
      "islice(hands, self.batch, None)",
@@ -423,7 +425,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
         self.set_values(here)
 
 """),
-    ("theta has its bias column last", layers,
+    ("theta has its bias column last", linear,
      "[self.bias.numpy(), self.weight.numpy()]", "[self.weight.numpy(), self.bias.numpy()]"),
     ("the accuracy of validation is that of the training", loop,
      "right / len(held_out)", "self.history.accuracy[-1]"),
@@ -805,7 +807,7 @@ def all_faults(judge: Judge, pattern: str) -> tuple[list[Fault], set[str]]:
         for fault in source_faults(SOURCES[ops], pattern)
         if fault.concerns & of_rules
     )
-    beside = (f for home in (losses, optim) for f in source_faults(SOURCES[home], pattern))
+    beside = (f for home in BESIDE for f in source_faults(SOURCES[home], pattern))
     of_rules_alone = (fault for fault in rule_faults() if re.search(pattern, fault.name))
     faults = [*sentences, *of_rules_alone, *in_rules, *(f for f in beside if f.concerns)]
     unique = {fault.name: fault for fault in faults}

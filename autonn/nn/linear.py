@@ -1,4 +1,4 @@
-"""Layers: functions of the data with weights of their own."""
+"""The affine layer: a function of the data with weights of its own."""
 
 from __future__ import annotations
 
