@@ -100,6 +100,46 @@ def number(
     return float(value)
 
 
+def positive(name: str, value: Any) -> float:
+    """Return a number above 0.
+
+    >>> positive("SGD: lr", 0)
+    Traceback (most recent call last):
+    ValueError: SGD: lr is positive and finite, not 0
+    """
+    return number(name, value, above=0)
+
+
+def not_negative(name: str, value: Any) -> float:
+    """Return a number from 0.
+
+    >>> not_negative("fit: l2", 0)
+    0.0
+    """
+    return number(name, value, least=0)
+
+
+def share(name: str, value: Any) -> float:
+    """Return a number from 0 to below 1.
+
+    >>> share("Dropout: p", 1)
+    Traceback (most recent call last):
+    ValueError: Dropout: p is at least 0 and below 1, not 1
+    """
+    return number(name, value, least=0, below=1)
+
+
+def true_or_false(name: str, value: Any) -> bool:
+    """Return a truth value, as a Python bool.
+
+    >>> true_or_false("SGD: nesterov", np.True_)
+    True
+    """
+    if not isinstance(value, bool | np.bool):
+        raise TypeError(f"{name} is True or False, not {value!r}")
+    return bool(value)
+
+
 def _is_a(kind: type, value: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 

@@ -6,10 +6,12 @@ rate may follow a schedule. Those that hand the whole search to SciPy (`LBFGS`, 
 all the data at each step, and choose the lengths of their steps themselves.
 """
 
+from autonn.optim.adaptive import Adam, AdamW, RMSprop
 from autonn.optim.base import Optimizer
 from autonn.optim.schedules import Schedule, constant, cosine, one_cycle, step_decay, warm_up
 from autonn.optim.search import LBFGS, Newton
-from autonn.optim.steps import SGD, Adam, AdamW, RMSprop, StepOptimizer
+from autonn.optim.sgd import SGD
+from autonn.optim.steps import StepOptimizer
 
 __all__ = [
     "LBFGS",

@@ -4,32 +4,78 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from autonn.checks import differences
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.module import Module
-from autonn.optim.refusals import _differences
 
 # What an optimiser makes small: the cost as a Tensor, or its value and the gradients by the
 # parameters, in their order, as a compiled function returns them.
 Cost = Callable[[], Tensor | tuple[Any, Sequence[Any]]]
 Callback = Callable[[float], Any]
 Parameters = Module | Iterable[Tensor]
+Check = Callable[[str, Any], Any]  # of a name and a value; returns the value as it is kept
 
 
 class Optimizer:
     """What all optimisers share: the parameters they change and the costs they have seen.
 
-    The parameters may be given at once or later, by `bind`, as `fit` does.
+    The parameters may be given at once or later, by `bind`, as `fit` does. A copy of the optimiser
+    alone has copies of the parameters; so copy both at once, ``copy.deepcopy((model, optimizer))``,
+    or `bind` the copy to the model that it is to train.
+
+    Parameters
+    ----------
+    parameters
+        A module, or a list of Tensors; or None, and `bind` later.
+
+    Examples
+    --------
+    >>> from autonn.optim import SGD
+    >>> optimizer = SGD(lr=0.1).set_params(momentum=0.9)
+    >>> optimizer
+    SGD(lr=0.1, momentum=0.9)
+    >>> optimizer.lr = -1
+    Traceback (most recent call last):
+    ValueError: SGD: lr is at least 0 and finite, not -1
     """
+
+    # The arguments, each with what is asked of it whenever it is set.
+    ranges: ClassVar[dict[str, Check]] = {}
+
+    # Whether it looks at all examples at each step, and so can't learn from mini-batches.
+    full_batch: ClassVar[bool] = True
+
+    # Whether `minimize` takes `product=`, a function for the Hessian times a vector.
+    needs_products: ClassVar[bool] = False
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.parameters: list[Tensor] = []
         self.costs: list[float] = []
         if parameters is not None:
             self.bind(parameters)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.ranges:
+            value = self.ranges[name](f"{type(self).__name__}: {name}", value)
+        object.__setattr__(self, name, value)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the arguments that it was made with, by name; the parameters are none of them.
+
+        `deep` changes nothing: it is there for whoever treats it as an estimator of scikit-learn.
+        """
+        names = (name for name in inspect.signature(type(self)).parameters if name != "parameters")
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+
+    def set_params(self, **arguments: Any) -> Self:
+        """Set arguments by name, all or, where one is refused, none; moments and steps are kept."""
+        twin = type(self)(**(self.get_params() | arguments))
+        vars(self).update(twin.get_params())
+        return self
 
     def bind(self, parameters: Parameters) -> Self:
         """Take the parameters to change: those of a module, or a list of Tensors.
@@ -57,6 +103,8 @@ class Optimizer:
         name = type(self).__name__
         if isinstance(parameters, Tensor):
             raise TypeError(f"{name} takes a module or a list of Tensors; write [tensor] for one")
+        if not isinstance(parameters, Iterable):
+            raise TypeError(f"{name} takes a module or a list of Tensors first, not {parameters!r}")
         found = list(parameters)
         if not found:
             raise ValueError(f"{name} was given no parameters; is model.parameters() empty?")
@@ -135,7 +183,8 @@ class Optimizer:
         ValueError
             If an entry is missing, unknown or of another shape or type; then nothing changes.
         """
-        wrong = _differences(self.state_dict(), state)
+        wrong = differences(self.state_dict(), state)
+        wrong += [f"{k} is {n}, not at least 0" for k, n in state.items() if _is_negative(n)]
         if wrong:
             raise ValueError(
                 f"{type(self).__name__}: the state is not one of this optimiser with these "
@@ -150,7 +199,7 @@ class Optimizer:
                 f"{name}: {len(gradients)} gradients for {len(self.parameters)} parameters; "
                 "give one for each, or None, in the order in which the parameters were bound"
             )
-        arrays = [g if g is None or type(g) is np.ndarray else _array(g) for g in gradients]
+        arrays = [g if g is None or type(g) is np.ndarray else array_of(g) for g in gradients]
         for k, (parameter, array) in enumerate(zip(self.parameters, arrays, strict=True)):
             if array is not None and array.shape != parameter._data.shape:
                 raise ValueError(
@@ -165,13 +214,17 @@ class Optimizer:
 
     def __repr__(self) -> str:
         """Show the arguments that are not the usual ones."""
-        shown = []
-        for name, argument in inspect.signature(type(self)).parameters.items():
-            value = getattr(self, name, argument.default)
-            if name != "parameters" and value != argument.default:
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+        usual = inspect.signature(type(self)).parameters
+        given = {k: v for k, v in self.get_params().items() if v != usual[k].default}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
 
 
-def _array(value: Any) -> Array:
+def array_of(value: Any) -> Array:
+    """Return the array behind a Tensor, or that of anything else: to be read, never written to."""
     return value._data if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _is_negative(value: Any) -> bool:
+    """Whether it is a count below 0; the numbers of a state are counts, all else are arrays."""
+    kept = np.asarray(value)
+    return kept.shape == () and kept.dtype.kind == "i" and bool(kept < 0)

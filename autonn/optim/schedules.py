@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from autonn.optim.refusals import _BELOW_ONE, _NOT_NEGATIVE, _count, _number
+from autonn.checks import not_negative, positive, share, whole
 
 Schedule = Callable[[int], float]
 Rate = float | Schedule
@@ -21,7 +21,7 @@ def constant(lr: float) -> Schedule:
     >>> constant(0.1)(1000)
     0.1
     """
-    return _Scheduled(_constant, lr=_number(lr, "constant: lr"))
+    return _Scheduled(_constant, lr=positive("constant: lr", lr))
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
@@ -33,9 +33,9 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """
     return _Scheduled(
         _step_decay,
-        lr=_number(lr, "step_decay: lr"),
-        every=_count(every, "step_decay: every"),
-        factor=_number(factor, "step_decay: factor"),
+        lr=positive("step_decay: lr", lr),
+        every=whole("step_decay: every", every),
+        factor=positive("step_decay: factor", factor),
     )
 
 
@@ -51,9 +51,9 @@ def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
     """
     return _Scheduled(
         _cosine,
-        lr=_number(lr, "cosine: lr"),
-        steps=_count(steps, "cosine: steps"),
-        end=_number(end, "cosine: end", _NOT_NEGATIVE),
+        lr=positive("cosine: lr", lr),
+        steps=whole("cosine: steps", steps),
+        end=not_negative("cosine: end", end),
     )
 
 
@@ -84,11 +84,11 @@ def one_cycle(
     """
     return _Scheduled(
         _one_cycle,
-        lr=_number(lr, "one_cycle: lr"),
-        steps=_count(steps, "one_cycle: steps"),
-        rise=_number(rise, "one_cycle: rise", _BELOW_ONE),
-        start=_number(start, "one_cycle: start"),
-        end=_number(end, "one_cycle: end", _NOT_NEGATIVE),
+        lr=positive("one_cycle: lr", lr),
+        steps=whole("one_cycle: steps", steps),
+        rise=share("one_cycle: rise", rise),
+        start=positive("one_cycle: start", start),
+        end=not_negative("one_cycle: end", end),
     )
 
 
@@ -101,8 +101,8 @@ def warm_up(lr: Rate, steps: int) -> Schedule:
     >>> warm_up(cosine(0.4, steps=100), steps=4)
     warm_up(lr=cosine(lr=0.4, steps=100, end=0.0), steps=4)
     """
-    rate = lr if callable(lr) else _number(lr, "warm_up: lr")
-    return _Scheduled(_warm_up, lr=rate, steps=_count(steps, "warm_up: steps"))
+    rate = lr if callable(lr) else positive("warm_up: lr", lr)
+    return _Scheduled(_warm_up, lr=rate, steps=whole("warm_up: steps", steps))
 
 
 class _Scheduled(functools.partial[float]):
@@ -134,10 +134,11 @@ def _one_cycle(step: int, lr: float, steps: int, rise: float, start: float, end:
 
 
 def _warm_up(step: int, lr: Rate, steps: int) -> float:
-    return _at(lr, step) * min(1.0, (step + 1) / steps)
+    return rate_at(lr, step) * min(1.0, (step + 1) / steps)
 
 
-def _at(lr: Rate, step: int) -> float:
+def rate_at(lr: Rate, step: int) -> float:
+    """Return the learning rate of a step, whether it follows a schedule or not."""
     return lr(step) if callable(lr) else lr
 
 

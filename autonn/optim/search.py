@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy
 from threadpoolctl import ThreadpoolController
 
+from autonn.checks import one_of, positive, whole
 from autonn.engine.autodiff import _hessian_products
 from autonn.engine.rows import libraries_beside
 from autonn.engine.tensor import Array, Tensor
-from autonn.optim.base import Callback, Cost, Optimizer, Parameters, _array
-from autonn.optim.refusals import _count, _number
+from autonn.optim.base import Callback, Cost, Optimizer, Parameters, array_of
 
 Product = Callable[[list[Array]], Sequence[Any]]  # vectors, one array a parameter -> H v
 
@@ -100,13 +101,16 @@ class LBFGS(_Search):
     True
     """
 
+    ranges: ClassVar = {"memory": whole}
+
     def __init__(self, parameters: Parameters | None = None, *, memory: int = 7) -> None:
-        self.memory = _count(memory, "LBFGS: memory")
+        self.memory = memory
         super().__init__(parameters)
 
     def minimize(self, cost: Cost, iterations: int, callback: Callback | None = None) -> None:
         """Search for so many iterations, or until nothing improves; keep the cost after each."""
         self._require_parameters()
+        whole("LBFGS: iterations", iterations, least=0)
         # maxfun: the line search seldom needs more than two evaluations per iteration
         options = {"maxiter": iterations, "maxfun": 20 * iterations, "maxcor": self.memory}
         self._search(cost, callback, method="L-BFGS-B", options=options)
@@ -145,6 +149,12 @@ class Newton(_Search):
     True
     """
 
+    ranges: ClassVar = {
+        "method": functools.partial(one_of, choices=("trust-ncg", "newton-cg")),
+        "tolerance": positive,
+    }
+    needs_products = True
+
     def __init__(
         self,
         parameters: Parameters | None = None,
@@ -152,10 +162,7 @@ class Newton(_Search):
         method: str = "trust-ncg",
         tolerance: float = 1e-8,
     ) -> None:
-        if method not in ("trust-ncg", "newton-cg"):
-            raise ValueError(f"Newton: method is 'trust-ncg' or 'newton-cg', not {method!r}")
-        self.method = method
-        self.tolerance = _number(tolerance, "Newton: tolerance")
+        self.method, self.tolerance = method, tolerance
         super().__init__(parameters)
 
     def minimize(
@@ -177,6 +184,7 @@ class Newton(_Search):
             has to return a Tensor.
         """
         self._require_parameters()
+        whole("Newton: iterations", iterations, least=0)
         here: list[Any] = [None, product]  # a point, and the products there
 
         def curvature(point: Array, vector: Array) -> Array:
@@ -185,7 +193,7 @@ class Newton(_Search):
                 here[:] = point.copy(), _products(cost, self.parameters)
             parts = zip(self._split(vector), self.parameters, strict=True)
             vectors = [part.astype(parameter.dtype) for part, parameter in parts]
-            return self._joined(map(_array, here[1](vectors)))
+            return self._joined(map(array_of, here[1](vectors)))
 
         self._search(
             cost, callback, method=self.method, hessp=curvature, tol=self.tolerance,
@@ -217,4 +225,4 @@ def _gradient(parameter: Tensor) -> Array:
     """Return the gradient, or zeros where the cost did not depend on the parameter."""
     if parameter.grad is None:
         return np.zeros(parameter.shape, parameter.dtype)
-    return _array(parameter.grad)
+    return array_of(parameter.grad)
