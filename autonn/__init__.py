@@ -19,7 +19,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``plots.py``: the other pictures
 """
 
-from autonn import optim, plots
+from autonn import nn, optim, plots
 from autonn.data import load_digits
 from autonn.engine.autodiff import (
     checkpoint,
@@ -53,15 +53,16 @@ from autonn.engine.ops import (
 from autonn.engine.tensor import Tensor, no_grad
 from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
 from autonn.nn.dropout import Dropout
-from autonn.nn.linear import Layer
+from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
     CrossEntropy,
     MeanSquaredError,
     SoftmaxCrossEntropy,
     one_hot,
 )
-from autonn.nn.module import Module, Sequential
+from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
+from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
 from autonn.training.fitting import fit
 
@@ -72,7 +73,9 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GradientError",
+    "Lambda",
     "Layer",
+    "Linear",
     "MeanSquaredError",
     "Module",
     "ReLU",
@@ -101,6 +104,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "nn",
     "no_grad",
     "one_hot",
     "op",

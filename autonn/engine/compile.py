@@ -41,6 +41,7 @@ from autonn.engine.tensor import (
     _leaf,
     _tracing,
     changes,
+    evaluated,
 )
 
 # What a quick look returns where anything is not as it was.
@@ -288,9 +289,12 @@ class _Ready:
         self.known: dict[str, Any] = {}  # what the guards compare with, by name
         self.known["seen"] = Changes(-1)  # at which count the modules were last as they were
         look = ["count = changes.count", f"if {' and '.join(self.about_modules())}:"]
-        look += ["    seen.count = count", "    return True", "return False"]
+        # Modes for a while are not counted: where there are any, each module is asked.
+        look += ["    if evaluated() is None:", "        seen.count = count"]
+        look += ["    return True", "return False"]
         self.known["modules_hold"] = self.made("modules_hold", [], look)
-        tests = ["(changes.count == seen.count or modules_hold())", *self.about_names(scope)]
+        counted = "changes.count == seen.count and evaluated() is None"
+        tests = [f"({counted} or modules_hold())", *self.about_names(scope)]
         self.guards = self.made("guards", [], [f"return {' and '.join(tests)}"])
         self.quick: Callable[[tuple[Any, ...]], Any] = _miss
         if args is not None and _count_arrays(args) == inputs:
@@ -313,7 +317,7 @@ class _Ready:
         scope = self.known | {
             "ndarray": ndarray, "tracing": _is_tracing, "recording": _is_recording,
             "is_same": _is_same, "function": self.function, "finish": self.finish, "MISS": _MISS,
-            "changes": changes,
+            "changes": changes, "evaluated": evaluated.get,
         }  # fmt: skip
         exec("\n".join(lines), scope)
         function: Callable[..., Any] = scope[name]

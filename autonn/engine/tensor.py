@@ -52,9 +52,12 @@ class Changes:
 
 changes = Changes()
 
-# The two thread-local switches of the package. ContextVars start anew in every thread and task.
+# The thread-local switches of the package. ContextVars start anew in every thread and task.
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
+
+# The modes that modules are in for a while, by id, whatever mode they were set to.
+evaluated: ContextVar[dict[int, bool] | None] = ContextVar("evaluated", default=None)
 _is_recording = _recording.get
 _is_tracing = _tracing.get
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from autonn.engine import ops
 from autonn.engine.tensor import Tensor
-from autonn.nn.module import Module
+from autonn.nn.module import Module, as_tensor
 
 
 class Sigmoid(Module):
@@ -20,7 +20,7 @@ class Sigmoid(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute s(x), element by element."""
-        return _tensor(ops.sigmoid(x))
+        return as_tensor(ops.sigmoid(x))
 
 
 class Tanh(Module):
@@ -32,7 +32,7 @@ class Tanh(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute tanh(x), element by element."""
-        return _tensor(np.tanh(x))
+        return as_tensor(np.tanh(x))
 
 
 class ReLU(Module):
@@ -44,7 +44,7 @@ class ReLU(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute max(x, 0), element by element."""
-        return _tensor(ops.relu(x))
+        return as_tensor(ops.relu(x))
 
 
 class Softmax(Module):
@@ -56,9 +56,4 @@ class Softmax(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute softmax(x) along the last axis."""
-        return _tensor(ops.softmax(x))
-
-
-def _tensor(x: Any) -> Tensor:
-    """Let an activation that is fed an array give a Tensor, as layers do."""
-    return x if isinstance(x, Tensor) else Tensor(x)
+        return as_tensor(ops.softmax(x))

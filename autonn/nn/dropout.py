@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, cast
 
 import numpy as np
 
+from autonn.checks import share
 from autonn.engine import ops
 from autonn.engine.tensor import Tensor
-from autonn.nn.activations import _tensor
-from autonn.nn.module import Module
+from autonn.nn.module import Module, as_tensor
 
 
 class Dropout(Module):
@@ -26,6 +25,11 @@ class Dropout(Module):
     rng
         A `numpy.random.Generator`, or a seed for one.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For a share out of its range; for one that is no number.
+
     Examples
     --------
     >>> layer = Dropout(0.5, rng=0)
@@ -36,17 +40,12 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
-        given: Any = p
-        if not isinstance(given, Real) or isinstance(given, bool):
-            raise TypeError(f"Dropout({p!r}): p is a number")
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout({p}): p is at least 0 and below 1")
-        self.p: float = p
+        self.p = share("Dropout: p", p)
         self.rng = np.random.default_rng(rng)
 
     def forward(self, x: Any) -> Tensor:
         """Multiply by 0 or by 1 / (1 - p), drawn anew for each number."""
-        units = _tensor(x)
+        units = as_tensor(x)
         if not self.training or self.p == 0:
             return units
         kept = (ops.random(self.rng, units.shape) >= self.p).astype(units.dtype)

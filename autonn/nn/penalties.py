@@ -14,7 +14,7 @@ from autonn.nn.module import Module
 def l2_penalty(model: Module, strength: float, examples: int) -> Tensor:
     """Return the tutorials' ``lambda / (2m)`` times the sum of squares of all weights.
 
-    The biases are left out: a module says which parameters they are.
+    The biases are left out: a module says which parameters they are, see `Module.weights`.
 
     Parameters
     ----------

@@ -6,8 +6,7 @@ import math
 from typing import Any
 
 from autonn.engine.tensor import Tensor
-from autonn.nn.activations import _tensor
-from autonn.nn.module import Module
+from autonn.nn.module import Module, as_tensor
 
 
 class Flatten(Module):
@@ -20,5 +19,5 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Keep the first axis, and join the others."""
-        rows = _tensor(x)
+        rows = as_tensor(x)
         return rows.reshape(len(rows), math.prod(rows.shape[1:]))

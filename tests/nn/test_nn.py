@@ -320,7 +320,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: Layer(2, 3, weight=np.ones((2, 3))), ValueError, ["(2, 3)", "(3, 2)"]),
     (lambda: network()(np.ones((5, 3))), ValueError, ["Layer(4, 3)", "(5, 3)", "(..., 4)"]),
     (lambda: Layer(4, 3)(2.0), ValueError, ["Layer(4, 3)", "()"]),
-    (lambda: Sequential(np.tanh), TypeError, ["Sequential", "tanh"]),  # type: ignore[arg-type]
+    (lambda: Sequential(Sigmoid), TypeError, ["Sequential", "class", "Sigmoid()"]),
+    (lambda: Sequential("relu"), TypeError, ["Sequential", "'relu'", "ReLU()"]),
+    (lambda: Sequential([Sigmoid(), None]), TypeError, ["Sequential", "None"]),
+    (lambda: Sequential(CrossEntropy()), TypeError, ["Sequential", "CrossEntropy()", "loss"]),
+    (lambda: Sequential(np.tanh)(["a"]), TypeError, ["U1"]),
     (lambda: Module()(1), NotImplementedError, ["forward"]),
     (lambda: CrossEntropy()(P, [0, 3]), IndexError, ["class 3 of 3", "row 1"]),
     (lambda: CrossEntropy()(P, [-1, 0]), IndexError, ["class -1 of 3", "never wrap"]),
