@@ -27,6 +27,12 @@ class CrossEntropy:
     Tensor(1.38629436)
     """
 
+    takes_weights = classifies = True
+
+    def check(self, targets: Array, shape: tuple[int, ...]) -> None:
+        """Refuse targets that predictions of such a shape can't have, as the call does."""
+        _check_targets(targets, shape, "CrossEntropy")
+
     def __call__(
         self,
         probabilities: Tensor | ArrayLike,
@@ -82,6 +88,14 @@ class SoftmaxCrossEntropy:
     Tensor(0.69314718)
     """
 
+    takes_weights = classifies = True
+
+    def check(self, targets: Array, shape: tuple[int, ...]) -> None:
+        """Refuse targets that logits of such a shape can't have, as the call does."""
+        _check_targets(targets, shape, "SoftmaxCrossEntropy")
+        if targets.ndim == 2:
+            _check_sums(targets, "SoftmaxCrossEntropy")
+
     def __call__(
         self,
         logits: Tensor | ArrayLike,
@@ -126,6 +140,17 @@ class MeanSquaredError:
     Tensor(2.)
     """
 
+    takes_weights = True
+    classifies = False
+
+    def check(self, targets: Array | Tensor, shape: tuple[int, ...]) -> None:
+        """Refuse targets of another shape than the predictions."""
+        if targets.shape != shape:
+            raise ValueError(
+                f"MeanSquaredError: targets of shape {targets.shape} against predictions of shape "
+                f"{shape}; they must be equal, reshape one"
+            )
+
     def __call__(
         self,
         predictions: Tensor | ArrayLike,
@@ -138,11 +163,7 @@ class MeanSquaredError:
         """
         a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
         y = targets if isinstance(targets, Tensor) else np.asarray(targets)
-        if y.shape != a.shape:
-            raise ValueError(
-                f"MeanSquaredError: targets of shape {y.shape} against predictions of shape "
-                f"{a.shape}; they must be equal, reshape one"
-            )
+        self.check(y, a.shape)
         squares = np.square(a - y)
         if weights is not None:
             squares = squares * _column(weights, a, "MeanSquaredError")
@@ -175,14 +196,7 @@ def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> A
     """
     if operator.index(classes) < 1:
         raise ValueError(f"one_hot: classes is at least 1, not {classes}")
-    labels = _labels(y)
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        row = int(outside.argmax())
-        raise IndexError(
-            f"one_hot: class {labels[row]} of {classes} in row {row}; "
-            f"labels run from 0 to {classes - 1} and never wrap"
-        )
+    labels = _labels(y, classes)
     rows = np.zeros((len(labels), classes), dtype)
     rows[np.arange(len(labels)), labels] = 1
     return rows
@@ -192,7 +206,8 @@ def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> A
 _rows = define("one_hot", one_hot, "Y = 0 but Y[i, y_i] = 1", None, numpy=(), listed=False)
 
 
-def _labels(y: ArrayLike) -> Array:
+def _labels(y: ArrayLike, classes: int) -> Array:
+    """Return classes below their number, or say which is none."""
     labels = np.asarray(y)
     if labels.dtype.kind == "f" and np.isnan(labels).any():
         row = int(np.flatnonzero(np.isnan(labels))[0])
@@ -201,6 +216,13 @@ def _labels(y: ArrayLike) -> Array:
         raise TypeError(f"labels must be integers, not {labels.dtype}; try y.astype(int)")
     if labels.ndim != 1:
         raise ValueError(f"labels must be a vector (m,), not {labels.shape}; try y.ravel()")
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        row = int(outside.argmax())
+        raise IndexError(
+            f"one_hot: class {labels[row]} of {classes} in row {row}; "
+            f"labels run from 0 to {classes - 1} and never wrap"
+        )
     return labels
 
 
@@ -254,19 +276,33 @@ def _column(weights: Any, a: Tensor, name: str) -> Any:
 def _targets(targets: Any, a: Tensor, name: str) -> Any:
     """Bring the targets to one row of probabilities for each row of predictions."""
     y = targets._data if isinstance(targets, Tensor) else np.asarray(targets)
-    if a.ndim != 2:
-        raise ValueError(f"{name}: predictions of shape {a.shape}; they are (examples, classes)")
+    _check_shapes(y, a.shape, name)
     if y.ndim == 1:
-        if len(y) != len(a):
-            raise ValueError(f"{name}: {len(a)} predictions against {len(y)} targets")
         return _rows(targets if _is_tracing() else y, classes=a.shape[1], dtype=a.dtype)
-    if y.shape != a.shape:
-        raise ValueError(
-            f"{name}: targets of shape {y.shape} against predictions of shape {a.shape}; give "
-            f"classes of shape ({len(a)},), as y.ravel() may, or one-hot rows of shape {a.shape}"
-        )
     _check_probabilities(y, name, "targets")  # compiled: once, while tracing
     return targets if isinstance(targets, Tensor) else y.astype(a.dtype, copy=False)
+
+
+def _check_targets(y: Array, shape: tuple[int, ...], name: str) -> None:
+    """Refuse classes and rows of probabilities that predictions of this shape can't have."""
+    _check_shapes(y, shape, name)
+    if y.ndim == 1:
+        _labels(y, shape[1])
+    else:
+        _check_probabilities(y, name, "targets")
+
+
+def _check_shapes(y: Array, shape: tuple[int, ...], name: str) -> None:
+    if len(shape) != 2:
+        raise ValueError(f"{name}: predictions of shape {shape}; they are (examples, classes)")
+    m = shape[0]
+    if y.ndim == 1 and len(y) != m:
+        raise ValueError(f"{name}: {m} predictions against {len(y)} targets")
+    if y.ndim != 1 and y.shape != shape:
+        raise ValueError(
+            f"{name}: targets of shape {y.shape} against predictions of shape {shape}; give "
+            f"classes of shape ({m},), as y.ravel() may, or one-hot rows of shape {shape}"
+        )
 
 
 # Without a sign the bits of floating-point numbers are in the order of the numbers, and those of
