@@ -21,8 +21,8 @@ from autonn.diagram import _BLUE, _VERMILION, _norm, computation_graph
 from autonn.engine.tensor import Array, Tensor, no_grad
 from autonn.nn.module import Module
 from autonn.training.history import SERIES, History
+from autonn.training.loss import Loss
 from autonn.training.metrics import count_readings
-from autonn.training.task import Loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

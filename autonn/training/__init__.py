@@ -3,9 +3,9 @@
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 from autonn.training.fitting import fit
 from autonn.training.history import History
+from autonn.training.loss import Loss
 from autonn.training.metrics import accuracy, confusion_matrix, count_readings, top_k
 from autonn.training.progress import ProgressBar
-from autonn.training.task import Loss
 
 __all__ = [
     "History",

@@ -1,19 +1,23 @@
 """Checkpoints: all that a training run depends on, in one file that is always whole.
 
 An ``.npz`` of arrays, one of them the bytes of a JSON text of everything else; nothing is ever
-pickled. What stands in it is the business of the loop.
+pickled. A `RunState` stands in it by name: ``weights/``, ``buffers/``, ``optimizer/``,
+``history/`` and ``best/`` are arrays; the text tells the format, what the run is, the states of the
+generators, and where in the epoch it is.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from autonn import checks
 from autonn.formats import (
     MAX_BYTES,
     Array,
@@ -25,8 +29,19 @@ from autonn.formats import (
     require_names,
     write_npz,
 )
-from autonn.nn.module import Module
+from autonn.training.fingerprint import other_run
+from autonn.training.history import SERIES, History
+from autonn.training.state import (
+    Progress,
+    Run,
+    RunState,
+    Values,
+    capture,
+    check_random_states,
+    restore,
+)
 
+FORMAT = 1
 NOTES = "notes"
 EXPECTED = "a checkpoint that `fit` wrote"
 CURE = "take an older one, or start anew with resume=False"
@@ -89,42 +104,6 @@ def reading(path: PathLike) -> AbstractContextManager[None]:
     return parsing(f"{path}: content", EXPECTED, CURE)
 
 
-def generators(model: Module) -> dict[str, np.random.Generator]:
-    """Find the random generators that a model holds, as `Dropout` does, by dotted name.
-
-    >>> from autonn import Dropout, Sequential
-    >>> list(generators(Sequential(Dropout(0.5, rng=0))))
-    ['0.rng']
-    """
-    return {
-        f"{place}.{name}" if place else name: value
-        for place, module in model.named_modules()
-        for name, value in vars(module).items()
-        if isinstance(value, np.random.Generator)
-    }
-
-
-def random_states(found: Mapping[str, np.random.Generator]) -> dict[str, Any]:
-    """Return the states of generators: dicts of numbers, and for some kinds of arrays.
-
-    >>> random_states({"a": np.random.default_rng(0)})["a"]["bit_generator"]
-    'PCG64'
-    """
-    return {name: generator.bit_generator.state for name, generator in found.items()}
-
-
-def restore_random_states(
-    found: Mapping[str, np.random.Generator], states: Mapping[str, Any]
-) -> None:
-    """Set generators to states of the same names and kinds, or raise `ValueError` and set none."""
-    kinds = {name: type(generator.bit_generator).__name__ for name, generator in found.items()}
-    given = {name: state["bit_generator"] for name, state in states.items()}
-    if kinds != given:
-        raise ValueError(f"random generators: found {given}, expected {kinds}")
-    for name, generator in found.items():
-        generator.bit_generator.state = states[name]
-
-
 def group(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     """Return the arrays whose names begin with ``prefix/``, by the rest of their names.
 
@@ -141,3 +120,165 @@ def refuse_differences(path: PathLike, differences: list[str]) -> None:
         raise FileFormatError(
             complaint(str(path), "; ".join(differences), "a checkpoint of this very run", CURE)
         )
+
+
+# ---- the state of a run
+
+
+@dataclass
+class Store:
+    """Where the checkpoints of a run go, how often, and what run it is."""
+
+    path: PathLike
+    every: int | None  # steps; None: each epoch
+    kind: dict[str, Any]  # the fingerprint
+    written: int = -1  # the number of steps at the last one
+
+    def begin(self, run: Run, resume: bool) -> None:
+        """Go on from the checkpoint, or write the first, so that a wrong path is known at once."""
+        if resume and os.path.exists(self.path):
+            restore(run, read_run(self.path, run, self.kind))
+            self.written = run.progress.steps
+        else:
+            self.save(run)
+
+    def is_due(self, steps: int) -> bool:
+        """Whether one is to be written after so many steps, beside those of each epoch."""
+        return self.every is not None and steps % self.every == 0
+
+    def save(self, run: Run) -> None:
+        """Write down all that the next step depends on."""
+        state = capture(run)
+        progress = state.progress
+        notes = {
+            "format": FORMAT,
+            "run": self.kind,
+            "random": state.random,
+            "at": {name: getattr(progress, name) for name in AT},
+        }
+        write_checkpoint(self.path, _arrays(state), notes)
+        self.written = progress.steps
+
+
+AT = ("steps", "batch", "cost", "correct", "order")
+
+
+def _arrays(state: RunState) -> dict[str, Array]:
+    """Name the arrays of a state as they stand in the file."""
+    arrays = _held(state.values)
+    names = [*state.values.weights]
+    for key, value in state.optimizer.items():
+        arrays[f"optimizer/{_named(key, names)}"] = np.asarray(value)
+    for name in SERIES:
+        arrays[f"history/{name}"] = np.array(getattr(state.progress.history, name), np.float64)
+    if state.progress.best is not None:
+        arrays |= _prefixed("best", _held(state.progress.best))
+    return arrays
+
+
+def _held(values: Values) -> dict[str, Array]:
+    return _prefixed("weights", values.weights) | _prefixed("buffers", values.buffers)
+
+
+def _prefixed(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}
+
+
+def _named(key: str, names: Sequence[str]) -> str:
+    """Put the name of a parameter for its position, at the end of an optimiser's key.
+
+    >>> _named("velocity.1", ["0.weight", "0.bias"]), _named("steps", ["0.weight"])
+    ('velocity.0.bias', 'steps')
+    """
+    what, _, position = key.rpartition(".")
+    if what and position.isdecimal() and int(position) < len(names):
+        return f"{what}.{names[int(position)]}"
+    return key
+
+
+def read_run(path: PathLike, run: Run, kind: Mapping[str, Any]) -> RunState:
+    """Read the state that a run goes on from; nothing of the run is changed.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError
+        For a file that is missing; for one that is damaged, of a newer format, or of another run,
+        with all the differences.
+    """
+    arrays, notes = read_checkpoint(path)
+    with reading(path):
+        _require_format(path, notes)
+        then, random, at = (notes[part] for part in ("run", "random", "at"))
+        own, progress = capture(run), _progress(arrays, at, run)
+        refuse_differences(path, _differences(arrays, own) + other_run(kind, then))
+        check_random_states(run.generators(), random)
+        names = [*own.values.weights]
+        moments = group(arrays, "optimizer")
+        return RunState(
+            values=_values(arrays),
+            optimizer={key: moments[_named(key, names)] for key in own.optimizer},
+            random=random,
+            progress=progress,
+        )
+
+
+def _require_format(path: PathLike, notes: Any) -> None:
+    where, found = f"{path}: format", notes.get("format")
+    if found is None:
+        cure = "it was written by an older autonn; start anew with resume=False"
+        raise FileFormatError(complaint(where, "none", str(FORMAT), cure))
+    if checks.whole("format", found) > FORMAT:
+        cure = "it was written by a newer autonn; update this one, or start anew with resume=False"
+        raise FileFormatError(complaint(where, found, f"at most {FORMAT}", cure))
+
+
+def _progress(arrays: Mapping[str, Array], at: Mapping[str, Any], run: Run) -> Progress:
+    """Read how far the run was, and refuse what no run can be at."""
+    m = len(run.task.examples)
+    progress = Progress(
+        history=_history(arrays),
+        steps=checks.whole("steps", at["steps"], 0),
+        batch=checks.whole("batch", at["batch"], 0, (m - 1) // (run.batch_size or m)),
+        cost=checks.number("cost", at["cost"]),
+        correct=None if at["correct"] is None else checks.whole("correct", at["correct"], 0),
+        order=at["order"],
+        best=_values(group(arrays, "best")) if group(arrays, "best") else None,
+    )
+    if progress.order is not None:
+        check_random_states({"order": run.rng}, {"order": progress.order})
+    elif progress.batch:
+        raise ValueError(f"batch is {progress.batch}, but there is no order of the rows")
+    return progress
+
+
+def _history(arrays: Mapping[str, Array]) -> History:
+    """Read the series, each of one entry an epoch or empty."""
+    series = {name: arrays[f"history/{name}"] for name in SERIES}
+    epochs = len(series["cost"])
+    for name, entries in series.items():
+        if entries.dtype.kind != "f" or entries.shape not in ((0,), (epochs,)):
+            raise ValueError(f"history/{name} is {entries.dtype} {entries.shape}")
+    return History(**{name: entries.tolist() for name, entries in series.items()})
+
+
+def _values(arrays: Mapping[str, Array]) -> Values:
+    return Values(group(arrays, "weights"), group(arrays, "buffers"))
+
+
+def _differences(arrays: Mapping[str, Array], own: RunState) -> list[str]:
+    """List in what the arrays of a file are not those of this run, or no state at all."""
+    held = _held(own.values)
+    best = own.values if group(arrays, "best") else None
+    expected = _arrays(replace(own, progress=replace(own.progress, best=best)))
+    wrong = checks.differences(_but_history(expected), _but_history(arrays), casting="equiv")
+    for name, array in arrays.items():
+        place = name.removeprefix("best/")
+        if place in held and place.startswith("weights/") and checks.not_finite(array):
+            wrong.append(f"{name} has {checks.not_finite(array)}")
+        if name.startswith("optimizer/") and array.dtype.kind == "i" and (array < 0).any():
+            wrong.append(f"{name} is {array}, expected at least 0")
+    return wrong
+
+
+def _but_history(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: a for name, a in arrays.items() if not name.startswith("history/")}

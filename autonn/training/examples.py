@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from autonn import checks
 from autonn.engine.tensor import Array
+
+# How much each class counts: an array (k,), weights by class, or "balanced".
+ClassWeight = ArrayLike | Mapping[int, float] | str
 
 
 @dataclass
@@ -22,34 +28,22 @@ class Examples:
 
     @classmethod
     def checked(cls, X: ArrayLike, y: ArrayLike, name: str) -> Self:
-        X, y = np.asarray(X), np.asarray(y)
+        """Take what is full, finite and of one length; refuse the rest by its row and column."""
+        X, y = _rows(f"{name}: X", X), _rows(f"{name}: y", y)
         if len(X) != len(y):
             raise ValueError(f"{name}: {len(X)} examples against {len(y)} targets")
         if len(X) == 0:
             raise ValueError(f"{name}: there are no examples")
-        _require_finite(X, f"{name}: X")
-        if y.dtype.kind == "f":
-            _require_finite(y, f"{name}: y")
         return cls(X, y, _as_classes(y))
 
-    def weighted(self, by_class: ArrayLike | None, by_sample: ArrayLike | None) -> Self:
+    def weighted(self, by_class: ClassWeight | None, by_sample: ArrayLike | None) -> Self:
         """Take in how much each example counts: the product of both weights."""
-        for name, given, count in (
-            ("class_weights", by_class, None),
-            ("sample_weights", by_sample, len(self)),
-        ):
-            if given is None:
-                continue
-            weights = _checked_weights(f"fit: {name}", given, count)
-            if count is None:
-                if self.classes is None:
-                    raise ValueError("fit: class_weights need targets that are classes")
-                if self.classes.max() >= len(weights) or self.classes.min() < 0:
-                    raise ValueError(
-                        f"fit: {len(weights)} class_weights, but the classes run from "
-                        f"{self.classes.min()} to {self.classes.max()}; give one for each"
-                    )
-                weights = weights[self.classes]
+        given = []
+        if by_class is not None:
+            given.append(_by_class(by_class, self.classes))
+        if by_sample is not None:
+            given.append(_checked_weights("fit: sample_weight", by_sample, len(self)))
+        for weights in given:
             if self.X.dtype == np.float32:
                 weights = weights.astype(np.float32)
             self.weights = weights if self.weights is None else self.weights * weights
@@ -68,6 +62,16 @@ class Examples:
 Batch = tuple[Array, Array, Array | None, Array | None]
 
 
+def held_out_examples(validation: Any) -> Examples:
+    """Take the pair of held-out examples and targets, and refuse what is no pair."""
+    if not isinstance(validation, tuple | list) or len(validation) != 2:
+        many = isinstance(validation, tuple | list)
+        what = f"{len(validation)} things" if many else f"a {type(validation).__name__}"
+        raise TypeError(f"fit: validation is a pair of examples and targets, (X, y), not {what}")
+    X, y = validation
+    return Examples.checked(X, y, "fit: validation")
+
+
 def _of(values: Array | None, rows: Any) -> Array | None:
     return None if values is None else _taken(values, rows)
 
@@ -78,29 +82,95 @@ def _taken(values: Array, rows: Any) -> Array:
     return cast(Array, values[rows])
 
 
-def _require_finite(values: Array, name: str) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        row, *rest = (int(k) for k in np.unravel_index(int(finite.argmin()), values.shape))
-        column = f", column {', '.join(map(str, rest))}" if rest else ""
-        raise ValueError(f"{name} has {values[row, *rest]} in row {row}{column}")
+def _rows(name: str, given: Any) -> Array:
+    """Return finite numbers, one row an example."""
+    if getattr(given, "dtypes", None) is not None and hasattr(given, "columns"):
+        given = _of_frame(name, given)
+    values = checks.plain(name, given)
+    if values.ndim == 0:
+        raise ValueError(f"{name} is the single number {values}; give one row for each example")
+    if values.dtype.kind in "fc":
+        checks.finite(name, values)
+    return values
 
 
-def _checked_weights(name: str, given: ArrayLike, count: int | None) -> Array:
-    weights = np.asarray(given, np.float64)
-    if weights.ndim != 1 or (count is not None and len(weights) != count):
-        wanted = "k" if count is None else count
-        raise ValueError(f"{name} has shape {weights.shape}, expected ({wanted},)")
-    _require_finite(weights, name)
-    if weights.min(initial=0) < 0:
-        raise ValueError(f"{name} are at least 0, not {weights.min()} as in row {weights.argmin()}")
-    return weights
+def _of_frame(name: str, frame: Any) -> Array:
+    """Take the numbers out of a frame, where booleans beside numbers come as objects."""
+    values = np.asarray(frame)
+    if values.dtype.kind != "O":
+        return values
+    for index, value in np.ndenumerate(values):
+        if not isinstance(value, Real | np.bool_):
+            raise TypeError(
+                f"{name} has {value!r} {checks.place(index)}; a model takes numbers: leave such "
+                "columns out, or put numbers in their place"
+            )
+    return values.astype(np.float64)
 
 
 def _as_classes(y: Array) -> Array | None:
-    """Return the classes if the targets are whole numbers in one row, or one-hot rows."""
+    """Return the classes if the targets are whole numbers in one row, or one-hot rows.
+
+    One column of zeros and ones is that of two classes, told apart by one probability.
+    """
     if y.ndim == 1 and y.dtype.kind in "iu":
         return y
-    if y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
-        return cast(Array, y.argmax(axis=1))
+    if y.ndim == 2 and y.shape[1] > 0 and np.isin(y, (0, 1)).all():
+        if y.shape[1] == 1:
+            return y[:, 0].astype(np.int64)
+        if (y.sum(axis=1) == 1).all():
+            return cast(Array, y.argmax(axis=1))
     return None
+
+
+# ---- how much they count
+
+
+def _checked_weights(name: str, given: ArrayLike, count: int | None) -> Array:
+    weights = checks.plain(name, given).astype(np.float64)
+    if weights.ndim != 1 or (count is not None and len(weights) != count):
+        wanted = "k" if count is None else count
+        raise ValueError(f"{name} has shape {weights.shape}, expected ({wanted},)")
+    checks.finite(name, weights)
+    if weights.min(initial=0) < 0:
+        raise ValueError(f"{name} is at least 0, not {weights.min()} as in row {weights.argmin()}")
+    return weights
+
+
+def _by_class(given: ClassWeight, classes: Array | None) -> Array:
+    """Return the weight of each example, which is that of its class."""
+    if classes is None:
+        raise ValueError("fit: class_weight needs targets that are classes")
+    if isinstance(given, str):
+        checks.one_of("fit: class_weight, as a word,", given, ["balanced"])
+        return _balanced(classes)
+    if isinstance(given, Mapping):
+        return _by_name(given, classes)
+    weights = _checked_weights("fit: class_weight", given, None)
+    if classes.max() >= len(weights) or classes.min() < 0:
+        raise ValueError(
+            f"fit: class_weight has {len(weights)} numbers, but the classes run from "
+            f"{classes.min()} to {classes.max()}; give one for each"
+        )
+    return weights[classes]
+
+
+def _balanced(classes: Array) -> Array:
+    """Let each class count as much as any other: ``m / (k m_c)`` for one of its m_c examples."""
+    _, places, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    return (len(classes) / (len(counts) * counts))[places]
+
+
+def _by_name(given: Mapping[int, float], classes: Array) -> Array:
+    """Let classes count as a dict says, and those that it leaves out 1."""
+    there = set(np.unique(classes).tolist())
+    unknown = [key for key in given if key not in there]
+    if unknown:
+        raise ValueError(
+            f"fit: class_weight speaks of {', '.join(map(repr, unknown))}, but the classes of the "
+            f"examples are {', '.join(map(str, sorted(there)))}"
+        )
+    weights = np.ones(len(classes))
+    for key, weight in given.items():
+        weights[classes == key] = checks.number(f"fit: class_weight[{key!r}]", weight, least=0)
+    return weights

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from autonn import checks
 from autonn.engine.tensor import Array
 from autonn.nn.module import Module
 from autonn.training.examples import Examples
@@ -15,12 +16,14 @@ from autonn.training.examples import Examples
 def accuracy(model: Module, X: ArrayLike, y: ArrayLike) -> float:
     """Return the share of examples whose most probable class is the right one.
 
+    A model of one output gives the probability of class 1, and reads class 1 above 1/2.
+
     >>> from autonn import Layer
     >>> accuracy(Layer(2, 2, weight=np.eye(2)), np.eye(2), [0, 0])
     0.5
     """
     predictions, classes = _predicted(model, X, y, "accuracy")
-    return int(right(predictions, classes)) / len(classes)
+    return int(count_correct(predictions, classes)) / len(classes)
 
 
 def top_k(model: Module, X: ArrayLike, y: ArrayLike, k: int = 5) -> float:
@@ -33,8 +36,7 @@ def top_k(model: Module, X: ArrayLike, y: ArrayLike, k: int = 5) -> float:
     0.6666666666666666
     """
     predictions, classes = _predicted(model, X, y, "top_k")
-    if not 1 <= k <= predictions.shape[1]:
-        raise ValueError(f"top_k: k is from 1 to the {predictions.shape[1]} classes, not {k}")
+    checks.whole(f"top_k: k, of {predictions.shape[1]} classes,", k, most=predictions.shape[1])
     own = np.take_along_axis(predictions, classes[:, None], axis=1)
     reach = np.count_nonzero(predictions >= own, axis=1)  # itself among them
     return float(np.mean(reach <= k))
@@ -59,12 +61,30 @@ def count_readings(actual: Array, read: Array, classes: int) -> Array:
     array([[1, 1],
            [0, 1]])
     """
-    counts = np.bincount(actual * classes + read, minlength=classes**2)
-    return counts.reshape(classes, classes)
+    pairs = actual.astype(np.intp) * classes + read  # int8 would wrap around from 128 on
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def count_correct(predictions: Any, classes: Any, half: float = 0.5) -> Any:
+    """Count the rows whose most probable class is the right one.
+
+    One column tells of class 1: above `half`, which is 1/2 for probabilities and 0 for logits.
+
+    >>> int(count_correct(np.array([[0.2, 0.8], [0.9, 0.1]]), np.array([1, 1])))
+    1
+    >>> int(count_correct(np.array([[0.2], [0.9]]), np.array([1, 1])))
+    1
+    """
+    if predictions.shape[1] == 1:
+        return np.count_nonzero(np.equal(np.greater(predictions[:, 0], half), np.equal(classes, 1)))
+    return np.count_nonzero(np.equal(np.argmax(predictions, axis=1), classes))
 
 
 def _predicted(model: Module, X: ArrayLike, y: ArrayLike, name: str) -> tuple[Array, Array]:
-    """Return the predictions (m, k) and the right classes, each of which is below k."""
+    """Return the predictions (m, k) and the right classes, each of which is below k.
+
+    One column of probabilities p becomes two, 1 - p and p.
+    """
     examples = Examples.checked(X, y, name)
     if examples.classes is None:
         raise ValueError(f"{name}: targets are classes of shape (m,), or one-hot rows")
@@ -73,6 +93,8 @@ def _predicted(model: Module, X: ArrayLike, y: ArrayLike, name: str) -> tuple[Ar
         raise ValueError(
             f"{name}: the model predicts shape {predictions.shape}, expected (examples, classes)"
         )
+    if predictions.shape[1] == 1:
+        predictions = _both_classes(predictions, name)
     k = predictions.shape[1]
     outside = (examples.classes < 0) | (examples.classes >= k)
     if outside.any():
@@ -81,6 +103,13 @@ def _predicted(model: Module, X: ArrayLike, y: ArrayLike, name: str) -> tuple[Ar
     return predictions, examples.classes
 
 
-def right(predictions: Any, classes: Any) -> Any:
-    """Count the rows whose most probable class is the right one."""
-    return np.count_nonzero(np.equal(np.argmax(predictions, axis=1), classes))
+def _both_classes(p: Array, name: str) -> Array:
+    """Make of the probability of class 1 those of both classes."""
+    outside = ~((p >= 0) & (p <= 1))
+    if outside.any():
+        row = int(outside.argmax())
+        raise ValueError(
+            f"{name}: one output is the probability of class 1, from 0 to 1, not {p[row, 0]} as in "
+            f"row {row}; end the model with Sigmoid()"
+        )
+    return np.concatenate([1 - p, p], axis=1)

@@ -47,7 +47,7 @@ from autonn.engine import autodiff, ops, tensor
 from autonn.engine.tensor import OPS, Op
 from autonn.nn import linear, losses, module, penalties
 from autonn.optim import base, schedules, search, steps
-from autonn.training import loop
+from autonn.training import compiling, fingerprint, loop, metrics, state
 
 Rule = Callable[..., Any]
 Where = tuple[str, int]  # an op's name and the position of the rule
@@ -265,7 +265,8 @@ class Source:
 
 BESIDE = losses, penalties, base, schedules, steps, search  # all places are changed, as in ops
 SOURCES = {home: Source(home) for home in (ops, tensor, autodiff, linear, module, *BESIDE,
-                                           loop, files)}  # fmt: skip
+                                           compiling, fingerprint, loop, metrics, state,
+                                           files)}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
@@ -409,26 +410,35 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("L-BFGS ends at the last point tried, not at the best iterate", search,
      "self._assign(best)", "self._joined([best])"),
     ("the short batch at the end is dropped", loop,
-     "islice(hands, self.batch, None)",
-     "islice(hands, self.batch, len(self.task.examples) // self.size)"),
+     "islice(drawn, progress.batch, None)",
+     "islice(drawn, progress.batch, len(run.task.examples) // run.batch_size)"),
     ("each epoch has the same order", loop,
-     "batches(len(self.task.examples), self.size, self.rng)",
-     "batches(len(self.task.examples), self.size, 0)"),
+     "batches(len(run.task.examples), run.batch_size, run.rng)",
+     "batches(len(run.task.examples), run.batch_size, 0)"),
     ("validation is measured with the weights before the step", loop,
      """
-        self.after_epoch(cost, right)
+    _after_epoch(run, store, total, correct)
 
 """, """
-        here = self.values()
-        self.set_values(self.finite)
-        self.after_epoch(cost, right)
-        self.set_values(here)
+    here = Values.of(run.model)
+    run.finite.put_into(run.model)
+    _after_epoch(run, store, total, correct)
+    here.put_into(run.model)
 
 """),
     ("theta has its bias column last", linear,
      "[self.bias.numpy(), self.weight.numpy()]", "[self.weight.numpy(), self.bias.numpy()]"),
     ("the accuracy of validation is that of the training", loop,
-     "right / len(held_out)", "self.history.accuracy[-1]"),
+     "validation_accuracy.append(accuracy)",
+     "validation_accuracy.append(run.history.accuracy[-1])"),
+    ("the buffers are left behind when a run goes back to older weights", state,
+     "_write(model.named_buffers(), self.buffers)", "_write({}, self.buffers)"),
+    ("a run goes on with any data", fingerprint,
+     "if then[name] != value", "if name not in DIGESTS and then[name] != value"),
+    ("the compiler's own faults are hidden", compiling,
+     "    raise fault\n", "    return str(fault)\n"),
+    ("a single probability is read as class 1 above 0", metrics,
+     "np.greater(predictions[:, 0], half)", "np.greater(predictions[:, 0], 0)"),
     ("a constant may be changed under a pending graph", tensor,
      'values[k] = value.copy("K")', "values[k] = value"),
 ]  # fmt: skip

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from autonn import (
-    CrossEntropy,
-    Dropout,
-    Layer,
-    Sequential,
-    Sigmoid,
-    Tensor,
-    fit,
-    optim,
-)
-from autonn.training import History
+from autonn import CrossEntropy, Dropout, Layer, Sequential, Sigmoid, Tensor, fit, optim
+from autonn.training import History, checkpoints
+from autonn.training.checkpoints import write_checkpoint
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((60, 5)), RNG.integers(0, 3, 60)
@@ -66,3 +60,19 @@ OPTIMIZERS: dict[str, Callable[[], optim.Optimizer]] = {
     "LBFGS": optim.LBFGS,
     "Newton": optim.Newton,
 }
+
+
+def every_checkpoint(
+    path: Path, monkeypatch: pytest.MonkeyPatch, job: Callable[[], Any]
+) -> list[bytes]:
+    """Do the job, and return the checkpoint as it was after each time that it was written."""
+    versions: list[bytes] = []
+
+    def write(*args: Any) -> None:
+        write_checkpoint(*args)
+        versions.append(path.read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "write_checkpoint", write)
+        job()
+    return versions

@@ -25,8 +25,8 @@ class Centred(Sequential):
         self.mean = Tensor(np.zeros(5))
         self.seen = Tensor(np.array(0))  # whole numbers may be kept too
 
-    def _attributes(self) -> Any:
-        return [*super()._attributes(), ("mean", self.mean), ("seen", self.seen)]
+    def held(self) -> Any:
+        return [*super().held(), ("mean", self.mean), ("seen", self.seen)]
 
     def forward(self, x: Any) -> Tensor:
         if not self.training:
@@ -168,8 +168,8 @@ def test_a_buffer_that_was_never_finite_does_not_end_training() -> None:
             super().__init__(*modules)
             self.mask = Tensor(np.array([0.0, -np.inf]))
 
-        def _attributes(self) -> Any:
-            return [*super()._attributes(), ("mask", self.mask)]
+        def held(self) -> Any:
+            return [*super().held(), ("mask", self.mask)]
 
     model = Masked(*network().modules)
     history = run(model, validation=None)

@@ -6,24 +6,16 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tools.runs import OPTIMIZERS, X, Y, close, dropping, network, train
+from tools.runs import OPTIMIZERS, X, Y, close, dropping, every_checkpoint, network, train
 
-from autonn import (
-    CrossEntropy,
-    Layer,
-    Sequential,
-    Sigmoid,
-    fit,
-    optim,
-)
+from autonn import CrossEntropy, Layer, Sequential, Sigmoid, fit, optim
 from autonn.formats import FileFormatError
-from autonn.training import History, loop
+from autonn.training import History
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 
 JOB = """
@@ -55,22 +47,6 @@ def test_two_processes_give_the_same_bits() -> None:
     one, other = (run_job("print(run(epochs=5))", PYTHONHASHSEED=seed) for seed in ("1", "2"))
     assert one == other
     assert len(one) > 500
-
-
-def every_checkpoint(
-    path: Path, monkeypatch: pytest.MonkeyPatch, job: Callable[[], Any]
-) -> list[bytes]:
-    """Do the job, and return the checkpoint as it was after each time that it was written."""
-    versions: list[bytes] = []
-
-    def write(*args: Any) -> None:
-        write_checkpoint(*args)
-        versions.append(path.read_bytes())
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "write_checkpoint", write)
-        job()
-    return versions
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -236,8 +212,9 @@ def test_a_checkpoint_of_another_run_is_refused_with_all_differences(tmp_path: P
     with pytest.raises(FileFormatError) as caught:
         train(model, optimizer=optim.Adam(), checkpoint=path, batch_size=20, resume=True)
     words = [
-        "0.weight is float64 (4, 5), not float64 (3, 5)", "2.weight is unknown", "m.0 is missing",
-        "batch_size is 25, not 20", "optimizer is SGD, not Adam", "resume=False",
+        "0.weight is float64 (4, 5), expected float64 (3, 5)", "2.weight is unknown",
+        "m.0.weight is missing",
+        "batch_size is 25, not 20", "optimizer is SGD(lr=0.5), not Adam()", "resume=False",
     ]  # fmt: skip
     assert all(word in str(caught.value) for word in words), caught.value
     other = np.random.Generator(np.random.MT19937(0))

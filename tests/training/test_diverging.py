@@ -10,15 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from tools.runs import X, Y, close, network, train
 
-from autonn import (
-    CrossEntropy,
-    Layer,
-    MeanSquaredError,
-    Sequential,
-    Tensor,
-    fit,
-    optim,
-)
+from autonn import CrossEntropy, Layer, MeanSquaredError, Sequential, Tensor, fit, optim
 from autonn.training.checkpoints import read_checkpoint
 
 Array = NDArray[Any]

@@ -128,6 +128,60 @@ def test_an_exception_in_a_callback_leaves_the_last_step_and_the_handler() -> No
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.parametrize("compiled", [None, False])
+@pytest.mark.parametrize("options", [{}, {"batch_size": 20}, {"optimizer": optim.LBFGS()}])
+def test_a_parameter_that_is_replaced_while_training_is_noticed(
+    options: dict[str, Any], compiled: bool | None
+) -> None:
+    def replaces(model: Any) -> None:
+        model[0].weight = Tensor(np.zeros((4, 5)), requires_grad=True)
+
+    def adds(model: Any) -> None:
+        model[2].extra = Tensor(1.0, requires_grad=True)
+
+    def freezes(model: Any) -> None:
+        model[2].bias.requires_grad = False
+
+    def removes(model: Any) -> None:
+        model.modules = model.modules[:1]
+
+    changes: list[tuple[Callable[[Any], None], str]] = [
+        (replaces, "0.weight"),
+        (adds, "2.extra"),
+        (freezes, "2.bias"),
+        (removes, "2.weight, 2.bias"),
+    ]
+    for change, name in changes:
+        for patience in (None, 1):
+            model, seen = network(), list[int]()
+
+            def callback(history: History, model: Any = model, change: Any = change) -> None:
+                seen.append(len(history))  # noqa: B023
+                if len(history) == 2:
+                    change(model)
+
+            given = {"validation": (X, Y), "patience": patience, "compile": compiled, "seed": 0}
+            with pytest.raises(RuntimeError, match=f"fit: {name} is not what it was"):
+                train(model, callbacks=[callback], **given | options)
+            assert seen == [1, 2]
+
+
+def test_what_a_callback_writes_into_a_parameter_is_trained_on() -> None:
+    def callback(history: History) -> None:
+        if len(history) == 2:
+            model[0].weight.data = np.zeros((4, 5))
+            model[2].weight.data[:] = 1.0
+
+    histories = []
+    for compiled in (None, False):
+        model = network()
+        histories.append(train(model, callbacks=[callback], compile=compiled))
+        assert not np.array_equal(model[0].weight.data, np.zeros((4, 5)))
+    np.testing.assert_allclose(histories[0].cost, histories[1].cost, rtol=1e-13)
+    assert histories[0].cost[:2] == train(network(), epochs=2).cost
+    assert histories[0].cost[2] != train(network(), epochs=3).cost[2]
+
+
 BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: train(network(), epochs=0), ValueError, ["epochs"]),
     (lambda: train(network(), batch_size=0), ValueError, ["batch_size"]),
@@ -143,16 +197,37 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: train(network(), resume=True), ValueError, ["resume", "checkpoint="]),
     (lambda: train(network(), every=3), ValueError, ["every", "checkpoint="]),
     (lambda: train(network(), every=0, checkpoint="x"), ValueError, ["every", "0"]),
-    (lambda: train(network(), class_weights=[1, 2]), ValueError, ["2 class_weights", "0 to 2"]),
-    (lambda: train(network(), class_weights=[[1, 2]]), ValueError, ["class_weights", "(1, 2)"]),
-    (lambda: train(network(), sample_weights=[1.0]), ValueError, ["sample_weights", "(1,)", "60"]),
-    (lambda: train(network(), sample_weights=-np.ones(60)), ValueError, ["at least 0", "-1"]),
-    (lambda: train(network(), class_weights=[1, 2, np.nan]), ValueError, ["nan", "row 2"]),
+    (lambda: train(network(), class_weight=[1, 2]), ValueError, ["class_weight has 2", "0 to 2"]),
+    (lambda: train(network(), class_weight=[[1, 2]]), ValueError, ["class_weight", "(1, 2)"]),
+    (lambda: train(network(), sample_weight=[1.0]), ValueError, ["sample_weight", "(1,)", "60"]),
+    (lambda: train(network(), sample_weight=-np.ones(60)), ValueError, ["at least 0", "-1"]),
+    (lambda: train(network(), class_weight=[1, 2, np.nan]), ValueError, ["nan", "row 2"]),
     (
-        lambda: train(network(), loss=lambda a, y: np.sum(a), sample_weights=np.ones(60)),
+        lambda: train(network(), loss=lambda a, y: np.sum(a), sample_weight=np.ones(60)),
         TypeError,
         ["weights", "loss"],
     ),
+    (lambda: train(network(), epochs=1e1), TypeError, ["epochs", "10.0", "write 10"]),
+    (lambda: train(network(), batch_size=2.5), TypeError, ["batch_size", "2.5", "//"]),
+    (lambda: train(network(), batch_size=60 / 3), TypeError, ["batch_size", "20.0", "write 20"]),
+    (lambda: train(network(), batch_size=True), TypeError, ["batch_size", "True"]),
+    (lambda: train(network(), l2="some"), TypeError, ["l2", "lambda", "'some'"]),
+    (lambda: train(network(), l2=np.nan), ValueError, ["l2", "nan"]),
+    (lambda: train(network(), loss=CrossEntropy), TypeError, ["class", "loss=CrossEntropy()"]),
+    (lambda: train(network(), loss="mse"), TypeError, ["loss", "'mse'", "MeanSquaredError()"]),
+    (lambda: train(network(), loss=None), TypeError, ["loss", "None", "CrossEntropy()"]),
+    (lambda: train(network(), optimizer=optim.SGD), TypeError, ["optimizer=optim.SGD(...)"]),
+    (lambda: train(network(), optimizer="adam"), TypeError, ["'adam'", "optim.Adam()"]),
+    (lambda: train(network(), optimizer=None), TypeError, ["optimizer", "None", "optim.Adam()"]),
+    (lambda: train(Sequential), TypeError, ["Module", "Sequential(...)"]),  # type: ignore[arg-type]
+    (lambda: train(np.sin), TypeError, ["Module", "sin"]),  # type: ignore[arg-type]
+    (lambda: train(network(), class_weights=[1, 2, 3]), TypeError, ["write class_weight="]),
+    (lambda: train(network(), sample_weights=X[:, 0]), TypeError, ["write sample_weight="]),
+    (lambda: train(network(), validation_data=(X, Y)), TypeError, ["validation=(X, y)"]),
+    (lambda: train(network(), lr=0.1), TypeError, ["'lr'", "optim.SGD(lr=0.1)"]),
+    (lambda: train(network(), batchsize=20), TypeError, ["'batchsize'", "write batch_size="]),
+    (lambda: train(network(), compile="yes"), ValueError, ["compile", "None or True or False"]),
+    (lambda: train(network(), zzz=1), TypeError, ["'zzz'", "there are loss, optimizer, l2"]),
 ]
 
 
@@ -208,6 +283,6 @@ def test_one_sample_one_feature_and_a_batch_larger_than_the_data(
 def test_labels_may_miss_a_class() -> None:
     history = fit(
         network(), X, np.where(Y == 1, 0, Y), loss=CrossEntropy(), optimizer=optim.SGD(lr=0.5),
-        epochs=50, class_weights=[1.0, 7.0, 1.0],
+        epochs=50, class_weight=[1.0, 7.0, 1.0],
     )  # fmt: skip
     assert history.accuracy[-1] > 0.6

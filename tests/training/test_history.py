@@ -10,16 +10,7 @@ import numpy as np
 import pytest
 from tools.runs import X, Y, network, train
 
-from autonn import (
-    CrossEntropy,
-    Layer,
-    MeanSquaredError,
-    Sequential,
-    Sigmoid,
-    Tensor,
-    fit,
-    optim,
-)
+from autonn import CrossEntropy, Layer, MeanSquaredError, Sequential, Sigmoid, Tensor, fit, optim
 from autonn.training import History, ProgressBar, accuracy
 
 
@@ -89,3 +80,60 @@ def test_whole_numbers_may_be_targets_of_a_regression() -> None:
     history = fit(model, X, Y, epochs=3, validation=(X, Y), **options)
     assert history.accuracy == history.validation_accuracy == []
     assert history.cost[2] < history.cost[0]
+
+
+# ---- whether there is an accuracy
+
+
+def one_output(*more: Any) -> Sequential:
+    return Sequential(Layer(5, 1, rng=0), *more)
+
+
+def squares(a: Any, y: Any) -> Tensor:
+    return np.mean((a[:, 0] - y) ** 2)  # type: ignore[no-any-return]
+
+
+def crossing(a: Any, y: Any) -> Tensor:
+    p, q = a[:, 0], y * 1.0
+    return -np.mean(q * np.log(p) + (1 - q) * np.log(1 - p))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("compiled", [None, False])
+@pytest.mark.parametrize(
+    ("model", "loss", "y"),
+    [
+        (one_output(), squares, Y),  # a regression on whole numbers
+        (one_output(), squares, Y % 2),
+        (one_output(), MeanSquaredError(), Y[:, None]),
+        (one_output(), MeanSquaredError(), Y[:, None] % 2),
+        (one_output(Sigmoid()), MeanSquaredError(), np.ones((60, 1), int)),
+    ],
+    ids=range(5),
+)
+def test_what_is_no_classification_has_no_accuracy(
+    model: Sequential, loss: Any, y: Any, compiled: bool | None
+) -> None:
+    options: dict[str, Any] = {"optimizer": optim.SGD(lr=0.01), "validation": (X, y)}
+    history = fit(model, X, y, loss=loss, compile=compiled, **options)
+    assert len(history.cost) == len(history.validation_cost) == 1
+    assert history.accuracy == history.validation_accuracy == []
+
+
+@pytest.mark.parametrize("compiled", [None, False])
+@pytest.mark.parametrize("batch_size", [None, 25])
+def test_one_sigmoid_output_is_right_on_its_own_side_of_a_half(
+    batch_size: int | None, compiled: bool | None
+) -> None:
+    model, y = one_output(Sigmoid()), (X[:, 0] > 0.3).astype(int)
+    before = float(np.mean((model.predict(X)[:, 0] > 0.5) == y))
+    options: dict[str, Any] = {"loss": crossing, "validation": (X[:30], y[:30]), "epochs": 9}
+    history = fit(
+        model, X, y, optimizer=optim.SGD(lr=1e-9), compile=compiled, batch_size=batch_size,
+        seed=0, **options,
+    )  # fmt: skip
+    assert 0 < before < 1
+    assert history.accuracy == [before] * 9
+    assert history.validation_accuracy == [accuracy(model, X[:30], y[:30])] * 9
+    options["epochs"] = 50
+    history = fit(model, X, y, optimizer=optim.Adam(lr=0.1), compile=compiled, **options)
+    assert history.accuracy[-1] > 0.9

@@ -12,11 +12,7 @@ import numpy as np
 import pytest
 from tools.runs import close, network, train
 
-from autonn import (
-    CrossEntropy,
-    Tensor,
-    optim,
-)
+from autonn import CrossEntropy, Tensor, optim
 from autonn.training import History
 
 

@@ -9,10 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from tools.runs import X, Y, network, train
 
-from autonn import (
-    CrossEntropy,
-    Tensor,
-)
+from autonn import CrossEntropy, Tensor
 from autonn.training import History
 
 Array = NDArray[Any]
