@@ -124,6 +124,9 @@ def refuse_differences(path: PathLike, differences: list[str]) -> None:
 
 # ---- the state of a run
 
+# What of `Progress` stands in the notes.
+AT = ("steps", "batch", "cost", "correct", "order")
+
 
 @dataclass
 class Store:
@@ -158,9 +161,6 @@ class Store:
         }
         write_checkpoint(self.path, _arrays(state), notes)
         self.written = progress.steps
-
-
-AT = ("steps", "batch", "cost", "correct", "order")
 
 
 def _arrays(state: RunState) -> dict[str, Array]:
@@ -210,7 +210,12 @@ def read_run(path: PathLike, run: Run, kind: Mapping[str, Any]) -> RunState:
         _require_format(path, notes)
         then, random, at = (notes[part] for part in ("run", "random", "at"))
         own, progress = capture(run), _progress(arrays, at, run)
-        refuse_differences(path, _differences(arrays, own) + other_run(kind, then))
+        wrong = _differences(arrays, own) + other_run(kind, then)
+        if run.patience is None:
+            progress.best = None  # nobody will go back to it
+        elif progress.best is None and np.isfinite(progress.history.validation_cost).any():
+            wrong.append("it was written without patience, and has no best weights")
+        refuse_differences(path, wrong)
         check_random_states(run.generators(), random)
         names = [*own.values.weights]
         moments = group(arrays, "optimizer")

@@ -111,10 +111,10 @@ def _of_frame(name: str, frame: Any) -> Array:
 def _as_classes(y: Array) -> Array | None:
     """Return the classes if the targets are whole numbers in one row, or one-hot rows.
 
-    One column of zeros and ones is that of two classes, told apart by one probability.
+    Booleans are the classes 0 and 1, and so is one column of zeros and ones.
     """
-    if y.ndim == 1 and y.dtype.kind in "iu":
-        return y
+    if y.ndim == 1 and y.dtype.kind in "biu":
+        return y.astype(np.int64) if y.dtype.kind == "b" else y
     if y.ndim == 2 and y.shape[1] > 0 and np.isin(y, (0, 1)).all():
         if y.shape[1] == 1:
             return y[:, 0].astype(np.int64)

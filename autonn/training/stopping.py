@@ -38,12 +38,12 @@ def is_out_of_patience(history: History, patience: int | None) -> bool:
 
 def is_finite(run: Run) -> bool:
     """Whether the weights are finite, and the buffers that were so when the epoch began."""
-    here, before = Values.of(run.model), run.finite.buffers
-    weights = all(bool(np.isfinite(w).all()) for w in here.weights.values())
-    return weights and all(
-        bool(np.isfinite(buffer).all()) or not np.isfinite(before.get(name, np.nan)).all()
-        for name, buffer in here.buffers.items()
-    )
+    before = run.finite.buffers
+    held = list(run.task.parameters)
+    for name, buffer in run.model.named_buffers().items():
+        if np.isfinite(before.get(name, np.nan)).all():
+            held.append(buffer)
+    return all(bool(np.isfinite(tensor._data).all()) for tensor in held)
 
 
 def end_without_number(run: Run, what: str, rows: Any) -> NoReturn:

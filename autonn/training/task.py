@@ -37,8 +37,9 @@ class Task:
     names: dict[str, Tensor] = field(init=False)  # of the parameters
 
     def __post_init__(self) -> None:
-        self.names = self.model.named_parameters()
-        self.parameters = [*self.names.values()]
+        self.names, self.parameters = self.model.named_parameters(), self.model.parameters()
+        if len(self.names) < len(self.parameters):
+            raise ValueError("fit: two parameters of the model have the same name; rename one")
         self.weighed = weighed(self.loss)
         if self.examples.weights is not None and self.weighed is None:
             raise TypeError(

@@ -96,8 +96,12 @@ def test_what_cannot_be_compiled_is_trained_all_the_same(kind: Any, way: str) ->
     models, histories = [], []
     for compiled in (None, False):
         models.append(kind(*network().modules))
+        for _ in range(20):
+            models[-1].note = "set"
+        edits = models[-1].edits
         histories.append(train(models[-1], optimizer=OPTIMIZERS[way](), compile=compiled))
         assert histories[-1].compiled is False
+        assert models[-1].edits >= edits  # a number comes only once: programs are told apart by it
     assert KINDS[kind] in histories[0].why_not
     assert histories[1].why_not == "compile=False"
     assert histories[0] == histories[1]

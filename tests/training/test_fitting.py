@@ -286,3 +286,12 @@ def test_labels_may_miss_a_class() -> None:
         epochs=50, class_weight=[1.0, 7.0, 1.0],
     )  # fmt: skip
     assert history.accuracy[-1] > 0.6
+
+
+def test_two_parameters_of_one_name_are_refused() -> None:
+    class Twins(Sequential):
+        def held(self) -> Any:
+            return [("a", self.modules[0]), ("a", self.modules[2])]
+
+    with pytest.raises(ValueError, match="same name"):
+        train(Twins(*network().modules))

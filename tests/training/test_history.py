@@ -39,11 +39,11 @@ def test_one_hot_targets_count_as_classes_and_others_do_not() -> None:
             network(), X, np.eye(3)[Y], loss=CrossEntropy(), optimizer=optim.SGD(lr=0.5), epochs=5
         ).accuracy
     )
-    soft = np.full((60, 3), 0.5)
-    history = fit(network(), X, soft, loss=CrossEntropy(), optimizer=optim.SGD(lr=0.5))
-    assert history.accuracy == []
-    with pytest.raises(ValueError, match="classes"):
-        accuracy(network(), X, soft)
+    for soft in (np.full((60, 3), 0.5), np.full((60, 3), 1 / 4) + np.eye(3)[Y] / 4):
+        history = fit(network(), X, soft, loss=CrossEntropy(), optimizer=optim.SGD(lr=0.5))
+        assert history.accuracy == []
+        with pytest.raises(ValueError, match="classes"):
+            accuracy(network(), X, soft)
 
 
 def test_the_progress_bar_is_quiet_where_there_is_no_terminal() -> None:
@@ -137,3 +137,31 @@ def test_one_sigmoid_output_is_right_on_its_own_side_of_a_half(
     options["epochs"] = 50
     history = fit(model, X, y, optimizer=optim.Adam(lr=0.1), compile=compiled, **options)
     assert history.accuracy[-1] > 0.9
+
+
+@pytest.mark.parametrize("compiled", [None, False])
+def test_the_cost_of_an_epoch_is_the_mean_over_its_examples(compiled: bool | None) -> None:
+    for size in (7, 25, 59, 60):  # the last batch is short, and counts for less
+        optimizer = optim.SGD(lr=1e-15)
+        history = train(network(), batch_size=size, seed=0, optimizer=optimizer, compile=compiled)
+        assert history.cost == pytest.approx([CrossEntropy()(network()(X), Y).item()] * 5, rel=1e-9)
+
+
+@pytest.mark.parametrize("compiled", [None, False])
+def test_one_output_reads_class_1_above_a_half_however_it_was_made(compiled: bool | None) -> None:
+    class Clipped(Sequential):
+        """Gives probabilities that no sigmoid made; that of half the rows is 1/2."""
+
+        def forward(self, x: Any) -> Tensor:
+            return np.clip(super().forward(x), 0.0, 1.0)  # type: ignore[no-any-return]
+
+    x, y = np.array([[0.2], [0.5], [0.5], [0.9]]), np.array([0, 0, 1, 1])
+    same = {"weight": [[1.0]], "bias": [0.0]}
+    options: dict[str, Any] = {"optimizer": optim.SGD(lr=1e-12), "compile": compiled}
+    for model, rows in ((Clipped(Layer(1, 1, **same)), x), (one_sigmoid(**same), x - 0.5)):
+        history = fit(model, rows, y, loss=CrossEntropy(), validation=(rows, y), **options)
+        assert history.accuracy == history.validation_accuracy == [0.75]
+
+
+def one_sigmoid(**values: Any) -> Sequential:
+    return Sequential(Layer(1, 1, **values), Sigmoid())

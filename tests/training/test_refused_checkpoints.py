@@ -86,6 +86,20 @@ def test_what_only_says_how_long_and_how_may_change(tmp_path: Path) -> None:
     close(model, plain, 1e-12)
 
 
+def test_the_best_weights_are_those_of_a_run_with_patience(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    flipped = (X, (Y + 1) % 3)  # the better it learns, the worse this
+    options: dict[str, Any] = {"checkpoint": path, "validation": flipped}
+    train(network(), epochs=3, patience=99, **options)
+    assert any(name.startswith("best/") for name in read_checkpoint(path)[0])
+    model, plain = network(1), network()
+    train(model, epochs=6, resume=True, **options)
+    train(plain, epochs=6)
+    close(model, plain, 0.0)  # the last weights, as nobody asked for the best
+    with pytest.raises(FileFormatError, match="without patience, and has no best weights"):
+        train(network(), epochs=9, patience=99, resume=True, **options)
+
+
 def squared(a: Any, y: Any) -> Tensor:
     return np.mean((a[:, 0] - y) ** 2)  # type: ignore[no-any-return]
 
