@@ -58,12 +58,12 @@ from autonn.nn.losses import (
     CrossEntropy,
     MeanSquaredError,
     SoftmaxCrossEntropy,
-    one_hot,
 )
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
+from autonn.nn.targets import one_hot
 from autonn.training.fitting import fit
 
 __version__ = "0.1.0"

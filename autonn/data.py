@@ -38,7 +38,7 @@ from autonn.formats import (
     require_names,
     write_fields,
 )
-from autonn.nn.losses import one_hot
+from autonn.nn.targets import one_hot
 
 if TYPE_CHECKING:
     from PIL import Image

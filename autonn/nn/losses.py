@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from autonn.engine import ops
-from autonn.engine.tensor import Array, Tensor, _is_tracing, define, input_of
+from autonn.engine.tensor import Tensor, input_of
+from autonn.nn.targets import (
+    check_probabilities,
+    check_sums,
+    check_targets,
+    target_rows,
+    target_values,
+    weight_column,
+    with_rows_of,
+)
 
 
 class CrossEntropy:
@@ -27,11 +35,8 @@ class CrossEntropy:
     Tensor(1.38629436)
     """
 
-    takes_weights = classifies = True
-
-    def check(self, targets: Array, shape: tuple[int, ...]) -> None:
-        """Refuse targets that predictions of such a shape can't have, as the call does."""
-        _check_targets(targets, shape, "CrossEntropy")
+    takes_weights = True  # of examples, as a third argument
+    classifies = True  # the targets are classes, and there is an accuracy
 
     def __call__(
         self,
@@ -47,7 +52,8 @@ class CrossEntropy:
             The output `a` of the network, shape (m, k).
         targets
             Classes, whole numbers of shape (m,), or probabilities of shape (m, k), as one-hot
-            rows are.
+            rows are. Of a single output, k = 1, the classes 0 and 1 are the targets themselves;
+            of one or two outputs, False and True are the classes 0 and 1.
         weights
             How much each example counts, shape (m,): a factor of its part of the sum.
 
@@ -56,21 +62,26 @@ class CrossEntropy:
         ValueError
             If the shapes differ, or something is not a probability.
         IndexError, TypeError
-            For a class outside 0..k-1, and for classes that are not whole numbers.
+            For a class outside 0..k-1, and for classes that are not whole numbers; for a masked
+            array or an `np.matrix`.
         """
         a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
-        y = _targets(targets, a, "CrossEntropy")
+        logits, source = input_of(a, "sigmoid"), _softmax_input(a)
+        single = a.shape[1:] == (1,) and source is None
+        y = target_rows(targets, a, "CrossEntropy", single)
         if weights is not None:
-            column = _column(weights, a, "CrossEntropy")
+            column = weight_column(weights, a, "CrossEntropy")
             return cast(Tensor, ops.weighted_cross_entropy(*_logarithms(a), y, column))
-        logits = input_of(a, "sigmoid")
         if logits is not None:
             return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
-        logits = _softmax_input(a)
-        if logits is not None:
-            return cast(Tensor, ops.softmax_each_cross_entropy(logits, y))
-        _check_probabilities(a._data, "CrossEntropy", "probabilities")
+        if source is not None:
+            return cast(Tensor, ops.softmax_each_cross_entropy(source, y))
+        check_probabilities(a._data, "CrossEntropy", "probabilities")
         return cast(Tensor, ops.cross_entropy(a, y))
+
+    def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
+        """Refuse what the call would, of predictions of this shape, however many rows it has."""
+        check_targets(targets, shape, "CrossEntropy", single=shape[1:] == (1,))
 
     def __repr__(self) -> str:
         return "CrossEntropy()"
@@ -89,12 +100,6 @@ class SoftmaxCrossEntropy:
     """
 
     takes_weights = classifies = True
-
-    def check(self, targets: Array, shape: tuple[int, ...]) -> None:
-        """Refuse targets that logits of such a shape can't have, as the call does."""
-        _check_targets(targets, shape, "SoftmaxCrossEntropy")
-        if targets.ndim == 2:
-            _check_sums(targets, "SoftmaxCrossEntropy")
 
     def __call__(
         self,
@@ -121,11 +126,17 @@ class SoftmaxCrossEntropy:
         z = logits if isinstance(logits, Tensor) else Tensor(logits)
         source = _softmax_input(z)
         z = z if source is None else source
-        y = _targets(targets, z, "SoftmaxCrossEntropy")
-        _check_sums(y._data if isinstance(y, Tensor) else y, "SoftmaxCrossEntropy")
+        y = target_rows(targets, z, "SoftmaxCrossEntropy", single=False)
+        check_sums(y._data if isinstance(y, Tensor) else y, "SoftmaxCrossEntropy")
         if weights is not None:
-            y = y * _column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
+            y = y * weight_column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
         return cast(Tensor, ops.softmax_cross_entropy(z, y))
+
+    def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
+        """Refuse what the call would, of logits of this shape, however many rows it has."""
+        y = check_targets(targets, shape, "SoftmaxCrossEntropy", single=False)
+        if y.ndim == 2:
+            check_sums(y, "SoftmaxCrossEntropy")
 
     def __repr__(self) -> str:
         return "SoftmaxCrossEntropy()"
@@ -143,14 +154,6 @@ class MeanSquaredError:
     takes_weights = True
     classifies = False
 
-    def check(self, targets: Array | Tensor, shape: tuple[int, ...]) -> None:
-        """Refuse targets of another shape than the predictions."""
-        if targets.shape != shape:
-            raise ValueError(
-                f"MeanSquaredError: targets of shape {targets.shape} against predictions of shape "
-                f"{shape}; they must be equal, reshape one"
-            )
-
     def __call__(
         self,
         predictions: Tensor | ArrayLike,
@@ -162,68 +165,28 @@ class MeanSquaredError:
         `weights`, one a row, are factors of the rows' squares; the mean is still over all n.
         """
         a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
-        y = targets if isinstance(targets, Tensor) else np.asarray(targets)
-        self.check(y, a.shape)
+        y = targets if isinstance(targets, Tensor) else target_values(targets, "MeanSquaredError")
+        _require_shape(y.shape, a.shape)
         squares = np.square(a - y)
         if weights is not None:
-            squares = squares * _column(weights, a, "MeanSquaredError")
+            squares = squares * weight_column(weights, a, "MeanSquaredError")
         return cast(Tensor, np.mean(squares))
+
+    def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
+        """Refuse what the call would, of predictions of this shape, however many rows it has."""
+        y = target_values(targets, "MeanSquaredError")
+        _require_shape(y.shape, with_rows_of(y, shape))
 
     def __repr__(self) -> str:
         return "MeanSquaredError()"
 
 
-def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
-    """Turn classes into rows with a single 1, ``Y[i, y_i] = 1``.
-
-    Parameters
-    ----------
-    y
-        Whole numbers from 0 to classes - 1, shape (m,).
-
-    Raises
-    ------
-    IndexError
-        For a class outside 0..classes-1; -1 does not wrap.
-    TypeError, ValueError
-        For classes that are not whole numbers; for NaN.
-
-    Examples
-    --------
-    >>> one_hot([2, 0], classes=3)
-    array([[0., 0., 1.],
-           [1., 0., 0.]])
-    """
-    if operator.index(classes) < 1:
-        raise ValueError(f"one_hot: classes is at least 1, not {classes}")
-    labels = _labels(y, classes)
-    rows = np.zeros((len(labels), classes), dtype)
-    rows[np.arange(len(labels)), labels] = 1
-    return rows
-
-
-# As an op, so that a compiled cost makes the rows anew, and checks the classes, at each call.
-_rows = define("one_hot", one_hot, "Y = 0 but Y[i, y_i] = 1", None, numpy=(), listed=False)
-
-
-def _labels(y: ArrayLike, classes: int) -> Array:
-    """Return classes below their number, or say which is none."""
-    labels = np.asarray(y)
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        row = int(np.flatnonzero(np.isnan(labels))[0])
-        raise ValueError(f"labels: NaN in row {row}; drop or relabel such rows")
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, not {labels.dtype}; try y.astype(int)")
-    if labels.ndim != 1:
-        raise ValueError(f"labels must be a vector (m,), not {labels.shape}; try y.ravel()")
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        row = int(outside.argmax())
-        raise IndexError(
-            f"one_hot: class {labels[row]} of {classes} in row {row}; "
-            f"labels run from 0 to {classes - 1} and never wrap"
+def _require_shape(targets: tuple[int, ...], predictions: tuple[int, ...]) -> None:
+    if targets != predictions:
+        raise ValueError(
+            f"MeanSquaredError: targets of shape {targets} against predictions of shape "
+            f"{predictions}; they must be equal, reshape one"
         )
-    return labels
 
 
 def _softmax_input(a: Tensor) -> Tensor | None:
@@ -257,75 +220,6 @@ def _logarithms(a: Tensor) -> tuple[Any, Any]:
     logits = _softmax_input(a)
     if logits is not None:
         return ops.log_softmax(logits), ops._log_rest(logits)
-    _check_probabilities(a._data, "CrossEntropy", "probabilities")
+    check_probabilities(a._data, "CrossEntropy", "probabilities")
     with np.errstate(divide="ignore"):  # where such a logarithm counts, the cost is inf
         return np.log(a), np.log1p(-a)
-
-
-def _column(weights: Any, a: Tensor, name: str) -> Any:
-    """Bring one weight a row to the shape of the predictions."""
-    w = weights if isinstance(weights, Tensor) else np.asarray(weights, a.dtype)
-    if w.shape != a.shape[:1]:
-        raise ValueError(
-            f"{name}: weights of shape {w.shape} for predictions of shape {a.shape}; give one a "
-            f"row, shape {a.shape[:1]}"
-        )
-    return w.reshape(-1, *[1] * (a.ndim - 1))
-
-
-def _targets(targets: Any, a: Tensor, name: str) -> Any:
-    """Bring the targets to one row of probabilities for each row of predictions."""
-    y = targets._data if isinstance(targets, Tensor) else np.asarray(targets)
-    _check_shapes(y, a.shape, name)
-    if y.ndim == 1:
-        return _rows(targets if _is_tracing() else y, classes=a.shape[1], dtype=a.dtype)
-    _check_probabilities(y, name, "targets")  # compiled: once, while tracing
-    return targets if isinstance(targets, Tensor) else y.astype(a.dtype, copy=False)
-
-
-def _check_targets(y: Array, shape: tuple[int, ...], name: str) -> None:
-    """Refuse classes and rows of probabilities that predictions of this shape can't have."""
-    _check_shapes(y, shape, name)
-    if y.ndim == 1:
-        _labels(y, shape[1])
-    else:
-        _check_probabilities(y, name, "targets")
-
-
-def _check_shapes(y: Array, shape: tuple[int, ...], name: str) -> None:
-    if len(shape) != 2:
-        raise ValueError(f"{name}: predictions of shape {shape}; they are (examples, classes)")
-    m = shape[0]
-    if y.ndim == 1 and len(y) != m:
-        raise ValueError(f"{name}: {m} predictions against {len(y)} targets")
-    if y.ndim != 1 and y.shape != shape:
-        raise ValueError(
-            f"{name}: targets of shape {y.shape} against predictions of shape {shape}; give "
-            f"classes of shape ({m},), as y.ravel() may, or one-hot rows of shape {shape}"
-        )
-
-
-# Without a sign the bits of floating-point numbers are in the order of the numbers, and those of
-# negative numbers and of NaN are beyond all others: so one comparison with the bits of 1 will do.
-_BITS = {
-    np.dtype(dtype): (np.dtype(bits), np.array(1, dtype).view(bits))
-    for dtype, bits in ((np.float32, np.uint32), (np.float64, np.uint64))
-}
-
-
-def _check_probabilities(p: Array, name: str, what: str) -> None:
-    bits = _BITS.get(p.dtype)
-    if bits and np.count_nonzero(p.view(bits[0]) > bits[1]) == 0:  # a third of the time
-        return
-    good = (p >= 0) & (p <= 1)
-    if np.count_nonzero(good) < good.size:  # a microsecond less than good.all()
-        at = np.unravel_index(int(good.argmin()), p.shape)
-        raise ValueError(f"{name}: {what} are from 0 to 1, not {p[at]} as at {tuple(map(int, at))}")
-
-
-def _check_sums(y: Array, name: str) -> None:
-    sums = y.sum(axis=1)
-    wrong = np.abs(sums - 1) > 1e-5  # rows of float32 probabilities sum to 1 within 1e-6
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"{name}: the targets in row {row} sum to {sums[row]:g}, not to 1")

@@ -52,16 +52,18 @@ class Module(Holder):
         if name in _TAKEN:
             _refuse(self, name, value)
         super().__setattr__(name, value)
-        if type(value) is Tensor:
+        if isinstance(value, _KEEPABLE):
             self._note_whether_kept(name, value)
         if name != "training":  # a mode that comes back finds what was compiled in it
             super().__setattr__("edits", self.edits + 1)
         changes.count += 1  # last: whoever reads the new count sees the new attribute
 
-    def _note_whether_kept(self, name: str, value: Tensor) -> None:
-        """Note a result that is kept without a graph: nothing tells it from a buffer otherwise."""
+    def _note_whether_kept(self, name: str, value: Any) -> None:
+        """Note results that are kept: without a graph, nothing tells them from buffers later."""
         kept: frozenset[str] = getattr(self, "_kept", frozenset())
-        is_kept = not value.requires_grad and _is_within_a_call()
+        tensors = [part for _, part in parts([(name, value)]) if isinstance(part, Tensor)]
+        own = any(tensor.requires_grad and tensor.is_leaf for tensor in tensors)
+        is_kept = bool(tensors) and not own and _is_within_a_call()
         object.__setattr__(self, "_kept", kept | {name} if is_kept else kept - {name})
 
     def held(self) -> Iterable[tuple[str, Any]]:
@@ -294,6 +296,8 @@ class Module(Holder):
         inner = ", ".join(f"{name}={child!r}" for name, child in self.children())
         return f"{type(self).__name__}({inner})"
 
+
+_KEEPABLE = Tensor, list, tuple, dict
 
 # The methods of modules: an attribute of such a name would hide them.
 _METHODS = {name for name, value in vars(Module).items() if callable(value) and name[0] != "_"}

@@ -34,6 +34,7 @@ ROOMS = [
     "nn.activations",
     "nn.dropout",
     "nn.shape",
+    "nn.targets",
     "nn.losses",
     "nn.penalties",
     "nn",

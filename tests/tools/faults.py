@@ -45,8 +45,8 @@ import autonn
 from autonn import Tensor, files
 from autonn.engine import autodiff, ops, tensor
 from autonn.engine.tensor import OPS, Op
-from autonn.nn import linear, losses, module, penalties
-from autonn.optim import base, schedules, search, steps
+from autonn.nn import linear, losses, module, penalties, targets, walk
+from autonn.optim import adaptive, base, schedules, search, sgd, steps
 from autonn.training import compiling, fingerprint, loop, metrics, state
 
 Rule = Callable[..., Any]
@@ -263,8 +263,9 @@ class Source:
         return Fault(name, plant, concerns, self.name)
 
 
-BESIDE = losses, penalties, base, schedules, steps, search  # all places are changed, as in ops
-SOURCES = {home: Source(home) for home in (ops, tensor, autodiff, linear, module, *BESIDE,
+# Of these, as of the ops, all places are changed.
+BESIDE = losses, targets, penalties, base, schedules, steps, sgd, adaptive, search
+SOURCES = {home: Source(home) for home in (ops, tensor, autodiff, linear, module, walk, *BESIDE,
                                            compiling, fingerprint, loop, metrics, state,
                                            files)}  # fmt: skip
 
@@ -355,11 +356,11 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the gradient of the cross-entropy is not divided by m", ops,
      "else _less_targets(x, *kept)\n    return g / x.shape[0] * residual",
      "else _less_targets(x, *kept)\n    return g * residual"),
-    ("the biases are penalised", module,
-     "if not is_bias]", "]"),
+    ("the biases are penalised", walk,
+     "if not is_a_bias]", "]"),
     ("the penalty is not divided by m", penalties,
      "strength / (2 * examples)", "strength / 2"),
-    ("labels are shifted by one", losses,
+    ("labels are shifted by one", targets,
      "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
     ("the unit of the digit 0 stays last", files,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
@@ -397,13 +398,13 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "out = _leaf(self._data.copy(\"K\") if self._exposed else self._data)", "out = self"),
     ("a rule's float64 reaches a float32 argument", autodiff,
      "if gradient.dtype != value.dtype:", "if gradient.dtype < value.dtype:"),
-    ("gradient descent goes up", steps,
+    ("gradient descent goes up", sgd,
      "data -= np.multiply(gradient,", "data += np.multiply(gradient,"),
-    ("momentum is lost at each step", steps,
+    ("momentum is lost at each step", sgd,
      "velocity *= self.momentum", "velocity *= 0"),
     ("a second fit forgets the moments", steps,
      "if is_new:", "if decays:"),
-    ("Adam counts one step too many", steps,
+    ("Adam counts one step too many", adaptive,
      'slot.state["t"] += 1', 'slot.state["t"] += 1 + (slot.state["t"] == 0)'),
     ("weight decay reaches the biases", steps,
      "slot.decays = decay", "slot.decays = True"),

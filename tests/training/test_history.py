@@ -156,7 +156,7 @@ def test_one_output_reads_class_1_above_a_half_however_it_was_made(compiled: boo
             return np.clip(super().forward(x), 0.0, 1.0)  # type: ignore[no-any-return]
 
     x, y = np.array([[0.2], [0.5], [0.5], [0.9]]), np.array([0, 0, 1, 1])
-    same = {"weight": [[1.0]], "bias": [0.0]}
+    same: dict[str, Any] = {"weight": [[1.0]], "bias": [0.0]}
     options: dict[str, Any] = {"optimizer": optim.SGD(lr=1e-12), "compile": compiled}
     for model, rows in ((Clipped(Layer(1, 1, **same)), x), (one_sigmoid(**same), x - 0.5)):
         history = fit(model, rows, y, loss=CrossEntropy(), validation=(rows, y), **options)
