@@ -95,6 +95,20 @@ def test_a_finished_run_is_not_run_again_and_a_longer_one_goes_on(tmp_path: Path
     close(longer, plain, 0.0)
 
 
+def test_a_last_batch_of_one_row_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, plain = tmp_path / "run.npz", network()
+    options: dict[str, Any] = {"batch_size": 59, "seed": 0, "epochs": 2}
+    expected = train(plain, **options)
+    saving = options | {"checkpoint": path, "every": 1}
+    for version in every_checkpoint(path, monkeypatch, lambda: train(network(), **saving)):
+        path.write_bytes(version)
+        model = network(1)
+        assert train(model, resume=True, **saving) == expected
+        close(model, plain, 0.0)
+
+
 def test_a_search_goes_on_from_its_weights(tmp_path: Path) -> None:
     options: dict[str, Any] = {"checkpoint": tmp_path / "run.npz", "resume": True, "l2": 1.0}
     first = train(network(), optimizer=optim.LBFGS(), epochs=6, **options)

@@ -109,6 +109,21 @@ def test_what_cannot_be_compiled_is_trained_all_the_same(kind: Any, way: str) ->
     assert len(set(histories[0].cost)) > 1
 
 
+def test_each_size_of_a_batch_is_tried() -> None:
+    class ReadsShort(Sequential):
+        """Reads values only where the batch is a short one."""
+
+        def forward(self, x: Any) -> Tensor:
+            out = super().forward(x)
+            return out if len(x) > 10 or float(np.sum(out)) < 1e9 else out * 0.0
+
+    model, same = ReadsShort(*network().modules), network()
+    history = train(model, batch_size=25, seed=0)
+    assert "float() of a Tensor" in history.why_not
+    assert history == train(same, batch_size=25, seed=0, compile=False)
+    close(model, same, 0.0)
+
+
 @pytest.mark.parametrize("way", OPTIMIZERS)
 def test_the_history_says_whether_a_run_was_compiled(way: str) -> None:
     for compiled in (None, True):

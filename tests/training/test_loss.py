@@ -130,14 +130,16 @@ def train_on(model: Any, y: Any, loss: Any, compiled: bool | None, **more: Any) 
     return fit(model, X, y, **given, **more)
 
 
-def test_a_loss_of_ones_own_is_asked_once_about_all_targets() -> None:
+@pytest.mark.parametrize("compiled", [None, False])
+def test_a_loss_of_ones_own_is_asked_once_about_all_targets(compiled: bool | None) -> None:
     asked: list[Any] = []
 
     class Asked(CrossEntropy):
         def check(self, targets: Any, shape: tuple[int, ...]) -> None:
             asked.append((targets, shape))
 
-    train(network(), loss=Asked(), batch_size=20, validation=(X[:9], Y[:9]))
+    given: dict[str, Any] = {"batch_size": 25, "compile": compiled}
+    train(network(), loss=Asked(), validation=(X[:9], Y[:9]), **given)
     assert [shape for _, shape in asked] == [(60, 3), (9, 3)]
     assert np.array_equal(asked[0][0], Y)
 

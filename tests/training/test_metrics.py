@@ -76,5 +76,6 @@ def test_one_output_that_is_no_probability_is_refused(bad: float) -> None:
     for metric in (accuracy, confusion_matrix, top_k):
         with pytest.raises(ValueError, match=r"row 3; end the model with Sigmoid\(\)"):
             metric(Bad(), P, LABELS)
-    with pytest.raises(IndexError, match="class 2 of 2 in row 0"):
-        accuracy(Probability(), P, LABELS + 2)
+    for shift, named in ((2, "class 2 of 2 in row 0"), (-1, "class -1 of 2 in row 0")):
+        with pytest.raises(IndexError, match=named):
+            accuracy(Probability(), P, LABELS + shift)

@@ -53,6 +53,13 @@ def test_weights_by_class_may_be_a_dict_or_balanced() -> None:
     )
 
 
+def test_both_weights_are_multiplied() -> None:
+    by_class, by_sample = np.array([0.5, 1.0, 3.0]), np.linspace(0, 2, 60)
+    both = weighted(Y, class_weight=by_class, sample_weight=by_sample)
+    assert both == weighted(Y, sample_weight=by_class[Y] * by_sample)
+    assert both.cost != weighted(Y, sample_weight=by_sample).cost
+
+
 def weighted(y: Any, **weights: Any) -> Any:
     return fit(network(), X, y, loss=CrossEntropy(), optimizer=optim.SGD(lr=0.5), **weights)
 
@@ -101,6 +108,7 @@ def test_a_frame_of_numbers_and_booleans_counts_as_numbers() -> None:
     mixed: list[list[Any]] = [
         [bool(row[0] > 0), int(10 * row[1]), *map(float, row[2:])] for row in X
     ]
+    mixed[3][0] = np.bool_(mixed[3][0])
     plain = np.array(mixed, dtype=np.float64)
     options: dict[str, Any] = {"loss": CrossEntropy(), "optimizer": optim.SGD(lr=0.5)}
     histories = [fit(network(), x, Y, **options) for x in (Frame(mixed), plain)]
