@@ -163,7 +163,7 @@ class Module(Holder):
 
     def buffers(self) -> list[Tensor]:
         """Return all buffers, each once."""
-        return [tensor for _, tensor, _ in self._walk().roles if not tensor.requires_grad]
+        return [role[1] for role in self._walk().roles if not role[1].requires_grad]
 
     def weights(self) -> list[Tensor]:
         """Return the parameters that penalties apply to: all but the biases.
@@ -231,7 +231,7 @@ class Module(Holder):
 
     def _named_tensors(self) -> dict[str, Tensor]:
         roles = self._walk().roles
-        tensors = {name: tensor for name, tensor, _ in roles}
+        tensors = {name: tensor for name, tensor, *_ in roles}
         if len(tensors) < len(roles):
             raise ValueError(f"two Tensors of {self!r} have the same name; rename an attribute")
         return tensors

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autonn.engine.tensor import Tensor, changes
 
-Role = tuple[str, Tensor, bool]  # the dotted name, and whether it is a bias
+Names = tuple[str, ...] | None
+Role = tuple[str, Tensor, str, Names]  # the dotted name, and what `is_bias` asks for
 
 
 class Holder:
@@ -18,7 +20,7 @@ class Holder:
 
     # The attributes that play the role of a bias: neither L2 nor weight decay touches them. None
     # leaves it to their names, see `is_bias`.
-    biases: tuple[str, ...] | None = None
+    biases: Names = None
 
     def held(self) -> Iterable[tuple[str, Any]]:
         """Give what is looked through for parameters, buffers and modules, each with its name."""
@@ -50,7 +52,7 @@ def _inside(name: Any, container: Any) -> list[tuple[str, Any]]:
     return [(f"{name}.{inner}", value) for inner, value in inside]
 
 
-def is_bias(name: str, tensor: Tensor, biases: tuple[str, ...] | None = None) -> bool:
+def is_bias(name: str, tensor: Tensor, biases: Names = None) -> bool:
     """Tell whether a parameter is a bias, from the names that the module gives, or from its own.
 
     If the module gives none, it is a bias if "b", "bias" or "biases" is a word of its name, digits
@@ -64,11 +66,12 @@ def is_bias(name: str, tensor: Tensor, biases: tuple[str, ...] | None = None) ->
     """
     if biases is not None:
         return name in biases
-    words = re.split(r"[\W\d_]+", name)
-    return not _BIAS.isdisjoint(words) and sum(length > 1 for length in tensor.shape) <= 1
+    return _sounds_like_a_bias(name) and sum(length > 1 for length in tensor.shape) <= 1
 
 
-_BIAS = frozenset({"b", "bias", "biases"})
+@functools.lru_cache(1024)  # a walk asks for each Tensor, and with lists there are many walks
+def _sounds_like_a_bias(name: str) -> bool:
+    return not {"b", "bias", "biases"}.isdisjoint(re.split(r"[\W\d_]+", name))
 
 
 class Walk:
@@ -83,27 +86,29 @@ class Walk:
         self.seen: set[int] = set()
         self.fixed = True
         self.collect(module.held(), "", module.biases)
-        learned = [role for role in self.roles if role[1].requires_grad]
-        self.parameters = [tensor for _, tensor, _ in learned]
-        self.weights = [tensor for _, tensor, is_a_bias in learned if not is_a_bias]
+        self.parameters = [role[1] for role in self.roles if role[1].requires_grad]
+
+    @functools.cached_property
+    def weights(self) -> list[Tensor]:
+        """The parameters that are no biases."""
+        learned = (role for role in self.roles if role[1].requires_grad)
+        return [t for _, t, name, biases in learned if not is_bias(name, t, biases)]
 
     def named(self, requires_grad: bool) -> dict[str, Tensor]:
         """Return the parameters, or the buffers, by dotted name."""
-        return {name: t for name, t, _ in self.roles if t.requires_grad is requires_grad}
+        return {role[0]: role[1] for role in self.roles if role[1].requires_grad is requires_grad}
 
     def holds(self) -> bool:
         """Whether nothing was set since, on any module."""
         return self.fixed and self.count == changes.count
 
-    def collect(
-        self, items: Iterable[tuple[Any, Any]], path: str, biases: tuple[str, ...] | None
-    ) -> None:
+    def collect(self, items: Iterable[tuple[Any, Any]], path: str, biases: Names) -> None:
         """Add the Tensors among items, and in the modules and containers among them."""
         for name, value in items:
             if type(value) is Tensor:  # a result is none of the module's, though it be kept there
                 if id(value) not in self.seen and value.is_leaf:
                     self.seen.add(id(value))
-                    self.roles.append((f"{path}{name}", value, is_bias(name, value, biases)))
+                    self.roles.append((f"{path}{name}", value, name, biases))
             elif isinstance(value, Holder):
                 self.collect(value.held(), f"{path}{name}.", value.biases)
             elif isinstance(value, _CONTAINER):

@@ -357,7 +357,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "else _less_targets(x, *kept)\n    return g / x.shape[0] * residual",
      "else _less_targets(x, *kept)\n    return g * residual"),
     ("the biases are penalised", walk,
-     "if not is_a_bias]", "]"),
+     "if not is_bias(name, t, biases)]", "]"),
     ("the penalty is not divided by m", penalties,
      "strength / (2 * examples)", "strength / 2"),
     ("labels are shifted by one", targets,
