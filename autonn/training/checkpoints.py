@@ -228,6 +228,7 @@ def read_run(path: PathLike, run: Run, kind: Mapping[str, Any]) -> RunState:
 
 
 def _require_format(path: PathLike, notes: Any) -> None:
+    """Refuse what an older or a newer autonn wrote: what it means is not known here."""
     where, found = f"{path}: format", notes.get("format")
     if found is None:
         cure = "it was written by an older autonn; start anew with resume=False"

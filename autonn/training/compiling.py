@@ -54,6 +54,7 @@ def programs(run: Run, compile: bool | None) -> Programs:
 
 
 def _derived(run: Run) -> Programs:
+    """Derive a program of the step and, for an optimiser that needs them, of the products."""
     step, why_not = attempt(run.task.step, run.model, run.batches_of_each_size())
     if step is None or not run.optimizer.needs_products:
         return Programs(step, why_not=why_not)

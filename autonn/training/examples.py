@@ -127,6 +127,7 @@ def _as_classes(y: Array) -> Array | None:
 
 
 def _checked_weights(name: str, given: ArrayLike, count: int | None) -> Array:
+    """Return so many weights, finite and at least 0, as float64; None is for any number."""
     weights = checks.plain(name, given).astype(np.float64)
     if weights.ndim != 1 or (count is not None and len(weights) != count):
         wanted = "k" if count is None else count
