@@ -12,7 +12,7 @@ from tools.runs import OPTIMIZERS, X, Y, close, every_checkpoint, network
 
 from autonn import CrossEntropy, MeanSquaredError, Sequential, Tensor, fit, optim
 from autonn.formats import FileFormatError
-from autonn.training import History, read_checkpoint, write_checkpoint
+from autonn.training import History, compiling, read_checkpoint, write_checkpoint
 
 Array = NDArray[Any]
 
@@ -81,6 +81,22 @@ def test_whether_it_can_be_compiled_is_found_out_without_a_trace(way: str) -> No
     np.testing.assert_allclose(one.mean.data, other.mean.data, rtol=1e-12)
     if way in ("SGD", "Adam"):
         assert int(one.seen) == int(other.seen) == 2
+
+
+def test_a_trial_of_a_program_leaves_weights_and_buffers_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, untouched = centred(), centred()
+
+    def changes(x: Any) -> Any:
+        model[0].weight.data[0] = 7.0
+        return model(x)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiling, "compiled", lambda f: f)  # a program that writes to them
+        program, why_not = compiling.attempt(changes, model, [(X,), (X[:10],)])
+    assert (program, why_not) == (changes, "")
+    assert same(model, untouched)
 
 
 @pytest.mark.parametrize("every", [None, 1, 2])
