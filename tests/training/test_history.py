@@ -157,7 +157,7 @@ def test_one_output_reads_class_1_above_a_half_however_it_was_made(compiled: boo
 
     x, y = np.array([[0.2], [0.5], [0.5], [0.9]]), np.array([1, 0, 0, 1])
     same: dict[str, Any] = {"weight": [[1.0]], "bias": [0.0]}
-    options: dict[str, Any] = {"optimizer": optim.SGD(lr=1e-12), "compile": compiled}
+    options: dict[str, Any] = {"optimizer": optim.SGD(lr=1e-300), "compile": compiled}
     for model, rows in ((Clipped(Layer(1, 1, **same)), x), (one_sigmoid(**same), x - 0.5)):
         history = fit(model, rows, y, loss=CrossEntropy(), validation=(rows, y), **options)
         assert history.accuracy == history.validation_accuracy == [0.75]
