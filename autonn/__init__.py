@@ -3,12 +3,11 @@
 Read the rooms in this order; each imports only rooms above it.
 
 - ``checks.py``: the questions that every room asks of its arguments
-- ``engine/tensor.py``: `Tensor`, an array that remembers where it came from, and `no_grad`
-- ``engine/ops.py``: every op, its formula and its derivative rules in one paragraph
-- ``engine/autodiff.py``: the backward pass; `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`
-- ``engine/graph.py``, ``program.py``, ``compile.py``: `compile`, the flat NumPy program of a
-  function and its derivatives: what it computes, how it is written down, when it may run
-- ``engine/gradcheck.py``: gradients against the function's own slopes
+- ``threads.py``: the pools of BLAS, and workers that share rows out
+- ``engine/``: `Tensor`, an array that remembers where it came from; every op, its formula and its
+  rules in one paragraph; the backward pass, and `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`;
+  `gradcheck`, gradients against the function's own slopes
+- ``compiler/``: `compile`, the flat NumPy program of a function and its derivatives
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
 - ``formats.py``: the bytes of files, and writing that leaves no half-written file
 - ``data.py``: the digits, the course's examples, pictures of one's own, `split`, `batches`
@@ -20,22 +19,12 @@ Read the rooms in this order; each imports only rooms above it.
 """
 
 from autonn import nn, optim, plots
+from autonn.compiler import compile
 from autonn.data import load_digits
-from autonn.engine.autodiff import (
-    checkpoint,
-    grad,
-    gradients,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    op,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-)
-from autonn.engine.compile import compile
+from autonn.engine.apply import op
 from autonn.engine.gradcheck import GradientError, gradcheck
+from autonn.engine.higher import hessian, hvp, jacobian, jvp
+from autonn.engine.modes import no_grad
 from autonn.engine.ops import (
     elu,
     erf,
@@ -44,13 +33,16 @@ from autonn.engine.ops import (
     log_sigmoid,
     log_softmax,
     logsumexp,
+    one_hot,
     relu,
     sigmoid,
     silu,
     softmax,
     softplus,
 )
-from autonn.engine.tensor import Tensor, no_grad
+from autonn.engine.recompute import checkpoint
+from autonn.engine.tensor import Tensor
+from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
 from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
@@ -63,7 +55,6 @@ from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
-from autonn.nn.targets import one_hot
 from autonn.training.fitting import fit
 
 __version__ = "0.1.0"

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn.engine import ops
-from autonn.engine.tensor import Tensor, input_of
+from autonn.engine.lineage import attribute_of, input_of
+from autonn.engine.tensor import Tensor, values_of
 from autonn.nn.targets import (
     check_probabilities,
     check_sums,
@@ -66,7 +67,7 @@ class CrossEntropy:
             array or an `np.matrix`.
         """
         a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
-        logits, source = input_of(a, "sigmoid"), _softmax_input(a)
+        logits, source = input_of(a, ops.sigmoid), _softmax_input(a)
         single = a.shape[1:] == (1,) and source is None
         y = target_rows(targets, a, "CrossEntropy", single)
         if weights is not None:
@@ -76,7 +77,7 @@ class CrossEntropy:
             return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
         if source is not None:
             return cast(Tensor, ops.softmax_each_cross_entropy(source, y))
-        check_probabilities(a._data, "CrossEntropy", "probabilities")
+        check_probabilities(values_of(a), "CrossEntropy", "probabilities")
         return cast(Tensor, ops.cross_entropy(a, y))
 
     def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
@@ -127,7 +128,7 @@ class SoftmaxCrossEntropy:
         source = _softmax_input(z)
         z = z if source is None else source
         y = target_rows(targets, z, "SoftmaxCrossEntropy", single=False)
-        check_sums(y._data if isinstance(y, Tensor) else y, "SoftmaxCrossEntropy")
+        check_sums(values_of(y), "SoftmaxCrossEntropy")
         if weights is not None:
             y = y * weight_column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
         return cast(Tensor, ops.softmax_cross_entropy(z, y))
@@ -191,12 +192,10 @@ def _require_shape(targets: tuple[int, ...], predictions: tuple[int, ...]) -> No
 
 def _softmax_input(a: Tensor) -> Tensor | None:
     """Return the logits that a softmax over the classes made `a` from, if any did."""
-    logits = input_of(a, "softmax")
-    if logits is None or a._origin is None:
+    logits = input_of(a, ops.softmax)
+    if logits is None:
         return None
-    _, args, _, static, _ = a._origin
-    axis = args[1] if len(args) > 1 else static.get("axis", -1)
-    return logits if axis in (-1, a.ndim - 1) else None
+    return logits if attribute_of(a, "axis") in (-1, a.ndim - 1) else None
 
 
 def logits_of(a: Tensor) -> Tensor:
@@ -208,18 +207,18 @@ def logits_of(a: Tensor) -> Tensor:
     >>> logits_of(sigmoid(Tensor([[50.0, 60.0]], requires_grad=True))).data  # both give 1.0
     array([[50., 60.]])
     """
-    sources = input_of(a, "sigmoid"), _softmax_input(a)
+    sources = input_of(a, ops.sigmoid), _softmax_input(a)
     return next((logits for logits in sources if logits is not None), a)
 
 
 def _logarithms(a: Tensor) -> tuple[Any, Any]:
     """Return ln a and ln(1 - a), from the input of a sigmoid or softmax where one made `a`."""
-    logits = input_of(a, "sigmoid")
+    logits = input_of(a, ops.sigmoid)
     if logits is not None:
         return ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
     logits = _softmax_input(a)
     if logits is not None:
-        return ops.log_softmax(logits), ops._log_rest(logits)
-    check_probabilities(a._data, "CrossEntropy", "probabilities")
+        return ops.log_softmax(logits), ops.log_others(logits)
+    check_probabilities(values_of(a), "CrossEntropy", "probabilities")
     with np.errstate(divide="ignore"):  # where such a logarithm counts, the cost is inf
         return np.log(a), np.log1p(-a)

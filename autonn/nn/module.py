@@ -15,7 +15,8 @@ from typing import Any, Self, cast
 import numpy as np
 
 from autonn.checks import NamesError, differences
-from autonn.engine.tensor import Array, Tensor, _is_tracing, changes, evaluated, no_grad
+from autonn.engine.modes import changes, evaluated, is_tracing, no_grad
+from autonn.engine.tensor import Array, Tensor
 from autonn.nn.summary import table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
@@ -117,7 +118,7 @@ class Module(Holder):
 
     def __call__(self, x: Any) -> Tensor:
         """Compute the output, as ``model(x)``."""
-        trace = _is_tracing()
+        trace = is_tracing()
         if trace is not None:
             trace.modules.append(self)
         return self.forward(x)

@@ -2,85 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from autonn.checks import plain
-from autonn.engine.tensor import Array, Tensor, _is_tracing, define
-
-
-def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
-    """Turn classes into rows with a single 1, ``Y[i, y_i] = 1``.
-
-    Parameters
-    ----------
-    y
-        Whole numbers from 0 to classes - 1, shape (m,).
-
-    Raises
-    ------
-    IndexError
-        For a class outside 0..classes-1; -1 does not wrap.
-    TypeError, ValueError
-        For classes that are not whole numbers; for NaN.
-
-    Examples
-    --------
-    >>> one_hot([2, 0], classes=3)
-    array([[0., 0., 1.],
-           [1., 0., 0.]])
-    """
-    if operator.index(classes) < 1:
-        raise ValueError(f"one_hot: classes is at least 1, not {classes}")
-    labels = class_labels(y, classes)
-    rows = np.zeros((len(labels), classes), dtype)
-    rows[np.arange(len(labels)), labels] = 1
-    return rows
-
-
-def class_labels(y: ArrayLike, classes: int) -> Array:
-    """Return classes as a vector of whole numbers, each from 0 to ``classes - 1``.
-
-    Raises
-    ------
-    IndexError, TypeError, ValueError
-        As `one_hot`.
-
-    Examples
-    --------
-    >>> class_labels([2, 0], classes=3)
-    array([2, 0])
-    """
-    labels = np.asarray(y)
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        row = int(np.flatnonzero(np.isnan(labels))[0])
-        raise ValueError(f"labels: NaN in row {row}; drop or relabel such rows")
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, not {labels.dtype}; try y.astype(int)")
-    if labels.ndim != 1:
-        raise ValueError(f"labels must be a vector (m,), not {labels.shape}; try y.ravel()")
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        row = int(outside.argmax())
-        raise IndexError(
-            f"one_hot: class {labels[row]} of {classes} in row {row}; "
-            f"labels run from 0 to {classes - 1} and never wrap"
-        )
-    return labels
-
-
-# As an op, so that a compiled cost makes the rows anew, and checks the classes, at each call.
-_rows = define("one_hot", one_hot, "Y = 0 but Y[i, y_i] = 1", None, numpy=(), listed=False)
+from autonn.engine import ops
+from autonn.engine.modes import is_tracing
+from autonn.engine.tensor import Array, Tensor, values_of
 
 
 def target_values(targets: Any, name: str) -> Array:
     """Return the array behind targets, which may be anything but a Tensor of results."""
     if type(targets) is np.ndarray and targets.dtype.kind in "biuf":
         return targets  # as nearly always
-    return targets._data if isinstance(targets, Tensor) else plain(f"{name}: targets", targets)
+    return values_of(targets) if isinstance(targets, Tensor) else plain(f"{name}: targets", targets)
 
 
 def target_rows(targets: Any, a: Tensor, name: str, single: bool) -> Any:
@@ -135,7 +71,7 @@ def _labels_of(y: Array, outputs: int, single: bool) -> Array:
     """Return the classes that so many outputs take; a `single` one takes 0 and 1, as two do."""
     labels = y.astype(np.int64) if y.dtype.kind == "b" and outputs <= 2 else y
     try:
-        return class_labels(labels, 2 if single else outputs)
+        return ops.class_labels(labels, 2 if single else outputs)
     except IndexError as error:
         if outputs > 1:
             raise
@@ -150,14 +86,14 @@ def _labels_of(y: Array, outputs: int, single: bool) -> Array:
 def _class_rows(targets: Any, y: Array, a: Tensor, single: bool) -> Any:
     """Turn classes into the rows that the predictions are to be near."""
     outputs = a.shape[1]
-    labels = targets if _is_tracing() else y
-    if outputs == 1 and not _is_tracing():
+    labels = targets if is_tracing() else y
+    if outputs == 1 and not is_tracing():
         labels = _labels_of(y, outputs, single)
     elif y.dtype.kind == "b" and outputs <= 2:
         labels = labels.astype(np.int64)
     if single:
-        return _rows(labels, classes=2, dtype=a.dtype)[:, 1:]
-    return _rows(labels, classes=outputs, dtype=a.dtype)
+        return ops.one_hot_rows(labels, classes=2, dtype=a.dtype)[:, 1:]
+    return ops.one_hot_rows(labels, classes=outputs, dtype=a.dtype)
 
 
 def weight_column(weights: Any, a: Tensor, name: str) -> Any:

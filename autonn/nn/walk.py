@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from autonn.engine.tensor import Tensor, changes
+from autonn.engine.modes import changes
+from autonn.engine.tensor import Tensor
 
 Names = tuple[str, ...] | None
 Role = tuple[str, Tensor, str, Names]  # the dotted name, and what `is_bias` asks for

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from autonn.checks import differences
-from autonn.engine.tensor import Array, Tensor
+from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
 
 # What an optimiser makes small: the cost as a Tensor, or its value and the gradients by the
@@ -199,9 +199,11 @@ class Optimizer:
                 f"{name}: {len(gradients)} gradients for {len(self.parameters)} parameters; "
                 "give one for each, or None, in the order in which the parameters were bound"
             )
-        arrays = [g if g is None or type(g) is np.ndarray else array_of(g) for g in gradients]
+        arrays = [
+            g if g is None or type(g) is np.ndarray else np.asarray(values_of(g)) for g in gradients
+        ]
         for k, (parameter, array) in enumerate(zip(self.parameters, arrays, strict=True)):
-            if array is not None and array.shape != parameter._data.shape:
+            if array is not None and array.shape != parameter.shape:
                 raise ValueError(
                     f"{name}: a gradient of shape {array.shape} for parameter {k} of shape "
                     f"{parameter.shape}; they must be the same"
@@ -217,11 +219,6 @@ class Optimizer:
         usual = inspect.signature(type(self)).parameters
         given = {k: v for k, v in self.get_params().items() if v != usual[k].default}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
-
-
-def array_of(value: Any) -> Array:
-    """Return the array behind a Tensor, or that of anything else: to be read, never written to."""
-    return value._data if isinstance(value, Tensor) else np.asarray(value)
 
 
 def _is_negative(value: Any) -> bool:

@@ -11,10 +11,11 @@ import scipy
 from threadpoolctl import ThreadpoolController
 
 from autonn.checks import one_of, positive, whole
-from autonn.engine.autodiff import _hessian_products
-from autonn.engine.rows import libraries_beside
-from autonn.engine.tensor import Array, Tensor
-from autonn.optim.base import Callback, Cost, Optimizer, Parameters, array_of
+from autonn.engine.higher import hessian_products
+from autonn.engine.ownership import writable
+from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.optim.base import Callback, Cost, Optimizer, Parameters
+from autonn.threads import libraries_beside
 
 Product = Callable[[list[Array]], Sequence[Any]]  # vectors, one array a parameter -> H v
 
@@ -27,11 +28,14 @@ class _Search(Optimizer):
     take 9.2 instead of 1.9 seconds on two cores.
     """
 
-    def _search(self, cost: Cost, callback: Callback | None, **how: Any) -> None:
+    def _search(self, cost: Cost, iterations: int, callback: Callback | None, **how: Any) -> None:
         """Run SciPy's minimiser; whatever happens, the parameters end at the best iterate."""
+        self._require_parameters()
+        if whole(f"{type(self).__name__}: iterations", iterations, least=0) == 0:
+            return  # SciPy would take one
         from scipy import optimize  # 90 ms to import, so only where it is needed
 
-        best = self._joined([parameter._data for parameter in self.parameters])
+        best = self._joined([values_of(parameter) for parameter in self.parameters])
         tried = best.copy()
 
         def evaluate(point: Array) -> tuple[float, Array]:
@@ -69,7 +73,7 @@ class _Search(Optimizer):
 
     def _assign(self, vector: Array) -> None:
         for parameter, part in zip(self.parameters, self._split(vector), strict=True):
-            parameter._writable()[...] = part
+            writable(parameter)[...] = part
 
 
 class LBFGS(_Search):
@@ -109,11 +113,9 @@ class LBFGS(_Search):
 
     def minimize(self, cost: Cost, iterations: int, callback: Callback | None = None) -> None:
         """Search for so many iterations, or until nothing improves; keep the cost after each."""
-        self._require_parameters()
-        whole("LBFGS: iterations", iterations, least=0)
         # maxfun: the line search seldom needs more than two evaluations per iteration
         options = {"maxiter": iterations, "maxfun": 20 * iterations, "maxcor": self.memory}
-        self._search(cost, callback, method="L-BFGS-B", options=options)
+        self._search(cost, iterations, callback, method="L-BFGS-B", options=options)
 
 
 class Newton(_Search):
@@ -183,8 +185,6 @@ class Newton(_Search):
             them. If it is None, the graph of the cost is differentiated, and so the cost function
             has to return a Tensor.
         """
-        self._require_parameters()
-        whole("Newton: iterations", iterations, least=0)
         here: list[Any] = [None, product]  # a point, and the products there
 
         def curvature(point: Array, vector: Array) -> Array:
@@ -193,10 +193,10 @@ class Newton(_Search):
                 here[:] = point.copy(), _products(cost, self.parameters)
             parts = zip(self._split(vector), self.parameters, strict=True)
             vectors = [part.astype(parameter.dtype) for part, parameter in parts]
-            return self._joined(map(array_of, here[1](vectors)))
+            return self._joined(np.asarray(values_of(part)) for part in here[1](vectors))
 
         self._search(
-            cost, callback, method=self.method, hessp=curvature, tol=self.tolerance,
+            cost, iterations, callback, method=self.method, hessp=curvature, tol=self.tolerance,
             options={"maxiter": iterations},
         )  # fmt: skip
 
@@ -209,7 +209,7 @@ def _products(cost: Cost, parameters: list[Tensor]) -> Product:
             "Newton: the cost function returned no Tensor, so its Hessian is not known; return "
             "one, or give minimize(product=) a function that computes Hessian times vector"
         )
-    return _hessian_products(result, parameters)
+    return hessian_products(result, parameters)
 
 
 def _scipy_on_one_thread() -> Any:
@@ -225,4 +225,4 @@ def _gradient(parameter: Tensor) -> Array:
     """Return the gradient, or zeros where the cost did not depend on the parameter."""
     if parameter.grad is None:
         return np.zeros(parameter.shape, parameter.dtype)
-    return array_of(parameter.grad)
+    return np.asarray(values_of(parameter.grad))

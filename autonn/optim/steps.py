@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from autonn.checks import not_negative, positive, whole
-from autonn.engine.tensor import Array, Tensor, TracedValueError, _is_tracing
+from autonn.engine.modes import CannotCompileError, is_tracing
+from autonn.engine.ownership import writable
+from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.optim.base import Callback, Cost, Optimizer, Parameters
 from autonn.optim.schedules import Rate, rate_at
 
@@ -31,7 +33,7 @@ class Slot:
     scratch: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.scratch = np.empty_like(self.parameter._data)
+        self.scratch = np.empty_like(values_of(self.parameter))
 
     def __reduce__(self) -> tuple[Any, ...]:  # what is in the buffer means nothing
         return Slot, (self.parameter, self.state, self.decays)
@@ -127,8 +129,8 @@ class StepOptimizer(Optimizer):
         Tensor([0., 2.], requires_grad=True)
         """
         self._require_parameters()
-        if _is_tracing():
-            raise TracedValueError(
+        if is_tracing():
+            raise CannotCompileError(
                 f"{type(self).__name__}: a step within a compiled function would be taken once, "
                 "while it is derived; return the gradients, and take the step outside"
             )
@@ -142,7 +144,7 @@ class StepOptimizer(Optimizer):
         self.steps += 1
         for slot, gradient in zip(self._slots, arrays, strict=True):
             if gradient is not None:
-                self._update(slot.parameter._writable(), gradient, lr, scale, slot)
+                self._update(writable(slot.parameter), gradient, lr, scale, slot)
         if self.steps % SWEEP == 0:
             for slot in self._slots:
                 slot.sweep()
@@ -158,7 +160,7 @@ class StepOptimizer(Optimizer):
     def _prepare(self, decays: list[bool], is_new: bool) -> None:
         if is_new:
             self.steps = 0
-            self._slots = [Slot(p, self._new_state(p._data)) for p in self.parameters]
+            self._slots = [Slot(p, self._new_state(values_of(p))) for p in self.parameters]
         for slot, decay in zip(self._slots, decays, strict=True):
             slot.decays = decay
 

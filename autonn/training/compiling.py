@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autonn.engine.compile import compile as compiled
-from autonn.engine.tensor import TracedValueError as CannotCompileError
-from autonn.engine.tensor import changes
+from autonn.compiler import compile as compiled
+from autonn.engine.modes import CannotCompileError, changes
 from autonn.nn.module import Module
 from autonn.training.state import Run, Values, generators, random_states, set_random_states
 from autonn.training.task import Step

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from autonn.engine.tensor import Array, Tensor
+from autonn.engine.ownership import writable
+from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
 from autonn.optim.base import Optimizer
 from autonn.training.examples import Batch, Examples
@@ -145,13 +146,13 @@ def restore(run: Run, state: RunState) -> None:
 
 
 def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
-    return {name: tensor._data.copy() for name, tensor in tensors.items()}
+    return {name: values_of(tensor).copy() for name, tensor in tensors.items()}
 
 
 def _write(tensors: Mapping[str, Tensor], values: Mapping[str, Array]) -> None:
     for name, tensor in tensors.items():
         if name in values and values[name].shape == tensor.shape:
-            tensor._writable()[...] = values[name]
+            writable(tensor)[...] = values[name]
 
 
 # ---- random generators

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from autonn.engine.tensor import values_of
 from autonn.training.history import History
 from autonn.training.state import Run, Values
 
@@ -43,7 +44,7 @@ def is_finite(run: Run) -> bool:
     for name, buffer in run.model.named_buffers().items():
         if np.isfinite(before.get(name, np.nan)).all():
             held.append(buffer)
-    return all(bool(np.isfinite(tensor._data).all()) for tensor in held)
+    return all(bool(np.isfinite(values_of(tensor)).all()) for tensor in held)
 
 
 def end_without_number(run: Run, what: str, rows: Any) -> NoReturn:

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from autonn.engine.autodiff import _hessian_products, gradients
-from autonn.engine.tensor import Tensor, no_grad
+from autonn.engine.higher import hessian_products
+from autonn.engine.modes import no_grad
+from autonn.engine.tensor import Tensor
+from autonn.engine.transforms import gradients
 from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
@@ -108,7 +110,7 @@ class Task:
     def product(self, X: Any, y: Any, weights: Any, vectors: list[Any]) -> list[Any]:
         """Compute the product of the Hessian and a vector; only while it is compiled."""
         total, _ = self.cost(X, y, None, weights)
-        return _hessian_products(total, self.parameters)(vectors)
+        return hessian_products(total, self.parameters)(vectors)
 
     def require_same_parameters(self) -> None:
         """Refuse to go on with Tensors that the model no longer has, or lets rest."""

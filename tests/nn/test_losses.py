@@ -140,3 +140,11 @@ def test_mean_squared_error_is_a_mean_over_all_numbers() -> None:
     assert loss.item() == 30 / 4
     loss.backward()
     np.testing.assert_array_equal(a.grad, a.data / 2)
+
+
+def test_weights_multiply_the_squares_of_their_rows() -> None:
+    a = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    loss = MeanSquaredError()(a, np.zeros((2, 2)), [2.0, 0.5])
+    assert loss.item() == (2 * (1 + 4) + 0.5 * (9 + 16)) / 4
+    loss.backward()
+    np.testing.assert_array_equal(a.grad, [[1, 2], [0.75, 1]])

@@ -177,3 +177,13 @@ def test_the_check_knows_more_rows_than_the_predictions(name: str) -> None:
 
 def test_each_loss_says_that_it_takes_weights() -> None:
     assert all(loss.takes_weights for loss in LOSSES.values())
+
+
+def test_the_first_row_that_is_wrong_is_named() -> None:
+    a = Tensor(np.full((4, 3), 0.5))
+    for targets, error, words in (
+        ([0.0, np.nan, 1.0, np.nan], ValueError, ["NaN in row 1"]),
+        ([0, 5, 1, 4], IndexError, ["class 5 of 3 in row 1"]),
+        (np.full((4, 3), [[0], [2], [0], [3]]), ValueError, ["(1, 0)"]),
+    ):
+        assert_refused(partial(CrossEntropy(), a, targets), error, words)

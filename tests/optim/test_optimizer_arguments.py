@@ -144,6 +144,7 @@ def test_lr_may_stand_second_and_betas_together() -> None:
     for make in makes:
         assert make(tensors(), 0.25).lr == 0.25
     for make in makes[2:]:
+        assert make(betas=[0.5, 0.75]).beta2 == 0.75
         optimizer = make(betas=(0.5, 0.75))
         assert (optimizer.beta1, optimizer.beta2) == (0.5, 0.75)
         assert repr(optimizer) == f"{make.__name__}(beta1=0.5, beta2=0.75)"
@@ -227,6 +228,8 @@ def test_iterations_are_a_whole_number() -> None:
     for make in ALL.values():
         x = tensor()
         optimizer = make([x])
+        optimizer.minimize(lambda x=x: x * x, 0)
+        assert x.data == 1
         for bad, error in ((2.5, TypeError), (-1, ValueError), ("a", TypeError)):
             call = functools.partial(optimizer.minimize, lambda x=x: x * x, bad)
             assert_refused(call, error, ["iterations", str(bad)])

@@ -12,8 +12,8 @@ from tools import runs
 from tools.runs import OPTIMIZERS, X, Y, close, dropping, network, train
 
 from autonn import CrossEntropy, Layer, Sequential, Tensor, fit, optim
-from autonn.engine import graph
-from autonn.engine.tensor import TracedValueError
+from autonn.compiler import compiled as compiler
+from autonn.engine.modes import CannotCompileError
 from autonn.training import History
 from autonn.training.state import generators, random_states
 from autonn.training.task import Task
@@ -145,7 +145,7 @@ def test_a_program_that_was_asked_for_and_cannot_be_is_told_once(kind: Any, way:
 
 def test_newton_needs_products_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def product(*args: Any) -> Any:
-        raise TracedValueError("no second derivative")
+        raise CannotCompileError("no second derivative")
 
     model, same = network(), network()
     with monkeypatch.context() as patch:
@@ -171,7 +171,7 @@ def test_a_fault_of_the_compiler_is_raised(
 
     model, same = dropping(), dropping()
     with monkeypatch.context() as patch:
-        patch.setattr(graph, "read", as_if_of(graph, broken))
+        patch.setattr(compiler, "simplify", as_if_of(compiler, broken))
         with pytest.raises(error, match="a fault of ours"):
             train(model, optimizer=OPTIMIZERS[way](), compile=asked)
         train(dropping(), compile=False, epochs=1)  # which works without it
