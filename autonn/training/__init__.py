@@ -2,12 +2,13 @@
 
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 from autonn.training.fitting import fit
-from autonn.training.history import History
+from autonn.training.history import SERIES, History
 from autonn.training.loss import Loss
 from autonn.training.metrics import accuracy, confusion_matrix, count_readings, top_k
 from autonn.training.progress import ProgressBar
 
 __all__ = [
+    "SERIES",
     "History",
     "Loss",
     "ProgressBar",
