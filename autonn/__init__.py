@@ -9,13 +9,11 @@ Read the rooms in this order; each imports only rooms above it.
   `gradcheck`, gradients against the function's own slopes
 - ``compiler/``: `compile`, the flat NumPy program of a function and its derivatives
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
-- ``formats.py``: the bytes of files, and writing that leaves no half-written file
-- ``data.py``: the digits, the course's examples, pictures of one's own, `split`, `batches`
+- ``files/``: weights in and out, the bytes of files, writing that leaves no half-written file
+- ``data/``: the digits, sets of pictures, the course's examples, photos, `split`, `batches`
 - ``optim/``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
 - ``training/``: `fit`, which trains a model and keeps the history; checkpoints; metrics
-- ``files.py``: weights in and out
-- ``diagram.py``: the computation graph of a loss, laid out and drawn
-- ``plots.py``: the other pictures
+- ``plots/``: pictures, each in a file of its own; the computation graph of a loss as a diagram
 """
 
 from autonn import nn, optim, plots
@@ -43,6 +41,7 @@ from autonn.engine.ops import (
 from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
+from autonn.files import load_weights, save_weights
 from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
@@ -92,6 +91,7 @@ __all__ = [
     "l2_penalty",
     "leaky_relu",
     "load_digits",
+    "load_weights",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
@@ -102,6 +102,7 @@ __all__ = [
     "optim",
     "plots",
     "relu",
+    "save_weights",
     "sigmoid",
     "silu",
     "softmax",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn import checks
-from autonn.formats import PathLike
+from autonn.files.reading import PathLike
 from autonn.nn.module import Module
 from autonn.optim.base import Optimizer
 from autonn.training.checkpoints import Store

@@ -42,7 +42,7 @@ from hypothesis import Phase, settings
 from threadpoolctl import threadpool_limits
 
 import autonn
-from autonn import Tensor, files
+from autonn import Tensor
 from autonn.engine import backward, modes, ownership, tensor
 from autonn.engine.op import OPS, Op
 from autonn.engine.ops import (
@@ -64,6 +64,7 @@ from autonn.engine.ops import (
     statistics,
 )
 from autonn.engine.ops import losses as fused
+from autonn.files import thetas
 from autonn.nn import linear, losses, module, penalties, targets, walk
 from autonn.optim import adaptive, base, schedules, search, sgd, steps
 from autonn.training import compiling, fingerprint, loop, metrics, state
@@ -296,7 +297,7 @@ OPS_ROOMS = (
 BESIDE = losses, targets, penalties, base, schedules, steps, sgd, adaptive, search
 SOURCES = {home: Source(home) for home in (
     *OPS_ROOMS, tensor, modes, ownership, backward, linear, module, walk, *BESIDE,
-    compiling, fingerprint, loop, metrics, state, files,
+    compiling, fingerprint, loop, metrics, state, thetas,
 )}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
@@ -392,7 +393,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "strength / (2 * examples)", "strength / 2"),
     ("labels are shifted by one", labels,
      "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
-    ("the unit of the digit 0 stays last", files,
+    ("the unit of the digit 0 stays last", thetas,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
     ("sigmoid' is z (1 + z)", probability,
      "return times_slope(g, x)\n    slope", "return g * (z * (1 + z))\n    slope"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tools.runs import OPTIMIZERS, X, Y, close, every_checkpoint, network
 
 from autonn import CrossEntropy, MeanSquaredError, Sequential, Tensor, fit, optim
-from autonn.formats import FileFormatError
+from autonn.files import FileFormatError
 from autonn.training import History, compiling, read_checkpoint, write_checkpoint
 
 Array = NDArray[Any]

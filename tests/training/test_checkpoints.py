@@ -14,7 +14,7 @@ import pytest
 from tools.runs import OPTIMIZERS, X, Y, close, dropping, every_checkpoint, network, train
 
 from autonn import CrossEntropy, Layer, Sequential, Sigmoid, fit, optim
-from autonn.formats import FileFormatError
+from autonn.files import FileFormatError
 from autonn.training import History
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tools.runs import X, Y, close, network, train
 
 from autonn import CrossEntropy, Module, Tensor, fit, optim, sigmoid
-from autonn.formats import FileFormatError
+from autonn.files import FileFormatError
 from autonn.training import History
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 
