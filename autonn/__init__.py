@@ -12,8 +12,7 @@ Read the rooms in this order; each imports only rooms above it.
 - ``files/``: weights in and out, the bytes of files, writing that leaves no half-written file
 - ``data/``: the digits, sets of pictures, the course's examples, photos, `split`, `batches`
 - ``optim/``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
-- ``checkpoints.py``: all that a training run depends on, in one file that is always whole
-- ``training.py``: `fit`, which trains a model and keeps the history; metrics
+- ``training/``: `fit`, which trains a model and keeps the history; checkpoints; metrics
 - ``plots/``: pictures, each in a file of its own; the computation graph of a loss as a diagram
 """
 
@@ -55,7 +54,7 @@ from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
-from autonn.training import fit
+from autonn.training.fitting import fit
 
 __version__ = "0.1.0"
 

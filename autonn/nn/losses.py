@@ -37,6 +37,7 @@ class CrossEntropy:
     """
 
     takes_weights = True  # of examples, as a third argument
+    classifies = True  # the targets are classes, and there is an accuracy
 
     def __call__(
         self,
@@ -99,7 +100,7 @@ class SoftmaxCrossEntropy:
     Tensor(0.69314718)
     """
 
-    takes_weights = True
+    takes_weights = classifies = True
 
     def __call__(
         self,
@@ -152,6 +153,7 @@ class MeanSquaredError:
     """
 
     takes_weights = True
+    classifies = False
 
     def __call__(
         self,

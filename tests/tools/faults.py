@@ -42,7 +42,7 @@ from hypothesis import Phase, settings
 from threadpoolctl import threadpool_limits
 
 import autonn
-from autonn import Tensor, training
+from autonn import Tensor
 from autonn.engine import backward, modes, ownership, tensor
 from autonn.engine.op import OPS, Op
 from autonn.engine.ops import (
@@ -67,6 +67,7 @@ from autonn.engine.ops import losses as fused
 from autonn.files import thetas
 from autonn.nn import linear, losses, module, penalties, targets, walk
 from autonn.optim import adaptive, base, schedules, search, sgd, steps
+from autonn.training import compiling, fingerprint, loop, metrics, state
 
 Rule = Callable[..., Any]
 Where = tuple[str, int]  # an op's name and the position of the rule
@@ -295,7 +296,8 @@ OPS_ROOMS = (
 # Of these, as of the ops, all places are changed.
 BESIDE = losses, targets, penalties, base, schedules, steps, sgd, adaptive, search
 SOURCES = {home: Source(home) for home in (
-    *OPS_ROOMS, tensor, modes, ownership, backward, linear, module, walk, *BESIDE, training, thetas,
+    *OPS_ROOMS, tensor, modes, ownership, backward, linear, module, walk, *BESIDE,
+    compiling, fingerprint, loop, metrics, state, thetas,
 )}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
@@ -439,27 +441,36 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "slot.decays = decay", "slot.decays = True"),
     ("L-BFGS ends at the last point tried, not at the best iterate", search,
      "self._assign(best)", "self._joined([best])"),
-    ("the short batch at the end is dropped", training,
-     "islice(hands, self.batch, None)",
-     "islice(hands, self.batch, len(self.task.examples) // self.size)"),
-    ("each epoch has the same order", training,
-     "batches(len(self.task.examples), self.size, self.rng)",
-     "batches(len(self.task.examples), self.size, 0)"),
-    ("validation is measured with the weights before the step", training,
+    ("the short batch at the end is dropped", loop,
+     "islice(drawn, progress.batch, None)",
+     "islice(drawn, progress.batch, len(run.task.examples) // run.batch_size)"),
+    ("each epoch has the same order", loop,
+     "batches(len(run.task.examples), run.batch_size, run.rng)",
+     "batches(len(run.task.examples), run.batch_size, 0)"),
+    ("validation is measured with the weights before the step", loop,
      """
-        self.after_epoch(cost, right)
+    _after_epoch(run, store, total, correct)
 
 """, """
-        here = self.values()
-        self.set_values(self.finite)
-        self.after_epoch(cost, right)
-        self.set_values(here)
+    here = Values.of(run.model)
+    run.finite.put_into(run.model)
+    _after_epoch(run, store, total, correct)
+    here.put_into(run.model)
 
 """),
     ("theta has its bias column last", linear,
      "[self.bias.numpy(), self.weight.numpy()]", "[self.weight.numpy(), self.bias.numpy()]"),
-    ("the accuracy of validation is that of the training", training,
-     "right / len(held_out)", "self.history.accuracy[-1]"),
+    ("the accuracy of validation is that of the training", loop,
+     "validation_accuracy.append(accuracy)",
+     "validation_accuracy.append(run.history.accuracy[-1])"),
+    ("the buffers are left behind when a run goes back to older weights", state,
+     "_write(model.named_buffers(), self.buffers)", "_write({}, self.buffers)"),
+    ("a run goes on with any data", fingerprint,
+     "if then[name] != value", "if name not in DIGESTS and then[name] != value"),
+    ("the compiler's own faults are hidden", compiling,
+     "    raise fault\n", "    return str(fault)\n"),
+    ("a single probability is read as class 1 above 0", metrics,
+     "np.greater(predictions[:, 0], half)", "np.greater(predictions[:, 0], 0)"),
     ("a constant may be changed under a pending graph", ownership,
      'saved[k] = value.copy("K")', "saved[k] = value"),
 ]  # fmt: skip
