@@ -92,7 +92,8 @@ class Stack(Module):
             x = layer(x)
         for layer in self.by_name.values():
             x = layer(x)
-        return x * self.factor
+        scaled: Tensor = x * self.factor
+        return scaled
 
 
 def default(x: Any, s: float = 1.0, *, t: float = 1.0) -> Any:
@@ -241,6 +242,7 @@ def test_arguments_are_told_apart(f: Any, calls: list[Any]) -> None:
 
 GENERATOR = np.random.default_rng(0)
 COUNT = [0]
+ITEMS = iter([1.0] * 100)
 
 
 def counting(x: Any) -> Any:
@@ -277,9 +279,6 @@ def test_what_cannot_be_repeated_is_refused(f: Any, words: str) -> None:
     with pytest.raises(CannotCompileError) as caught:
         compile(f)(X3)
     assert words in str(caught.value)
-
-
-ITEMS = iter([1.0] * 100)
 
 
 def legacy_state() -> Any:
