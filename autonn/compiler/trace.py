@@ -135,7 +135,7 @@ def _closed_over(outputs: list[Any], start: int) -> tuple[list[Tensor], list[Any
     if len(tracked) != 1 or tracked[0].shape != () or not outside:
         return outside, []
     root = (tracked[0], seed(tracked[0], None, True))
-    return outside, pulled_back([root], outside, Kind.TENSORS)
+    return outside, pulled_back([root], outside, Kind.TENSORS, beyond=False)
 
 
 class _Reading:

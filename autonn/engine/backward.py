@@ -30,8 +30,12 @@ __all__ = ["backpropagate", "backward", "pull_back", "seed"]
 Ends = list[tuple[Tensor, Any]]  # tensors that a pass was to reach, each with its gradient
 
 
-def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None) -> Ends:
-    """Pull cotangents back from the roots to the leaves, or to the wanted tensors, on Tensors."""
+def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None, *, beyond: bool = True) -> Ends:
+    """Pull cotangents back from the roots to the leaves, or to the wanted tensors, on Tensors.
+
+    Of wanted tensors one may be made of another, which gets what comes through the first as well,
+    unless the pass is not to go `beyond` any.
+    """
     useful = None if wanted is None else _useful(roots, wanted)
     ends = {tensor._index for tensor in wanted or ()}
     cotangents: dict[int, Any] = {}
@@ -45,6 +49,8 @@ def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None) -> Ends:
         _note(g, tensor)
         if tensor._op is None or tensor._index in ends:
             reached.append((tensor, g))
+            if not beyond:
+                continue
         for k, a in enumerate(_arguments(tensor)):
             if type(a) is Tensor and a._tracked and (useful is None or a._index in useful):
                 _add(cotangents, a, _vjp(tensor, k, g))
@@ -188,12 +194,16 @@ class _Pending:
 
 
 def backpropagate(
-    roots: Ends, *, retain: bool = False, wanted: Sequence[Tensor] | None = None
+    roots: Ends,
+    *,
+    retain: bool = False,
+    wanted: Sequence[Tensor] | None = None,
+    beyond: bool = True,
 ) -> Ends:
     """Pull arrays back from the roots, and return ``(tensor, gradient)`` for each end reached.
 
-    The ends are the leaves, or the `wanted` tensors. The graph is given back on the way, unless
-    it is to be retained.
+    The ends are the leaves, or the `wanted` tensors, `beyond` which the pass goes to others, as in
+    `pull_back`. The graph is given back on the way, unless it is to be retained.
     """
     pending = _Pending(None if wanted is None else _useful(roots, wanted))
     through = frozenset(tensor._index for tensor in wanted or () if tensor._op is not None)
@@ -205,6 +215,8 @@ def backpropagate(
         tensor, g = pending.ends.pop(index)
         if index in through:
             passed.append((tensor, g))
+            if not beyond:
+                continue
         _spend(tensor, g, pending)
         if not retain:
             tensor._args = tensor._saved = tensor._locks = None
