@@ -493,7 +493,7 @@ def test_the_machine_catches_a_wrong_rule(
     )
     with (
         planted(op, position, wrong),
-        pytest.raises(AssertionError, match="gradient of leaf|the tuned pass"),
+        pytest.raises(AssertionError, match=r"gradient of leaf|the tuned pass"),
     ):
         run_state_machine_as_test(Graphs, settings=hurried)
 

@@ -22,8 +22,8 @@ from autonn import (
     Tensor,
     checkpoint,
     grad,
-    gradients,
     gradcheck,
+    gradients,
     hessian,
     hvp,
     jacobian,
@@ -147,9 +147,9 @@ def test_checkpointed_gradients_reach_arguments_and_parameters(times: int) -> No
         loss = np.sum(y * x)
         loss.backward()
         found.append((loss.item(), w.grad, x.grad))
-    for value, *gradients in found[1:]:
+    for value, *pulled in found[1:]:
         assert value == found[0][0]
-        for got, expected in zip(gradients, found[0][1:], strict=True):
+        for got, expected in zip(pulled, found[0][1:], strict=True):
             assert_close(got, expected, 1e-14)
 
 
