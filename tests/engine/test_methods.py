@@ -52,12 +52,11 @@ def there_is(method: Any) -> list[tuple[str, str]] | None:
     _, *rest = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in rest):
         return None
+    star = inspect.Parameter.VAR_POSITIONAL
     return [
-        (
-            "*" * (p.kind is p.VAR_POSITIONAL) + p.name,
-            "" if p.default is p.empty else repr(p.default),
-        )
+        ("*" * (p.kind is star) + p.name, "" if p.default is p.empty else repr(p.default))
         for p in rest
+        if p.name != "out"  # nothing is written into a Tensor
     ]
 
 

@@ -47,7 +47,7 @@ def _is_all(k: Any, n: int) -> bool:
 
 
 def _reads_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
-    """Say that a basic key which takes all of the axis of the rows reads within each row.
+    """Say that it reads within each row where a basic key takes all of the axis of the rows.
 
     Where indices stand apart from each other, NumPy puts their axes first, before the rows.
     """
@@ -59,7 +59,7 @@ def _reads_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
 
 
 def _puts_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
-    """Say that a basic key which takes all of the axis of the rows puts within each row."""
+    """Say that it puts within each row where a basic key takes all of the axis of the rows."""
     key = call.attribute("key")
     if axes[0] is None or not is_basic(key):
         return None

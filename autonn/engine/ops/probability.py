@@ -136,7 +136,7 @@ softplus: Function = define(
 
 
 def finite_or_zero(x: Any) -> Any:
-    """Keep what is finite."""
+    """Return ``x`` where it is finite, and 0 elsewhere."""
     return np.where(np.isfinite(x), x, 0)
 
 
@@ -232,7 +232,7 @@ logaddexp = define(
 
 
 def row_sum(x: Any) -> Any:
-    """Sum each row, along the last axis, which stays."""
+    """Compute ``sum x`` over the last axis, which stays."""
     return np.sum(x, axis=-1, keepdims=True)
 
 

@@ -16,7 +16,7 @@ from autonn.engine.tensor import Operand
 
 
 def no_slope(g: Any, z: Any, x: Any, *rest: Any, **attributes: Any) -> Any:
-    """Return zeros: the gradient of what is constant between its jumps."""
+    """Use ``0``: it is constant between its jumps."""
     return np.zeros(np.shape(x), z.dtype)
 
 
@@ -57,6 +57,7 @@ heaviside = define(
 
 
 def _share(g: Any, first: Any, equal: Any) -> Any:
+    """Use ``g`` where the first holds, ``g / 2`` where both are equal, and 0 elsewhere."""
     return np.where(equal, g / 2, np.where(first, g, 0))
 
 
