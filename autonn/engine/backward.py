@@ -78,6 +78,7 @@ def _vjp(tensor: Tensor, k: int, g: Any) -> Any:
 
 
 def _arguments(tensor: Tensor) -> Sequence[Any]:
+    """Return what an op was given; `RuntimeError` where the graph was freed."""
     if tensor._op is None:
         return ()
     if tensor._args is None:

@@ -68,6 +68,7 @@ def _puts_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
 
 
 def _put_forward(g: Array, key: Any, shape: tuple[int, ...]) -> Array:
+    """Make zeros with g at the key; where places repeat, their sum."""
     out = np.zeros(shape, g.dtype)
     if is_basic(key):
         out[key] = g
@@ -94,6 +95,7 @@ def _indexed(call: Any, text: Callable[[Any], str]) -> str:
     """Write ``x[key]``, the indices that are data by their names."""
 
     def part(key: Any) -> str:
+        """Write one part of a key."""
         if isinstance(key, slice):
             ends = ["" if e is None else repr(e) for e in (key.start, key.stop, key.step)]
             return ":".join(ends if key.step is not None else ends[:2])
@@ -126,6 +128,7 @@ def _filled(key: Any, indices: Sequence[Any]) -> Any:
 
 
 def _scattered(call: Any, text: Callable[[Any], str]) -> str:
+    """Write the call of what puts, the indices that are data by their names."""
     g, *indices = call.args
 
     def part(key: Any) -> str:
@@ -164,6 +167,7 @@ def read(x: Any, key: Any) -> Any:
     indices: list[Tensor] = []
 
     def slotted(k: Any) -> Any:
+        """Replace the indices that are traced by their numbers."""
         if isinstance(k, tuple):
             return tuple(slotted(part) for part in k)
         if not isinstance(k, Tensor) or is_known(k):

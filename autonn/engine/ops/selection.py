@@ -21,6 +21,7 @@ def no_slope(g: Any, z: Any, x: Any, *rest: Any, **attributes: Any) -> Any:
 
 
 def _step(function: Any, formula: str, *more: Any, **traits: Any) -> Function:
+    """Declare a function that is constant between its jumps."""
     return define(
         function.__name__,
         function,
