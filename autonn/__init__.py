@@ -2,23 +2,21 @@
 
 Read the rooms in this order; each imports only rooms above it.
 
+- ``checks.py``: the questions that every room asks of its arguments
 - ``threads.py``: the pools of BLAS, and workers that share rows out
 - ``engine/``: `Tensor`, an array that remembers where it came from; every op, its formula and its
   rules in one paragraph; the backward pass, and `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`;
   `gradcheck`, gradients against the function's own slopes
 - ``compiler/``: `compile`, the flat NumPy program of a function and its derivatives
 - ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
-- ``formats.py``: the bytes of files, and writing that leaves no half-written file
-- ``data.py``: the digits, the course's examples, pictures of one's own, `split`, `batches`
-- ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
-- ``checkpoints.py``: all that a training run depends on, in one file that is always whole
-- ``training.py``: `fit`, which trains a model and keeps the history; metrics
-- ``files.py``: weights in and out
-- ``diagram.py``: the computation graph of a loss, laid out and drawn
-- ``plots.py``: the other pictures
+- ``files/``: weights in and out, the bytes of files, writing that leaves no half-written file
+- ``data/``: the digits, sets of pictures, the course's examples, photos, `split`, `batches`
+- ``optim/``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
+- ``training/``: `fit`, which trains a model and keeps the history; checkpoints; metrics
+- ``plots/``: pictures, each in a file of its own; the computation graph of a loss as a diagram
 """
 
-from autonn import optim, plots
+from autonn import nn, optim, plots
 from autonn.compiler import compile
 from autonn.data import load_digits
 from autonn.engine.apply import op
@@ -43,16 +41,20 @@ from autonn.engine.ops import (
 from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
-from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
-from autonn.nn.layers import Layer
+from autonn.files import load_weights, save_weights
+from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.dropout import Dropout
+from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
     CrossEntropy,
     MeanSquaredError,
     SoftmaxCrossEntropy,
-    l2_penalty,
 )
-from autonn.nn.module import Module, Sequential
-from autonn.training import fit
+from autonn.nn.module import Module
+from autonn.nn.penalties import l2_penalty
+from autonn.nn.sequential import Lambda, Sequential
+from autonn.nn.shape import Flatten
+from autonn.training.fitting import fit
 
 __version__ = "0.1.0"
 
@@ -61,7 +63,9 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GradientError",
+    "Lambda",
     "Layer",
+    "Linear",
     "MeanSquaredError",
     "Module",
     "ReLU",
@@ -87,15 +91,18 @@ __all__ = [
     "l2_penalty",
     "leaky_relu",
     "load_digits",
+    "load_weights",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "nn",
     "no_grad",
     "one_hot",
     "op",
     "optim",
     "plots",
     "relu",
+    "save_weights",
     "sigmoid",
     "silu",
     "softmax",
