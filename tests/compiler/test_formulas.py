@@ -43,6 +43,18 @@ def test_value_and_gradient_take_no_more_calls_than_this(name: str) -> None:
     np.testing.assert_allclose(gradients, expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("f", [autonn.gelu, autonn.silu, autonn.erf])
+def test_a_formula_holds_far_out_as_well(f: Callable[..., Any], dtype: Any) -> None:
+    x = np.array([-3e38, -1e30, -700, -100, -88, -1.3, -0.0, 0, 90, 710, 1e30, 3e38], dtype)
+    step = value_and_grad(lambda x: np.sum(f(x) * 1e-3))
+    value, slopes = compile(step)(x)
+    expected = step(x)
+    np.testing.assert_allclose(value, expected[0], rtol=8 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(slopes, expected[1], rtol=0, atol=8e-3 * np.finfo(dtype).eps)
+    assert slopes.dtype == dtype
+
+
 def test_the_gradient_of_a_compiled_loss_ends_at_what_it_reads() -> None:
     """A tensor that it reads may be made of another one that it reads too."""
     w = Tensor([1.0, 2.0], requires_grad=True)

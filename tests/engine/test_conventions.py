@@ -112,6 +112,39 @@ def test_logsumexp_of_nothing_but_minus_infinity_is_that_with_gradient_0() -> No
         assert pullback(np.array(1.0))[0].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "slopes"),
+    [
+        (-np.inf, -np.inf, [0, 0]), (-np.inf, 2.0, [0, 1]), (2.0, -np.inf, [1, 0]),
+        (8e307, -8e307, [1, 0]), (3.0, 3.0, [0.5, 0.5]), (-1e4, 1e4, [0, 1]),
+    ],
+)  # fmt: skip
+def test_logaddexp_has_its_gradients_beside_minus_infinity(
+    x: float, y: float, slopes: list[float]
+) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        assert slope(np.logaddexp, x, y) == slopes
+        assert grad(np.logaddexp)(np.float32(x / 1e300), np.float32(y / 1e300)).dtype == np.float32
+
+
+@pytest.mark.parametrize("f", [autonn.gelu, autonn.silu])
+def test_the_slopes_of_gelu_and_silu_end_at_0_and_1(f: Any) -> None:
+    far = [-1e300, -1e200, -800.0, 800.0, 1e200, 1e300]
+    with np.errstate(all="raise", under="ignore"):
+        assert slope(lambda x: np.sum(f(x)), far) == [0, 0, 0, 1, 1, 1]
+    with np.errstate(invalid="ignore"):
+        assert slope(lambda x: np.sum(f(x)), [-np.inf, np.inf]) == [0, 1]
+    assert np.isnan(slope(f, np.nan))
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.0, -1.0), (-0.0, -1.0), (0.0, -2.0), (0.0, 0.5)])
+def test_the_slope_of_a_power_at_0_is_infinite_below_1(x: float, y: float) -> None:
+    with np.errstate(divide="ignore"):
+        assert slope(lambda t: t**y, x) == np.copysign(np.inf, y)
+        assert slope(lambda t: np.power(t, np.full((), y)), x) == np.copysign(np.inf, y)
+        assert slope(lambda t: t**y, np.inf) == 0
+
+
 def test_the_max_of_nothing_is_an_error_and_the_mean_of_nothing_is_nan() -> None:
     for f in (np.max, np.min):
         with pytest.raises(ValueError, match="zero-size"):
