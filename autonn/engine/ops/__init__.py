@@ -7,7 +7,7 @@ plain NumPy: on arrays they give numbers, on Tensors they give a graph that can 
 again. Linear ops come in pairs, each the other's rule, so that no order runs out of rules.
 """
 
-from autonn.engine.ops.activations import elu, gelu, leaky_relu, relu, scaled_cdf, silu
+from autonn.engine.ops.activations import elu, gelu, leaky_relu, relu, silu
 from autonn.engine.ops.arithmetic import (
     absolute,
     add,
@@ -50,7 +50,6 @@ from autonn.engine.ops.elementary import (
     arctan,
     arctan2,
     arctanh,
-    bell,
     cbrt,
     cos,
     cosh,
@@ -167,7 +166,6 @@ __all__ = [
     "arctan2",
     "arctanh",
     "array_split",
-    "bell",
     "bitwise_and",
     "bitwise_or",
     "broadcast_to",
@@ -261,7 +259,6 @@ __all__ = [
     "round_",
     "safe_divide",
     "safe_multiply",
-    "scaled_cdf",
     "scatter",
     "sigmoid",
     "sigmoid_cross_entropy",
