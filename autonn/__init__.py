@@ -1,22 +1,19 @@
 """autonn: reverse-mode autodiff and neural networks in plain NumPy.
 
-Read the rooms in this order; each imports only rooms above it.
+The rooms in the order of reading, and what each stands on: it imports from there, from what those
+stand on, and from nowhere else. The files of a room have their order at the top of its own
+`__init__.py`.
 
-- ``engine/tensor.py``: `Tensor`, an array that remembers where it came from, and `no_grad`
-- ``engine/ops.py``: every op, its formula and its derivative rules in one paragraph
-- ``engine/autodiff.py``: the backward pass; `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`
-- ``engine/graph.py``, ``program.py``, ``compile.py``: `compile`, the flat NumPy program of a
-  function and its derivatives: what it computes, how it is written down, when it may run
-- ``engine/gradcheck.py``: gradients against the function's own slopes
-- ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
-- ``formats.py``: the bytes of files, and writing that leaves no half-written file
-- ``data.py``: the digits, the course's examples, pictures of one's own, `split`, `batches`
-- ``optim.py``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
-- ``checkpoints.py``: all that a training run depends on, in one file that is always whole
-- ``training.py``: `fit`, which trains a model and keeps the history; metrics
-- ``files.py``: weights in and out
-- ``diagram.py``: the computation graph of a loss, laid out and drawn
-- ``plots.py``: the other pictures
+    engine       -                      `Tensor`, its ops and their rules, the backward pass
+    nn           engine                 modules, layers, activations, losses, initialisers
+    formats      -                      the bytes of files, and writing that leaves no half file
+    data         formats, nn            the digits, the course's examples, pictures of one's own
+    optim        nn                     gradient descent and its kin, schedules; searches by SciPy
+    checkpoints  formats, nn            all that a training run depends on, in one whole file
+    training     optim, checkpoints, data  `fit`, which trains a model and keeps the history; metrics
+    files        formats, nn            weights in and out
+    diagram      nn                     the computation graph of a loss, laid out and drawn
+    plots        diagram, training      the other pictures
 """
 
 from autonn import optim, plots

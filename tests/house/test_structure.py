@@ -1,4 +1,4 @@
-"""The house keeps its order: rooms import only rooms above, and the front door is light."""
+"""The house keeps its order: each room stands on earlier ones, and the front door is light."""
 
 from __future__ import annotations
 
@@ -8,92 +8,64 @@ import sys
 from pathlib import Path
 
 import pytest
+from tools import rooms
+from tools.rooms import HOUSE, module_of
 
 import autonn
 
-HOUSE = Path(autonn.__file__).parent
-
-# The order of reading. A room may import the rooms before it, and no other.
-ROOMS = [
-    "engine.tensor",
-    "engine.ops",
-    "engine.autodiff",
-    "engine.graph",
-    "engine.helpers",
-    "engine.program",
-    "engine.rows",
-    "engine.compile",
-    "engine.gradcheck",
-    "nn.init",
-    "nn.module",
-    "nn.layers",
-    "nn.activations",
-    "nn.losses",
-    "formats",
-    "data",
-    "optim",
-    "checkpoints",
-    "training",
-    "files",
-    "diagram",
-    "plots",
-]
+MAP = rooms.map_of_rooms()
+FILES = sorted(HOUSE.rglob("*.py"))
+FOLDERS = [path.parent for path in FILES if path.name == "__init__.py" and path.parent != HOUSE]
 
 
-def room_path(room: str) -> Path:
-    return HOUSE / Path(*room.split(".")).with_suffix(".py")
+# ---- the map
 
 
-def imports(source: str) -> list[tuple[str, bool]]:
-    """List the modules of autonn that a source imports, and whether inside a function."""
-    found = []
-    tree = ast.parse(source)
-    top = set(tree.body) | {n for node in tree.body if isinstance(node, ast.If) for n in node.body}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports name the whole path"
-            modules = [node.module or ""]
-            if node.module in ("autonn", "autonn.engine", "autonn.nn"):
-                modules = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        else:
-            continue
-        found += [(m, node in top) for m in modules if m.split(".")[0] == "autonn"]
-    return found
+def test_the_map_names_every_room_and_each_stands_on_earlier_ones() -> None:
+    there = {path.stem for path in HOUSE.iterdir() if (path / "__init__.py").is_file()}
+    there |= {path.stem for path in HOUSE.glob("*.py")} - {"__init__"}
+    assert set(MAP) == there
+    before: set[str] = set()
+    for room, below in MAP.items():
+        assert before.issuperset(below), room
+        before.add(room)
 
 
-def complaints(room: str, source: str) -> list[str]:
-    above = {f"autonn.{name}" for name in ROOMS[: ROOMS.index(room)]}
-    return [
-        f"{room} imports {module}{'' if at_top else ' inside a function'}"
-        for module, at_top in imports(source)
-        if module not in above or not at_top
-    ]
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_room_says_in_which_order_to_read_its_files(folder: Path) -> None:
+    there = {path.stem for path in folder.iterdir() if (path / "__init__.py").is_file()}
+    there |= {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    said = rooms.order_of_files(folder)
+    assert set(said) == there
+    assert len(said) == len(there)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_rooms_above_it(room: str) -> None:
-    assert complaints(room, room_path(room).read_text()) == []
-
-
-def test_every_file_is_a_room() -> None:
-    files = {path for path in HOUSE.rglob("*.py") if path.name != "__init__.py"}
-    assert files == {room_path(room) for room in ROOMS}
+def test_a_file_imports_only_what_its_room_stands_on_and_earlier_files_of_its_own() -> None:
+    inside = [(module_of(path), path) for path in FILES if module_of(path)]
+    assert [c for name, path in inside for c in rooms.wrong_imports(name, path.read_text())] == []
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         "from autonn.optim import SGD",
+        "from autonn.nn import Sequential",
         "from autonn import fit",
+        "from autonn import nn",
+        "import autonn",
         "import autonn.training",
         "def f():\n    from autonn.engine.tensor import Tensor",
         "if True:\n    from autonn.plots import digits",
+        "from autonn.nn.losses import CrossEntropy",
     ],
 )
 def test_the_order_is_seen_to_be_broken(wrong: str) -> None:
-    assert complaints("nn.layers", wrong)
+    sound = "import numpy\nfrom autonn.engine.tensor import Tensor\nfrom autonn.nn import init\n"
+    assert rooms.wrong_imports("nn.activations", sound) == []
+    assert len(rooms.wrong_imports("nn.activations", sound + wrong)) == 1
+
+
+# ---- the front door
 
 
 def test_the_front_door_is_light() -> None:
@@ -109,6 +81,6 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 
 def test_the_library_never_prints() -> None:
-    for path in HOUSE.rglob("*.py"):
+    for path in FILES:
         calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
         assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], path
