@@ -4,35 +4,27 @@ The rooms in the order of reading, and what each stands on: it imports from ther
 stand on, and from nowhere else. The files of a room have their order at the top of its own
 `__init__.py`.
 
+    threads      -                      the pools of BLAS, and workers that share rows out
     engine       -                      `Tensor`, its ops and their rules, the backward pass
+    compiler     engine, threads        `compile`, the flat NumPy program of a function
     nn           engine                 modules, layers, activations, losses, initialisers
-    formats      -                      the bytes of files, and writing that leaves no half file
+    formats      -                      the bytes of files, and writing that leaves none half-done
     data         formats, nn            the digits, the course's examples, pictures of one's own
-    optim        nn                     gradient descent and its kin, schedules; searches by SciPy
-    checkpoints  formats, nn            all that a training run depends on, in one whole file
-    training     optim, checkpoints, data  `fit`, which trains a model and keeps the history; metrics
+    optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
+    checkpoints  formats, nn            all that a training run depends on, in one file
+    training     compiler, optim, checkpoints, data  `fit`, the history, metrics
     files        formats, nn            weights in and out
     diagram      nn                     the computation graph of a loss, laid out and drawn
     plots        diagram, training      the other pictures
 """
 
 from autonn import optim, plots
+from autonn.compiler import compile
 from autonn.data import load_digits
-from autonn.engine.autodiff import (
-    checkpoint,
-    grad,
-    gradients,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    op,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-)
-from autonn.engine.compile import compile
+from autonn.engine.apply import op
 from autonn.engine.gradcheck import GradientError, gradcheck
+from autonn.engine.higher import hessian, hvp, jacobian, jvp
+from autonn.engine.modes import no_grad
 from autonn.engine.ops import (
     elu,
     erf,
@@ -41,13 +33,16 @@ from autonn.engine.ops import (
     log_sigmoid,
     log_softmax,
     logsumexp,
+    one_hot,
     relu,
     sigmoid,
     silu,
     softmax,
     softplus,
 )
-from autonn.engine.tensor import Tensor, no_grad
+from autonn.engine.recompute import checkpoint
+from autonn.engine.tensor import Tensor
+from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
 from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
 from autonn.nn.layers import Layer
 from autonn.nn.losses import (
@@ -55,7 +50,6 @@ from autonn.nn.losses import (
     MeanSquaredError,
     SoftmaxCrossEntropy,
     l2_penalty,
-    one_hot,
 )
 from autonn.nn.module import Module, Sequential
 from autonn.training import fit

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from autonn.engine.ops import one_hot
 from autonn.formats import (
     Array,
     ArrayHeader,
@@ -38,7 +39,6 @@ from autonn.formats import (
     require_names,
     write_fields,
 )
-from autonn.nn.losses import one_hot
 
 if TYPE_CHECKING:
     from PIL import Image

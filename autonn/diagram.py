@@ -18,8 +18,18 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine.autodiff import _gradients, _tensors
-from autonn.engine.tensor import Array, Op, Origin, Tensor
+from autonn.engine.lineage import (
+    age_of,
+    ancestors,
+    attributes_of,
+    is_freed,
+    op_of,
+    operands_of,
+    saved_values,
+)
+from autonn.engine.op import Op
+from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.engine.transforms import gradients
 from autonn.nn.module import Module
 
 if TYPE_CHECKING:
@@ -151,28 +161,23 @@ def _names(names: Module | Mapping[str, object] | None) -> dict[int, str]:
 
 def _behind(loss: Tensor) -> list[Tensor]:
     """List the tensors behind a loss that have gradients, newest first."""
-    found = {loss._index: loss}
-    stack = [loss]
-    while stack:
-        tensor = stack.pop()
-        if tensor._origin is not None and tensor._origin[1] is None:
+    found = ancestors([loss])
+    for tensor in found:
+        if is_freed(tensor):
             raise RuntimeError(
-                f"computation_graph: the graph behind {tensor._origin[0].name} was freed by an "
+                f"computation_graph: the graph behind {_op_name(tensor)} was freed by an "
                 "earlier backward(); draw before it, pass retain_graph=True there, or compute "
                 "the loss again"
             )
-        fresh = {a._index: a for a in _tensors(tensor) if a._index not in found}
-        found |= fresh
-        stack += fresh.values()
-    return [found[index] for index in sorted(found, reverse=True)]
+    return found[::-1]
 
 
 def _boxes(loss: Tensor, names: Mapping[int, str]) -> dict[Key, _Box]:
     """Make a box for each value and connect it to those that it was computed from."""
-    boxes: dict[Key, _Box] = {loss._index: _box(loss, loss._data, names)}
+    boxes: dict[Key, _Box] = {age_of(loss): _box(loss, values_of(loss), names)}
     for tensor in _behind(loss):  # newest first: whatever was computed from it has been seen
-        if tensor._origin is not None:
-            _connect(boxes, tensor._index, tensor._origin, names)
+        if op_of(tensor) is not None:
+            _connect(boxes, tensor, names)
     return boxes
 
 
@@ -181,28 +186,34 @@ def _box(a: Tensor | Array, value: Any, names: Mapping[int, str]) -> _Box:
     if not _is_tracked(a):
         return _Box(name or "constant", value)
     tensor = cast(Tensor, a)
-    if tensor._origin is None:
+    op = op_of(tensor)
+    if op is None:
         return _Box(name or "leaf", value, tensor)
-    op = tensor._origin[0]
     return _Box(f"{name}: {op.name}" if name else op.name, value, tensor)
 
 
-def _connect(boxes: dict[Key, _Box], key: Key, origin: Origin, names: Mapping[int, str]) -> None:
+def _op_name(tensor: Tensor) -> str:
+    op = op_of(tensor)
+    return op.name if op is not None else "leaf"
+
+
+def _connect(boxes: dict[Key, _Box], tensor: Tensor, names: Mapping[int, str]) -> None:
     """Complete the box of an op: its formula, plain numbers in it, and boxes for the others."""
-    box = boxes[key]
-    op, args, values, static, _ = origin
+    box = boxes[age_of(tensor)]
+    op, args, values = op_of(tensor), operands_of(tensor), saved_values(tensor)
+    assert op is not None
     box.lines = textwrap.wrap(op.formula, 30)
     given = values[: len(args)]  # behind them may be what the op keeps, which has no letter
     for letter, a, value in zip(_letters(op, len(args)), args, given, strict=True):
         if not _has_box(a):
             box.lines += _plain(letter, value)
             continue
-        source: Key = a._index if _is_tracked(a) else ("constant", id(a))
+        source: Key = age_of(a) if _is_tracked(a) else ("constant", id(a))
         # The value that the op saw: a leaf may have got new data since.
         above = boxes.setdefault(source, _box(a, value, names))
         above.rank = max(above.rank, box.rank + 1)
         box.sources.append((source, letter))
-    for option, value in static.items():
+    for option, value in attributes_of(tensor).items():
         box.lines += _plain(option, value)
 
 
@@ -284,9 +295,7 @@ def _write(box: _Box, loss: Tensor) -> None:
     """Write value and gradient, and make the box as large as its texts."""
     box.lines.append(f"value {_written(np.asarray(box.value))}")
     if box.tensor is not None:
-        # A pass for each box, as one pass stops at the tensors that it is asked for.
-        one = np.ones(loss.shape, loss.dtype)
-        (gradient,) = _gradients(loss, one, [box.tensor], symbolic=False)
+        (gradient,) = gradients(loss, [box.tensor])
         shown = _written(gradient) if gradient.size <= 4 else f"norm {_norm(gradient):.3g}"
         box.lines.append(f"gradient {shown}")
     title, body = _extent(box.title, bold=True), _extent("\n".join(box.lines))

@@ -20,10 +20,11 @@ import numpy as np
 import scipy
 from threadpoolctl import ThreadpoolController
 
-from autonn.engine.autodiff import _hessian_products
-from autonn.engine.rows import libraries_beside
+from autonn.engine.higher import hessian_products as _hessian_products
+from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.module import Module
+from autonn.threads import libraries_beside
 
 # What an optimiser makes small: the cost as a Tensor, or its value and the gradients by the
 # parameters, in their order, as a compiled function returns them.
@@ -416,7 +417,7 @@ class StepOptimizer(Optimizer):
         self.steps += 1
         for slot, gradient in zip(self._slots, arrays, strict=True):
             if gradient is not None:
-                self._update(slot.parameter._writable(), gradient, lr, scale, slot)
+                self._update(writable(slot.parameter), gradient, lr, scale, slot)
 
     def _update(self, data: Array, gradient: Array, lr: float, scale: float, slot: _Slot) -> None:
         """Change one parameter in place by `scale` times the gradient, without temporaries."""
@@ -791,7 +792,7 @@ class _Search(Optimizer):
 
     def _assign(self, vector: Array) -> None:
         for parameter, part in zip(self.parameters, self._split(vector), strict=True):
-            parameter._writable()[...] = part
+            writable(parameter)[...] = part
 
 
 class LBFGS(_Search):

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn.diagram import _BLUE, _VERMILION, _norm, computation_graph
-from autonn.engine.tensor import Array, Tensor, no_grad
+from autonn.engine.modes import no_grad
+from autonn.engine.tensor import Array, Tensor
 from autonn.nn.module import Module
 from autonn.training import SERIES, History, Loss, count_readings
 

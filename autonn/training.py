@@ -31,10 +31,13 @@ from autonn.checkpoints import (
     restore_random_states,
     write_checkpoint,
 )
+from autonn.compiler import compile as compiled
 from autonn.data import batches
-from autonn.engine.autodiff import _hessian_products, gradients
-from autonn.engine.compile import compile as compiled
-from autonn.engine.tensor import Array, Tensor, changes, no_grad
+from autonn.engine.higher import hessian_products as _hessian_products
+from autonn.engine.modes import changes, no_grad
+from autonn.engine.ownership import writable
+from autonn.engine.tensor import Array, Tensor
+from autonn.engine.transforms import gradients
 from autonn.formats import PathLike
 from autonn.nn.losses import l2_penalty, logits_of
 from autonn.nn.module import Module
@@ -524,7 +527,7 @@ class _Run:
 
     def set_values(self, values: Sequence[Array]) -> None:
         for parameter, value in zip(self.task.parameters, values, strict=True):
-            parameter._writable()[...] = value
+            writable(parameter)[...] = value
 
     # ---- the loop
 

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from autonn import Tensor
-from autonn.engine.tensor import OPS
+from autonn.engine.lineage import attributes_of, op_of, operands_of, saved_values
+from autonn.engine.op import OPS
 
 LENGTH = 100
 RNG = np.random.default_rng(0)
@@ -79,19 +80,19 @@ def control_chain(name: str, step: Step) -> Callable[[], Any]:
     op = OPS[name]
     sample = Tensor(X, requires_grad=True)
     z = step(sample, np, Tensor(C), Tensor(Q), Tensor(M))
-    if z._origin[0] is not op:
-        raise SystemExit(f"{name}: the step is another op, {z._origin[0].name}")
-    _, args, values, static, _ = z._origin
+    if op_of(z) is not op:
+        raise SystemExit(f"{name}: the step is another op, {op_of(z)}")
+    args, values, attributes = operands_of(z), saved_values(z), attributes_of(z)
     pairs = zip(op.rules, args, strict=False)
     rules = [rule for rule, a in pairs if rule and isinstance(a, Tensor) and a.requires_grad]
     forward, data = op.forward, z.data
 
     def run() -> None:
         for _ in range(LENGTH):
-            forward(*values, **static)
+            forward(*values, **attributes)
         for _ in range(LENGTH):
             for rule in rules:
-                rule(data, data, *values, **static)
+                rule(data, data, *values, **attributes)
 
     return run
 

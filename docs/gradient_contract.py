@@ -14,7 +14,8 @@ import numpy as np
 from scipy import special
 
 from autonn.engine import ops
-from autonn.engine.tensor import _IMPLEMENTATIONS, OPS, Op
+from autonn.engine.op import OPS, Op
+from autonn.engine.tensor import implementations
 
 PAGE = Path(__file__).with_name("gradient-contract.md")
 
@@ -22,13 +23,13 @@ INTRODUCTION = """\
 # The gradient contract
 
 What every op of autonn computes, and what its gradient is, also where the derivative does not
-exist. This page is generated from the declarations in `autonn/engine/ops.py` by
+exist. This page is generated from the declarations in `autonn/engine/ops/` by
 `python docs/gradient_contract.py`; a test keeps it fresh, and every row has its tests.
 
 In a rule, `g` is the incoming gradient, `z` the output, and the other names are the arguments.
-A named rule may be told, last, what its op kept because the gradient needs it again.
+A named rule may be told, last, the residuals that its op kept for it.
 What broadcasting stretched is summed back, and a gradient has the dtype of its argument: float32
-in, float32 out. `_over(g, d)` is `g / d`, and 0 where `g` is 0: **a gradient of zero stays zero
+in, float32 out. `safe_divide(g, d)` is `g / d`, and 0 where `g` is 0: **a gradient of zero stays zero
 where the derivative is infinite**, so that `np.where(x > 0, np.log(x), 0)` is right at 0.
 Complex numbers, integers and booleans have no gradient.
 
@@ -46,10 +47,11 @@ Their gradients follow from the ops above.
 
 
 def rules_by_op() -> dict[str, list[str]]:
-    """Read the rules of each op as text, from the source of ops.py."""
+    """Read the rules of each op as text, from the sources of the ops."""
     found: dict[str, list[str]] = {}
     functions: dict[str, str] = {}
-    for node in ast.parse(inspect.getsource(ops)).body:
+    files = sorted(Path(inspect.getfile(ops)).parent.glob("*.py"))
+    for node in (node for file in files for node in ast.parse(file.read_text()).body):
         if isinstance(node, ast.FunctionDef):
             functions[node.name] = (ast.get_docstring(node) or "").split("\n")[0]
         value = getattr(node, "value", None)
@@ -80,7 +82,7 @@ def public_name(function: Any) -> str:
 
 def public_names(op: Op) -> str:
     """List the NumPy and SciPy functions that lead to the op."""
-    calls = _IMPLEMENTATIONS.items()
+    calls = implementations.items()
     names = [public_name(function) for function, call in calls if getattr(call, "op", 0) is op]
     return ", ".join(dict.fromkeys(filter(None, names)))
 
@@ -88,7 +90,7 @@ def public_names(op: Op) -> str:
 def composed() -> str:
     """List the functions that are written with the ops, and so need no rules of their own."""
     rows = []
-    for function, call in _IMPLEMENTATIONS.items():
+    for function, call in implementations.items():
         sentence = (call.__doc__ or "").split("\n")[0]
         if not hasattr(call, "op") and sentence and public_name(function):
             rows.append(f"| {public_name(function)} | {sentence} |")

@@ -1,5 +1,5 @@
 """The engine: Tensor, its ops and the backward pass.
 
-Read in this order: `tensor`, `ops`, `autodiff`, `graph`, `helpers`, `program`, `rows`, `compile`,
-`gradcheck`.
+Read in this order: `modes`, `op`, `ownership`, `tensor`, `apply`, `lineage`, `ops`, `backward`,
+`trees`, `transforms`, `higher`, `recompute`, `gradcheck`.
 """

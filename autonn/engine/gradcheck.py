@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from autonn.engine.autodiff import Tree, _leaves, _rebuild, grad, vjp
-from autonn.engine.tensor import Array, Tensor, no_grad
+from autonn.engine.modes import no_grad
+from autonn.engine.tensor import Array, Tensor
+from autonn.engine.transforms import grad, vjp
+from autonn.engine.trees import Tree, tree_leaves, tree_unflatten
 
 _COMPLEX_STEP = 1e-100  # small enough that its square vanishes beside any number
 _STEP = 1e-3  # of central differences, relative; extrapolated twice, the error is of order h^6
@@ -87,11 +89,11 @@ def gradcheck(
 def _check_once(
     f: Function, inputs: Sequence[Tree], projections: int | None, rng: Any, level: int
 ) -> None:
-    leaves = [_float64(leaf) for leaf in _leaves(list(inputs))]
+    leaves = [_float64(leaf) for leaf in tree_leaves(list(inputs))]
     with np.errstate(all="ignore"):
         value, pullback = vjp(f, *inputs)
         weights = _weights(np.shape(value), projections, rng)
-        rows = [_leaves(list(pullback(w))) for w in weights]
+        rows = [tree_leaves(list(pullback(w))) for w in weights]
     for k, leaf in enumerate(leaves):
         for index in np.ndindex(leaf.shape):
             slope = _slope(f, inputs, leaves, k, index)
@@ -119,7 +121,7 @@ def _gradient_along(f: Function, inputs: Sequence[Tree], rng: Any) -> Function:
     positions = tuple(range(len(inputs)))
 
     def gradient(*args: Any) -> Any:
-        parts = _leaves(list(grad(lambda *a: np.sum(v * f(*a)), positions)(*args)))
+        parts = tree_leaves(list(grad(lambda *a: np.sum(v * f(*a)), positions)(*args)))
         return np.concatenate([np.ravel(part) for part in parts])
 
     return gradient
@@ -133,7 +135,7 @@ def _slope(
     def at(step: complex) -> Array:
         moved = [np.array(leaf, dtype=np.result_type(leaf, step)) for leaf in leaves]
         moved[k][index] += step
-        args = _rebuild(list(inputs), iter([Tensor(m, copy=False) for m in moved]))
+        args = tree_unflatten(list(inputs), iter([Tensor(m, copy=False) for m in moved]))
         with no_grad(), np.errstate(all="ignore"):
             result = f(*args)
         return result.data if isinstance(result, Tensor) else np.asarray(result)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from autonn.engine import ops
-from autonn.engine.tensor import Array, Tensor, _is_tracing, define, input_of
+from autonn.engine.lineage import attribute_of, input_of
+from autonn.engine.modes import is_tracing
+from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
 
 
@@ -58,13 +59,13 @@ class CrossEntropy:
         if weights is not None:
             column = _column(weights, a, "CrossEntropy")
             return cast(Tensor, ops.weighted_cross_entropy(*_logarithms(a), y, column))
-        logits = input_of(a, "sigmoid")
+        logits = input_of(a, ops.sigmoid)
         if logits is not None:
             return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
         logits = _softmax_input(a)
         if logits is not None:
             return cast(Tensor, ops.softmax_each_cross_entropy(logits, y))
-        _check_probabilities(a._data, "CrossEntropy", "probabilities")
+        _check_probabilities(values_of(a), "CrossEntropy", "probabilities")
         return cast(Tensor, ops.cross_entropy(a, y))
 
     def __repr__(self) -> str:
@@ -109,7 +110,7 @@ class SoftmaxCrossEntropy:
         source = _softmax_input(z)
         z = z if source is None else source
         y = _targets(targets, z, "SoftmaxCrossEntropy")
-        _check_sums(y._data if isinstance(y, Tensor) else y, "SoftmaxCrossEntropy")
+        _check_sums(values_of(y), "SoftmaxCrossEntropy")
         if weights is not None:
             y = y * _column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
         return cast(Tensor, ops.softmax_cross_entropy(z, y))
@@ -183,66 +184,12 @@ def l2_penalty(model: Module, strength: float, examples: int) -> Tensor:
     return cast(Tensor, ops.sum_of_squares(*weights, factor=strength / (2 * examples)))
 
 
-def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
-    """Turn classes into rows with a single 1, ``Y[i, y_i] = 1``.
-
-    Parameters
-    ----------
-    y
-        Whole numbers from 0 to classes - 1, shape (m,).
-
-    Raises
-    ------
-    IndexError
-        For a class outside 0..classes-1; -1 does not wrap.
-    TypeError, ValueError
-        For classes that are not whole numbers; for NaN.
-
-    Examples
-    --------
-    >>> one_hot([2, 0], classes=3)
-    array([[0., 0., 1.],
-           [1., 0., 0.]])
-    """
-    if operator.index(classes) < 1:
-        raise ValueError(f"one_hot: classes is at least 1, not {classes}")
-    labels = _labels(y)
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        row = int(outside.argmax())
-        raise IndexError(
-            f"one_hot: class {labels[row]} of {classes} in row {row}; "
-            f"labels run from 0 to {classes - 1} and never wrap"
-        )
-    rows = np.zeros((len(labels), classes), dtype)
-    rows[np.arange(len(labels)), labels] = 1
-    return rows
-
-
-# As an op, so that a compiled cost makes the rows anew, and checks the classes, at each call.
-_rows = define("one_hot", one_hot, "Y = 0 but Y[i, y_i] = 1", None, numpy=(), listed=False)
-
-
-def _labels(y: ArrayLike) -> Array:
-    labels = np.asarray(y)
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        row = int(np.flatnonzero(np.isnan(labels))[0])
-        raise ValueError(f"labels: NaN in row {row}; drop or relabel such rows")
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, not {labels.dtype}; try y.astype(int)")
-    if labels.ndim != 1:
-        raise ValueError(f"labels must be a vector (m,), not {labels.shape}; try y.ravel()")
-    return labels
-
-
 def _softmax_input(a: Tensor) -> Tensor | None:
     """Return the logits that a softmax over the classes made `a` from, if any did."""
-    logits = input_of(a, "softmax")
-    if logits is None or a._origin is None:
+    logits = input_of(a, ops.softmax)
+    if logits is None:
         return None
-    _, args, _, static, _ = a._origin
-    axis = args[1] if len(args) > 1 else static.get("axis", -1)
-    return logits if axis in (-1, a.ndim - 1) else None
+    return logits if attribute_of(a, "axis") in (-1, a.ndim - 1) else None
 
 
 def logits_of(a: Tensor) -> Tensor:
@@ -254,19 +201,19 @@ def logits_of(a: Tensor) -> Tensor:
     >>> logits_of(sigmoid(Tensor([[50.0, 60.0]], requires_grad=True))).data  # both give 1.0
     array([[50., 60.]])
     """
-    sources = input_of(a, "sigmoid"), _softmax_input(a)
+    sources = input_of(a, ops.sigmoid), _softmax_input(a)
     return next((logits for logits in sources if logits is not None), a)
 
 
 def _logarithms(a: Tensor) -> tuple[Any, Any]:
     """Return ln a and ln(1 - a), from the input of a sigmoid or softmax where one made `a`."""
-    logits = input_of(a, "sigmoid")
+    logits = input_of(a, ops.sigmoid)
     if logits is not None:
         return ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
     logits = _softmax_input(a)
     if logits is not None:
-        return ops.log_softmax(logits), ops._log_rest(logits)
-    _check_probabilities(a._data, "CrossEntropy", "probabilities")
+        return ops.log_softmax(logits), ops.log_others(logits)
+    _check_probabilities(values_of(a), "CrossEntropy", "probabilities")
     with np.errstate(divide="ignore"):  # where such a logarithm counts, the cost is inf
         return np.log(a), np.log1p(-a)
 
@@ -284,13 +231,13 @@ def _column(weights: Any, a: Tensor, name: str) -> Any:
 
 def _targets(targets: Any, a: Tensor, name: str) -> Any:
     """Bring the targets to one row of probabilities for each row of predictions."""
-    y = targets._data if isinstance(targets, Tensor) else np.asarray(targets)
+    y = np.asarray(values_of(targets))
     if a.ndim != 2:
         raise ValueError(f"{name}: predictions of shape {a.shape}; they are (examples, classes)")
     if y.ndim == 1:
         if len(y) != len(a):
             raise ValueError(f"{name}: {len(a)} predictions against {len(y)} targets")
-        return _rows(targets if _is_tracing() else y, classes=a.shape[1], dtype=a.dtype)
+        return ops.one_hot_rows(targets if is_tracing() else y, classes=a.shape[1], dtype=a.dtype)
     if y.shape != a.shape:
         raise ValueError(
             f"{name}: targets of shape {y.shape} against predictions of shape {a.shape}; give "

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from autonn.engine.tensor import Array, Operand, Tensor, _is_tracing, changes, no_grad
+from autonn.engine.modes import changes, is_tracing, no_grad
+from autonn.engine.tensor import Array, Operand, Tensor
 
 Role = tuple[tuple[str, ...], Tensor, bool]  # the path to a parameter, and whether it is a bias
 
@@ -72,7 +73,7 @@ class Module:
 
     def __call__(self, x: Any) -> Tensor:
         """Compute the output, as ``model(x)``."""
-        trace = _is_tracing()
+        trace = is_tracing()
         if trace is not None:
             trace.modules.append(self)
         return self.forward(x)
@@ -267,7 +268,7 @@ class _Walk:
         self.seen: set[int] = set()
         self.fixed = True
         self.collect(module._attributes(), (), module.biases)
-        self.roles = [role for role in self.roles if role[1]._tracked]
+        self.roles = [role for role in self.roles if role[1].requires_grad]
         self.parameters = [parameter for _, parameter, _ in self.roles]
         self.weights = [parameter for _, parameter, is_bias in self.roles if not is_bias]
 

@@ -8,7 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from autonn.engine.tensor import OPS, define
+from autonn.engine.apply import define
+from autonn.engine.op import OPS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

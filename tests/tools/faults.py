@@ -43,8 +43,27 @@ from threadpoolctl import threadpool_limits
 
 import autonn
 from autonn import Tensor, files, optim, training
-from autonn.engine import autodiff, ops, tensor
-from autonn.engine.tensor import OPS, Op
+from autonn.engine import backward, modes, ownership, tensor
+from autonn.engine.op import OPS, Op
+from autonn.engine.ops import (
+    activations,
+    arithmetic,
+    arranging,
+    elementary,
+    indexing,
+    joining,
+    labels,
+    linalg,
+    probability,
+    products,
+    reductions,
+    safe,
+    scans,
+    selection,
+    shapes,
+    statistics,
+)
+from autonn.engine.ops import losses as fused
 from autonn.nn import layers, losses, module
 
 Rule = Callable[..., Any]
@@ -143,7 +162,7 @@ def statics(op: Op, rule: Rule) -> list[str]:
     if op.variadic:
         return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     named = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
-    return [p.name for p in named[2 + len(op.rules) + op.keeps :]]
+    return [p.name for p in named[2 + len(op.rules) + op.residuals :]]
 
 
 def with_static(right: Rule, name: str) -> Rule:
@@ -202,7 +221,13 @@ def rule_faults() -> Iterator[Fault]:
 def key_of(code: CodeType) -> tuple[str, int, str, int]:
     """Name a code for good; lambdas on one line differ in their table of positions."""
     positions = zlib.crc32(code.co_linetable)
-    return Path(code.co_filename).name, code.co_firstlineno, code.co_qualname, positions
+    return within_house(code.co_filename), code.co_firstlineno, code.co_qualname, positions
+
+
+def within_house(path: str) -> str:
+    """Name a file of the package by its place in it."""
+    file = Path(path)
+    return str(file.relative_to(HOUSE)) if file.is_relative_to(HOUSE) else file.name
 
 
 def codes_in(code: CodeType) -> list[CodeType]:
@@ -232,7 +257,7 @@ class Source:
 
     def __init__(self, home: ModuleType) -> None:
         self.path = str(home.__file__)
-        self.name = Path(self.path).name
+        self.name = within_house(self.path)
         self.text = Path(self.path).read_text()
         self.statements = ast.parse(self.text).body
         self.imports = [s for s in self.statements if isinstance(s, ast.Import | ast.ImportFrom)]
@@ -263,8 +288,13 @@ class Source:
         return Fault(name, plant, concerns, self.name)
 
 
-SOURCES = {home: Source(home) for home in (ops, tensor, autodiff, layers, losses, module, optim,
-                                           training, files)}  # fmt: skip
+OPS_ROOMS = (
+    activations, arithmetic, arranging, elementary, fused, indexing, joining, labels, linalg,
+    probability, products, reductions, safe, scans, selection, shapes, statistics,
+)  # fmt: skip
+SOURCES = {home: Source(home) for home in (
+    *OPS_ROOMS, tensor, modes, ownership, backward, layers, losses, module, optim, training, files,
+)}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
@@ -348,52 +378,52 @@ def source_faults(source: Source, pattern: str = "") -> Iterator[Fault]:
 # ---- faults in sentences, each a text in place of another
 
 SENTENCES: list[tuple[str, ModuleType, str, str]] = [
-    ("the cross-entropy is not divided by m", ops,
+    ("the cross-entropy is not divided by m", fused,
      "_sum_log1p(q)) / x.shape[0]", "_sum_log1p(q))"),
-    ("the gradient of the cross-entropy is not divided by m", ops,
-     "else _less_targets(x, *kept)\n    return g / x.shape[0] * residual",
-     "else _less_targets(x, *kept)\n    return g * residual"),
+    ("the gradient of the cross-entropy is not divided by m", fused,
+     "else less_targets(x, *kept)\n    return g / x.shape[0] * residual",
+     "else less_targets(x, *kept)\n    return g * residual"),
     ("the biases are penalised", module,
      "if not is_bias]", "]"),
     ("the penalty is not divided by m", losses,
      "strength / (2 * examples)", "strength / 2"),
-    ("labels are shifted by one", losses,
+    ("labels are shifted by one", labels,
      "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
     ("the unit of the digit 0 stays last", files,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
-    ("sigmoid' is z (1 + z)", ops,
-     "return _times_slope(g, x)\n    slope", "return g * (z * (1 + z))\n    slope"),
-    ("sigmoid' of many is s(-x)", ops,
+    ("sigmoid' is z (1 + z)", probability,
+     "return times_slope(g, x)\n    slope", "return g * (z * (1 + z))\n    slope"),
+    ("sigmoid' of many is s(-x)", probability,
      "slope = z * opposite", "slope = 1 * opposite"),
-    ("relu' at 0 is 1", ops,
+    ("relu' at 0 is 1", activations,
      "g * np.sign(z)", "g * np.heaviside(x, 1)"),
-    ("equal operands of maximum get the full gradient each", ops,
+    ("equal operands of maximum get the full gradient each", selection,
      "np.where(equal, g / 2,", "np.where(equal, g,"),
-    ("clip has gradient 0 at its bounds", ops,
+    ("clip has gradient 0 at its bounds", selection,
      "np.where(np.less(x, low) | np.greater(x, high), 0, g)",
      "np.where(np.less_equal(x, low) | np.greater_equal(x, high), 0, g)"),
-    ("equal maxima get the full gradient each", ops,
-     "_kept(g, axis, keepdims) / count", "_kept(g, axis, keepdims)"),
-    ("the gradient of sum forgets keepdims", ops,
-     "np.broadcast_to(_kept(g, axis, keepdims), x.shape)", "np.broadcast_to(g, x.shape)"),
-    ("broadcasting is undone by the first row alone", ops,
+    ("equal maxima get the full gradient each", reductions,
+     "restored(g, axis, keepdims) / count", "restored(g, axis, keepdims)"),
+    ("the gradient of sum forgets keepdims", reductions,
+     "np.broadcast_to(restored(g, axis, keepdims), x.shape)", "np.broadcast_to(g, x.shape)"),
+    ("broadcasting is undone by the first row alone", reductions,
      "np.sum(x, axis=(*range(lead), *ones), keepdims=True)",
      "np.min(x, axis=(*range(lead), *ones), keepdims=True)"),
-    ("a vector times a matrix is transposed wrongly on the way back", ops,
+    ("a vector times a matrix is transposed wrongly on the way back", products,
      "np.matmul(y, np.expand_dims(g, -1))[..., 0]",
-     "np.matmul(g, y if y.shape[-1] == y.shape[-2] else _swap(y))"),
-    ("repeated indices overwrite each other", ops,
+     "np.matmul(g, y if y.shape[-1] == y.shape[-2] else swap_last(y))"),
+    ("repeated indices overwrite each other", indexing,
      "np.add.at(out, key, g)", "out[key] = g"),
-    ("gradients add up in an array that others hold", autodiff,
-     "if index in ours:", "if not symbolic and before.ndim and before.flags.writeable:"),
-    ("a second backward counts without a word", autodiff,
+    ("gradients add up in an array that others hold", backward,
+     "if index in self.ours:", "if gradient.ndim and gradient.flags.writeable:"),
+    ("a second backward counts without a word", backward,
      "if not retain:", "if retain is None:"),
-    ("no_grad leaks when there was an exception", tensor,
-     "_recording.reset(self._tokens.pop())",
-     "exception[0] or _recording.reset(self._tokens.pop())"),
+    ("no_grad leaks when there was an exception", modes,
+     "recording.reset(self._tokens.pop())",
+     "exception[0] or recording.reset(self._tokens.pop())"),
     ("detach keeps the graph", tensor,
-     "out = _leaf(self._data.copy(\"K\") if self._exposed else self._data)", "out = self"),
-    ("a rule's float64 reaches a float32 argument", autodiff,
+     "out = leaf(self._data.copy(\"K\") if self._aliased else self._data)", "out = self"),
+    ("a rule's float64 reaches a float32 argument", backward,
      "if gradient.dtype != value.dtype:", "if gradient.dtype < value.dtype:"),
     ("gradient descent goes up", optim,
      "data -= np.multiply(gradient,", "data += np.multiply(gradient,"),
@@ -428,8 +458,8 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "[self.bias.numpy(), self.weight.numpy()]", "[self.weight.numpy(), self.bias.numpy()]"),
     ("the accuracy of validation is that of the training", training,
      "right / len(held_out)", "self.history.accuracy[-1]"),
-    ("a constant may be changed under a pending graph", tensor,
-     'values[k] = value.copy("K")', "values[k] = value"),
+    ("a constant may be changed under a pending graph", ownership,
+     'saved[k] = value.copy("K")', "saved[k] = value"),
 ]  # fmt: skip
 
 
@@ -561,7 +591,7 @@ def outcome(where: Where, call: Call) -> tuple[Any, bool, bool]:
         try:
             d = rule(*args, **call.static)
             if d.shape != args[position].shape or d.dtype != args[position].dtype:
-                d = autodiff._fit(d, args[position], op)
+                d = backward._fit(d, args[position], op)
             tensors = [lifted(a) for a in args]
             symbolic = rule(*tensors, **call.static)
             graph = isinstance(symbolic, Tensor) and symbolic.requires_grad
@@ -803,7 +833,8 @@ def all_faults(judge: Judge, pattern: str) -> tuple[list[Fault], set[str]]:
     of_rules = {key for key, wheres in judge.reached.items() if wheres}
     in_rules = (
         dataclasses.replace(fault, judged=True)
-        for fault in source_faults(SOURCES[ops], pattern)
+        for home in OPS_ROOMS
+        for fault in source_faults(SOURCES[home], pattern)
         if fault.concerns & of_rules
     )
     beside = (f for home in (losses, optim) for f in source_faults(SOURCES[home], pattern))

@@ -379,8 +379,8 @@ TABLE: list[Row] = [
     each("subtract", np.subtract, REAL, REAL),
     each("multiply", np.multiply, REAL, REAL),
     each("divide", np.divide, REAL, AWAY),
-    each("times", ops._times, REAL, REAL, value=np.multiply),
-    each("over", ops._over, REAL, AWAY, value=np.divide),
+    each("safe_multiply", ops.safe_multiply, REAL, REAL, value=np.multiply),
+    each("safe_divide", ops.safe_divide, REAL, AWAY, value=np.divide),
     each("reciprocal", np.reciprocal, AWAY),
     each("negative", np.negative, REAL),
     each("positive", np.positive, REAL),
@@ -422,11 +422,11 @@ TABLE: list[Row] = [
     each("arcsinh", np.arcsinh, REAL),
     each("arccosh", np.arccosh, between(1.2, 4, 2, 1e8)),
     each("arctanh", np.arctanh, INSIDE),
-    each("bell", ops._bell, between(-3, 3), value=lambda x: np.exp(-x * x), exact=False),
+    each("bell", ops.bell, between(-3, 3), value=lambda x: np.exp(-x * x), exact=False),
     each("erf", autonn.erf, REAL, value=special.erf, also=(special.erf,)),
-    each("phi", special.ndtr, REAL, exact=False),
+    each("normal_cdf", special.ndtr, REAL, exact=False),
     each(
-        "share_below", ops._share_below, between(-3, 1, -1, 1),
+        "scaled_cdf", ops.scaled_cdf, between(-3, 1, -1, 1),
         value=lambda x: special.ndtr(x) * np.exp(x * x / 2), exact=False,
     ),
     # steps
@@ -444,12 +444,12 @@ TABLE: list[Row] = [
         "sigmoid", autonn.sigmoid, REAL, value=special.expit, twin=_sigmoid, also=(special.expit,)
     ),
     each(
-        "times_slope", ops._times_slope, REAL, REAL, exact=False,
+        "times_slope", ops.times_slope, REAL, REAL, exact=False,
         value=lambda g, x: g * (special.expit(x) * special.expit(-x)),
         twin=lambda g, x: g * _bell_of_sigmoid(x),
     ),
     each(
-        "residual", ops._residual, REAL, REAL, exact=False,
+        "sigmoid_residual", ops.sigmoid_residual, REAL, REAL, exact=False,
         value=lambda x, y: special.expit(x) - y, twin=lambda x, y: _sigmoid(x) - y,
     ),
     each(
@@ -662,7 +662,7 @@ TABLE: list[Row] = [
     whole("det", np.linalg.det, _matrix(3)),
     whole("det", lambda x, _: np.linalg.det(x), _matrices),
     whole(
-        "cofactor", ops._cofactor, _matrix(3), twin=lambda x: np.linalg.det(x) * np.linalg.inv(x).T,
+        "cofactor", ops.cofactor, _matrix(3), twin=lambda x: np.linalg.det(x) * np.linalg.inv(x).T,
         value=lambda x: np.linalg.det(x) * np.linalg.inv(x).T, exact=False,
     ),
     whole(
@@ -742,11 +742,11 @@ TABLE: list[Row] = [
         value=lambda x: _put(x, (slice(None), 1), (3, 2)),
     ),
     whole(
-        "gather", lambda x: ops._gather(x, ROWS3, key=(slice(None), ops._Slot(0))), "m3",
+        "gather", lambda x: ops.gather(x, ROWS3, key=(slice(None), ops.Slot(0))), "m3",
         value=lambda x: x[:, ROWS3],
     ),
     whole(
-        "scatter", lambda x: ops._scatter(x, ROWS3, key=ops._Slot(0), shape=(4,)), "3",
+        "scatter", lambda x: ops.scatter(x, ROWS3, key=ops.Slot(0), shape=(4,)), "3",
         value=lambda x: _put(x, ROWS3, (4,)),
     ),
     whole("set", lambda x, v: x.at[1].set(v), "2n n", value=lambda x, v: _replaced(x, 1, v)),
@@ -777,13 +777,13 @@ TABLE: list[Row] = [
         ) / len(x),
         twin=lambda x, y: np.sum(_softplus(x) - x * y) / len(x), exact=False,
     ),
-    whole("log_rest", ops._log_rest, "m3", value=_log_rest, exact=False),
+    whole("log_others", ops.log_others, "m3", value=_log_rest, exact=False),
     whole(
-        "log_rest", lambda x: ops._log_rest(9 * x), "m4", value=lambda x: _log_rest(9 * x),
+        "log_others", lambda x: ops.log_others(9 * x), "m4", value=lambda x: _log_rest(9 * x),
         exact=False,
     ),
     whole(
-        "softmax_residual", ops._softmax_residual, "mn mn", exact=False,
+        "softmax_residual", ops.softmax_residual, "mn mn", exact=False,
         value=lambda x, y: _softmax(x) * np.sum(y, axis=-1, keepdims=True) - y,
     ),
     whole(

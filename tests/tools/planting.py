@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autonn.engine.tensor import OPS
+from autonn.engine.op import OPS
 
 
 @contextmanager

@@ -1,0 +1,13 @@
+"""The compiler: from a function to the flat NumPy program that it stands for.
+
+Read in this order: `graph`, `trace`, `simplify`, `partition`, `layout`, `memory`, `sources`,
+`emit_numpy`, `emit`, `guards`, `results`, `compiled`.
+"""
+
+from autonn.compiler.compiled import Compiled, compile
+from autonn.compiler.emit import emit
+from autonn.compiler.graph import Graph, Node
+from autonn.compiler.simplify import simplify
+from autonn.compiler.trace import trace
+
+__all__ = ["Compiled", "Graph", "Node", "compile", "emit", "simplify", "trace"]

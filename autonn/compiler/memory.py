@@ -1,0 +1,191 @@
+"""Planning the memory of a program: which call writes where.
+
+Each value that a later call may overwrite is overwritten; what else is needed in between lies in a
+workspace that is made once, and its buffers are shared by values that are never needed at the same
+time. Only what is returned is made anew at each call.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from autonn.compiler.graph import Argument, Given, Node, behind
+from autonn.compiler.layout import ScaledSum, by_columns, is_ufunc, scaled_sums
+from autonn.engine.op import Memory
+
+__all__ = ["Plan", "Stretch", "plan", "writes"]
+
+
+@dataclass(eq=False)
+class Stretch:
+    """One stretch of memory, and how long the values that lie in it one by one are needed.
+
+    `first` is the call that makes it, -1 for an input; `last` the last that reads it, infinite
+    for a result. In the workspace it is the first `size` numbers of buffer number `buffer`.
+    """
+
+    first: int
+    last: float
+    returned: bool = False
+    buffer: int | None = None
+    size: int = 0
+
+
+@dataclass
+class Plan:
+    """What to compute in which order, and where the results lie.
+
+    Attributes
+    ----------
+    order, calls
+        All nodes, and the calls among them, in the order in which they are written.
+    stretches
+        By node, the memory that it is written to; what has none is made by its call.
+    buffers
+        The workspace: dtype and number of elements of each buffer.
+    columns
+        The values that are laid out column by column.
+    sums, spared
+        The ``a x + y`` that are added to y where it lies, and the multiples that are not written.
+    """
+
+    order: list[Node]
+    calls: list[Node]
+    outputs: Sequence[Argument]
+    columns: set[Node] = field(default_factory=set)
+    stretches: dict[Node, Stretch] = field(default_factory=dict)
+    sums: dict[Node, ScaledSum] = field(default_factory=dict)
+    spared: set[Node] = field(default_factory=set)
+    buffers: list[tuple[np.dtype[Any], int]] = field(default_factory=list)
+
+
+def plan(inputs: Sequence[Node], outputs: Sequence[Argument]) -> Plan:
+    """Decide what each call writes to, where the inputs that are donated may be overwritten."""
+    order = _order(outputs)
+    made = Plan(order, [node for node in order if node.given is None], outputs)
+    made.columns = by_columns(made.calls, outputs)
+    roots = _roots(made.calls, inputs)
+    last = _last_uses(made.calls, outputs, roots)
+    made.sums, made.spared = scaled_sums(made.calls, outputs, last, made.columns)
+    for node, (_, x, y) in made.sums.items():
+        y.label = y.label or node.label
+        for root in roots.get(x, ()):  # it is read later than its multiple would be
+            last[root] = max(last[root], made.calls.index(node))
+    for node in inputs:
+        if node.given is Given.DONATED and node.shape:
+            made.stretches[node] = Stretch(-1, last.get(node, -1))
+    for k, node in enumerate(made.calls):
+        if node in made.spared or not _has_memory(node):
+            continue
+        stretch = _overwritten(made, k, node, roots, last) or Stretch(k, k)
+        stretch.last = max(stretch.last, last.get(node, k))
+        stretch.returned |= any(node is output for output in outputs)
+        made.stretches[node] = stretch
+    _share_buffers(made)
+    return made
+
+
+def writes(node: Node) -> bool:
+    """Whether the call takes memory to write its result to."""
+    return node.shape != () and node.memory() is Memory.OUT
+
+
+def _has_memory(node: Node) -> bool:
+    """Whether its result lies in memory that nothing else does."""
+    return node.shape != () and node.memory() in (Memory.OUT, Memory.NEW)
+
+
+def _order(outputs: Iterable[Argument]) -> list[Node]:
+    """List the nodes that the outputs need in the order in which they were made.
+
+    A call of what is given alone waits until it is needed: its result would only take up memory.
+    """
+    order: dict[Node, None] = {}
+    waiting: list[Node] = []
+    for node in behind(outputs):
+        if node.given is None and node.args and all(a.given for a in node.nodes()):
+            waiting.append(node)
+            continue
+        for a in node.nodes():
+            order.setdefault(a)
+        order.setdefault(node)
+    return [*order, *(node for node in waiting if node not in order)]
+
+
+def _roots(calls: Sequence[Node], inputs: Sequence[Node]) -> dict[Node, list[Node]]:
+    """List for each value the calls in whose memory it may lie."""
+    roots: dict[Node, list[Node]] = {
+        node: [node] for node in inputs if node.given is Given.DONATED and node.shape
+    }
+    for node in calls:
+        if node.shape != () and node.memory() is Memory.VIEW:
+            roots[node] = roots.get(node.args[0], [])
+        elif node.shape == () or _has_memory(node):
+            roots[node] = [node]
+        else:  # a function of the user's may return what it was given
+            roots[node] = [node, *(root for a in node.nodes() for root in roots.get(a, ()))]
+    return roots
+
+
+def _last_uses(
+    calls: Sequence[Node], outputs: Sequence[Argument], roots: dict[Node, list[Node]]
+) -> dict[Node, float]:
+    """Tell which call is the last that reads the memory of each; what is returned is for ever."""
+    last: dict[Node, float] = {}
+    for k, node in enumerate(calls):
+        for a in node.nodes():
+            last.update(dict.fromkeys(roots.get(a, ()), k))
+    for output in outputs:
+        if isinstance(output, Node):
+            last.update(dict.fromkeys(roots.get(output, ()), math.inf))
+    return last
+
+
+def _overwritten(
+    made: Plan, k: int, node: Node, roots: dict[Node, list[Node]], last: dict[Node, float]
+) -> Stretch | None:
+    """Find an operand that is not needed any more, and has the form of the result."""
+    if node in made.sums:
+        return made.stretches[made.sums[node].y]
+    if not is_ufunc(node):
+        return None
+    for a in node.nodes():
+        if (
+            a in made.stretches
+            and (a.shape, a.dtype) == (node.shape, node.dtype)
+            and (a in made.columns) == (node in made.columns)
+            and last.get(a) == k
+            and not any(a in roots.get(b, ()) for b in node.nodes() if b is not a)
+        ):
+            return made.stretches[a]
+    return None
+
+
+def _share_buffers(made: Plan) -> None:
+    """Share buffers out, each to values that are never needed at the same time."""
+    busy: list[tuple[float, int]] = []  # a heap: until when a buffer is needed, and which
+    free: dict[Any, list[tuple[int, int]]] = {}  # by dtype, in order of size: (size, which)
+    for place, node in enumerate(made.calls):
+        stretch = made.stretches.get(node)
+        if stretch is None or stretch.first != place or stretch.returned or not writes(node):
+            continue
+        while busy and busy[0][0] < stretch.first:
+            k = heappop(busy)[1]
+            dtype, size = made.buffers[k]
+            insort(free.setdefault(dtype, []), (size, k))
+        idle = free.get(node.dtype)
+        if idle:  # the smallest that is large enough, or else the largest, which then grows
+            k = idle.pop(min(bisect_left(idle, (node.size, 0)), len(idle) - 1))[1]
+        else:
+            k = len(made.buffers)
+            made.buffers.append((node.dtype, 0))
+        made.buffers[k] = node.dtype, max(made.buffers[k][1], node.size)
+        heappush(busy, (stretch.last, k))
+        stretch.buffer, stretch.size = k, node.size

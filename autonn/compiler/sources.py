@@ -1,0 +1,393 @@
+"""The text of a program, and the sources of the functions that it calls, so that it stands alone.
+
+What is not a plain NumPy call is printed along with the program: the forward of an op, and what
+that calls in turn, found in the files that they came from. Whatever the text takes from outside
+is a checked identifier or a literal; a function whose file says something else than its code in
+memory, or which reads what no literal can say, is handed over as it is.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import copy
+import functools
+import inspect
+import keyword
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+from scipy import special
+from scipy.linalg import blas
+
+from autonn.compiler.graph import Node, is_even
+from autonn.engine.tensor import Array
+
+__all__ = ["Source", "dtype_text", "identifier", "literal"]
+
+# What a program calls by its own name, and how it calls the module.
+_MODULES = {"np": np, "np.linalg": np.linalg, "special": special, "blas": blas}
+
+
+def identifier(name: Any, otherwise: str) -> str:
+    """Return a name if it can stand in a program as one, or else another.
+
+    >>> identifier("weight_0", "t"), identifier("x = 1; y", "t"), identifier("lambda", "t")
+    ('weight_0', 't', 't')
+    """
+    plain = type(name) is str and name.isidentifier() and name.isascii()
+    return name if plain and not keyword.iskeyword(name) else otherwise
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """Write a dtype."""
+    return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
+
+
+def literal(a: Any) -> str:
+    """Write a Python value so that it can be read again; `TypeError` for what is no literal.
+
+    >>> literal((1, -0.0, "a", slice(None), None, np.float32))
+    "(1, -0.0, 'a', slice(None, None, None), None, np.float32)"
+    """
+    if type(a) in (tuple, list) or isinstance(a, tuple):
+        inside = ", ".join(map(literal, a))
+        return f"[{inside}]" if isinstance(a, list) else f"({inside}{',' * (len(a) == 1)})"
+    if isinstance(a, float) and not math.isfinite(a):
+        return "np.nan" if a != a else f"{'-' * (a < 0)}np.inf"
+    if isinstance(a, np.dtype) and a.isbuiltin:
+        return dtype_text(a)
+    if isinstance(a, type) and issubclass(a, np.generic):
+        return f"np.{np.dtype(a).name}"
+    if isinstance(a, slice):
+        return f"slice({literal(a.start)}, {literal(a.stop)}, {literal(a.step)})"
+    if a in (bool, int, float, complex) and isinstance(a, type):
+        return a.__name__
+    if a is None or a is Ellipsis or isinstance(a, bool):
+        return repr(a)
+    plain: Any
+    for plain in (int, float, complex, str, bytes):
+        if isinstance(a, plain):
+            return repr(plain(a))
+    raise TypeError(f"{type(a).__name__} cannot be written into a program")
+
+
+class Source:
+    """The source of a program: its imports, constants and helpers, and the functions in it.
+
+    `given` collects what its functions take besides their inputs: parameters, arrays and
+    generators, as nodes; `outside` what it calls that has no text.
+    """
+
+    def __init__(self, name: Any) -> None:
+        self.name = identifier(name, "f")
+        self.taken: set[str] = {"np", "special", "blas"}  # names that all functions see
+        self.local: set[str] = set()  # names in one function or another: the others avoid them
+        self.header: list[str] = []
+        self.functions: list[str] = []
+        self.given: list[Node] = []
+        self.outside: dict[str, Any] = {}
+        self._numbers: dict[tuple[str, Any], str] = {}
+        self._constants: dict[Node, str] = {}
+        self._helpers = _Helpers(self)
+
+    def text(self) -> str:
+        """Return the whole source."""
+        lines = [f'"""{self.name}, derived by autonn.compile"""', ""]
+        body = "\n".join([*self.header, *self.functions])
+        lines += self._helpers.imports("special." in body, "blas." in body)
+        lines += ["", *self.header] if self.header else []
+        lines += [*self._helpers.text(), *self.functions, ""]
+        return "\n".join(lines)
+
+    def load(self) -> dict[str, Any]:
+        """Run the source and return its names."""
+        namespace: dict[str, Any] = dict(self.outside)
+        exec(compile(self.text(), f"<{self.name}, derived by autonn.compile>", "exec"), namespace)
+        return namespace
+
+    def reserve(self, label: str) -> str:
+        """Take a name for something that all functions see."""
+        used = self.taken | self.local
+        free = (f"{label}_{k}" if k else label for k in range(len(used) + 1))
+        name = next(name for name in free if name not in used)
+        self.taken.add(name)
+        return name
+
+    def constant(self, node: Node) -> str | None:
+        """Name a constant, and write it into the header; None where it is too large to write."""
+        value: Array = node.value
+        if node not in self._constants:
+            if value.size and is_even(value.reshape(-1)):
+                number = literal(value.flat[0].item())
+                text = f"np.full({value.shape}, {number}, {dtype_text(value.dtype)})"
+            elif value.size <= 256:
+                numbers = literal(value.ravel().tolist())
+                text = f"np.array({numbers}, {dtype_text(value.dtype)}).reshape({value.shape})"
+            else:
+                return None
+            name = self.reserve(identifier(node.label, "k"))
+            self.header.append(f"{name} = {text}")
+            self._constants[node] = name
+        return self._constants[node]
+
+    def number(self, number: float, dtype: np.dtype[Any]) -> str:
+        """Name a number as an array without axes: a ufunc takes it 0.3 microseconds sooner."""
+        key = repr(float(number)), dtype  # as text, which tells -0.0 from 0.0
+        if key not in self._numbers:
+            known = {"1.0": "one", "0.0": "zero", "-1.0": "minus_one", "2.0": "two", "0.5": "half"}
+            name = self.reserve(known.get(key[0], f"c{len(self._numbers)}"))
+            self.header.append(f"{name} = np.array({literal(number)}, {dtype_text(dtype)})")
+            self._numbers[key] = name
+        return self._numbers[key]
+
+    def full(self, shape: tuple[int, ...], number: float, dtype: np.dtype[Any]) -> str:
+        """Name an array of equal numbers."""
+        key = f"{literal(number)} {shape}", dtype
+        if key not in self._numbers:
+            plain = number == 0 and math.copysign(1, number) > 0
+            known = "ones" if number == 1 else "zeros" if plain else "full"
+            self._numbers[key] = self.reserve("_".join([known, *map(str, shape)]))
+            value = f", {literal(number)}" if known == "full" else ""
+            text = f"np.{known}({literal(shape)}{value}, {dtype_text(dtype)})"
+            self.header.append(f"{self._numbers[key]} = {text}")
+        return self._numbers[key]
+
+    def function(self, function: Any, name: Any) -> str:
+        """Say how the program calls a function, which is printed where it is no NumPy function."""
+        return self._helpers.path(function, name)
+
+    def hand_over(self, value: Any, name: Any) -> str:
+        """Name something that has no text, and that the program is given as it is."""
+        own = self.reserve(identifier(name, "given"))
+        self.outside[own] = value
+        kind = identifier(type(value).__name__, "object")
+        self._helpers.texts[own] = [f"# {own}, which this needs, is a {kind} without a text here."]
+        return own
+
+
+class _Helpers:
+    """Collects the sources of the functions that a program calls, and of what those call."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.modules: dict[str, str] = {}  # alias: import line
+        self.texts: dict[str, list[str]] = {}
+        self.known: dict[int, tuple[Any, str]] = {}  # with the thing, so that its id stays its own
+
+    def imports(self, special: bool, blas: bool) -> list[str]:
+        """List the import lines."""
+        first = ["import numpy as np", *["from scipy import special"] * special]
+        first += ["from scipy.linalg import blas"] * blas
+        plain = dict.fromkeys([*self.modules.values(), *first])
+        return sorted(plain, key=lambda line: (line.startswith("from"), "numpy" in line, line))
+
+    def text(self) -> list[str]:
+        """List the lines of all sources."""
+        return [line for lines in self.texts.values() for line in ["", *lines]]
+
+    def path(self, function: Any, name: Any) -> str:
+        """Say how the program calls a function."""
+        base = str(getattr(function, "__name__", "")).removeprefix("function ")  # of f2py's daxpy
+        for prefix, module in _MODULES.items():
+            if getattr(module, base, None) is function:
+                return f"{prefix}.{base}"
+        if id(function) not in self.known:
+            tree = _definition(function)
+            if tree is None:
+                self.known[id(function)] = function, self.source.hand_over(function, name)
+            else:
+                own = self.source.reserve(identifier(name, "helper"))
+                self.known[id(function)] = function, own
+                self.texts[own] = []  # before what it calls, and so that a recursion ends
+                self.texts[own] = ["", *_printed(tree, own, _Renamed(self, function))]
+        return self.known[id(function)][1]
+
+    def refer(self, value: Any, name: str) -> str:
+        """Make what a printed function reads under this name available; return its new name."""
+        if isinstance(value, ModuleType):
+            return self.module(value, name)
+        if id(value) in self.known:
+            return self.known[id(value)][1]
+        if callable(value) and not isinstance(value, type):
+            return self.path(getattr(getattr(value, "op", None), "forward", value), name)
+        text = _constant_text(value)
+        if text is None:
+            own = self.source.hand_over(value, name)
+        else:
+            own = self.source.reserve(identifier(name, "k"))
+            self.texts[own] = [f"{own} = {text}"]
+        self.known[id(value)] = value, own
+        return own
+
+    def module(self, module: ModuleType, name: str) -> str:
+        """Import a module under the name that a printed function reads."""
+        path, _, last = module.__name__.rpartition(".")
+        parts = [*path.split("."), last] if path else [last]
+        if any(identifier(part, "") != part for part in (*parts, name)):
+            return self.source.hand_over(module, name)
+        line = f"from {path} import {last}" if path else f"import {last}"
+        self.modules[name] = line if last == name else f"{line} as {name}"
+        return name
+
+
+def _constant_text(value: Any) -> str | None:
+    """Write a constant that a printed function reads; None for what may change in place."""
+    if isinstance(value, np.number):
+        return f"{dtype_text(value.dtype)}({literal(value.item())})"
+    try:
+        hash(value)
+        return literal(value)
+    except TypeError:
+        return None
+
+
+def _printed(tree: ast.FunctionDef | ast.Lambda, own: str, renamed: _Renamed) -> list[str]:
+    body = renamed.visit(tree)
+    ast.fix_missing_locations(body)
+    if isinstance(body, ast.Lambda):
+        text = f"def {own}({ast.unparse(body.args)}):\n    return {ast.unparse(body.body)}"
+    else:
+        body.name = own
+        text = ast.unparse(body)
+    return text.splitlines()
+
+
+class _Renamed(ast.NodeTransformer):
+    """Strips types and documentation from a function and points its names to what is printed."""
+
+    def __init__(self, helpers: _Helpers, function: Any) -> None:
+        self.helpers, self.scope = helpers, function.__globals__
+        self.local = _local_names(function.__code__)
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        if node.id in self.local or node.id not in self.scope:
+            return node
+        renamed = self.helpers.refer(self.scope[node.id], node.id)
+        return ast.parse(renamed, mode="eval").body
+
+    def visit_arg(self, node: ast.arg) -> Any:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        node.returns, node.decorator_list = None, []
+        if ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        if node.value is None:
+            return ast.Pass()
+        return self.visit(ast.Assign([node.target], node.value))
+
+
+def _local_names(code: CodeType) -> set[str]:
+    inner = (c for c in code.co_consts if isinstance(c, CodeType))
+    return {*code.co_varnames, *code.co_cellvars, *(n for c in inner for n in _local_names(c))}
+
+
+# ---- finding definitions
+
+
+def _definition(function: Any) -> ast.FunctionDef | ast.Lambda | None:
+    """Find the definition of a function in the file it came from, if that is what it runs.
+
+    A function that closes over something, or whose file was edited or loaded anew since, is not
+    what the text says; so it has none.
+    """
+    if type(function) is not FunctionType or function.__closure__:
+        return None
+    if function.__module__ not in sys.modules:
+        return None
+    code = function.__code__
+    functions, imports = _definitions(sys.modules[function.__module__])
+    for node in functions.get(code.co_firstlineno, ()):
+        name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
+        alike = (_same_code(c, code) for c in _compiled(node, imports))
+        if name == code.co_name and any(alike):
+            found = copy.deepcopy(node)
+            return found if _with_defaults(found, function) else None
+    return None
+
+
+def _with_defaults(tree: ast.FunctionDef | ast.Lambda, function: FunctionType) -> bool:
+    """Write the defaults as they are now; whether that can be done."""
+    named = function.__kwdefaults__ or {}
+    try:
+        tree.args.defaults = [_literal_tree(value) for value in function.__defaults__ or ()]
+        tree.args.kw_defaults = [
+            _literal_tree(named[a.arg]) if a.arg in named else None for a in tree.args.kwonlyargs
+        ]
+    except TypeError:
+        return False
+    return True
+
+
+def _literal_tree(value: Any) -> ast.expr:
+    return ast.parse(literal(value), mode="eval").body
+
+
+def _compiled(
+    tree: ast.FunctionDef | ast.Lambda, imports: Sequence[ast.stmt]
+) -> Iterator[CodeType]:
+    """Compile a definition by itself, to be compared with code in memory.
+
+    With the imports of its file, as Python calls methods of modules in another way.
+    """
+    alone = copy.deepcopy(tree)
+    statement: ast.stmt = alone if isinstance(alone, ast.FunctionDef) else ast.Expr(alone)
+    if isinstance(alone, ast.FunctionDef):
+        alone.decorator_list = []
+    module = ast.fix_missing_locations(ast.Module([*imports, statement], []))
+    for flags in (__future__.annotations.compiler_flag, 0):  # as the file may begin
+        codes = compile(module, "<text>", "exec", flags=flags, dont_inherit=True).co_consts
+        yield from (c for c in codes if isinstance(c, CodeType))
+
+
+def _same_code(a: CodeType, b: CodeType) -> bool:
+    """Whether two codes do the same, wherever they stand."""
+    if (a.co_code, a.co_names, a.co_varnames) != (b.co_code, b.co_names, b.co_varnames):
+        return False
+    if len(a.co_consts) != len(b.co_consts):
+        return False
+    return all(
+        _same_code(x, y) if isinstance(x, CodeType) and isinstance(y, CodeType)
+        else (type(x), repr(x)) == (type(y), repr(y))
+        for x, y in zip(a.co_consts, b.co_consts, strict=True)
+    )  # fmt: skip
+
+
+_Found = tuple[dict[int, list[ast.FunctionDef | ast.Lambda]], list[ast.stmt]]
+
+
+def _definitions(module: ModuleType) -> _Found:
+    """List the functions of a file by the line that their code says they start on; its imports."""
+    try:
+        text = inspect.getsource(module)
+    except (OSError, TypeError):
+        return {}, []
+    return _functions_by_line(text)
+
+
+@functools.lru_cache(maxsize=32)
+def _functions_by_line(text: str) -> _Found:
+    found: dict[int, list[ast.FunctionDef | ast.Lambda]] = {}
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return found, []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+            found.setdefault(first, []).append(node)
+    kinds = (ast.Import, ast.ImportFrom)
+    imports: list[ast.stmt] = [
+        node for node in tree.body
+        if isinstance(node, kinds) and getattr(node, "module", "") != "__future__"
+    ]  # fmt: skip
+    return found, imports

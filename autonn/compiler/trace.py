@@ -1,0 +1,289 @@
+"""Running a function once on Tensors, and reading what it did as a graph.
+
+The graph has the calls as they were made, `affine` and `sigmoid` among them, those of the backward
+pass too: rules are NumPy, and so leave the same trace.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from autonn.compiler.graph import Argument, Given, Graph, Node
+from autonn.engine.backward import seed
+from autonn.engine.lineage import (
+    age_of,
+    ancestors,
+    attributes_of,
+    op_of,
+    operands_of,
+    saved_values,
+    sources_since,
+    tensors_of,
+)
+from autonn.engine.modes import Trace, tracing
+from autonn.engine.op import STOP_GRADIENT
+from autonn.engine.ops import affine, positive
+from autonn.engine.tensor import Tensor, leaf, values_of
+from autonn.engine.transforms import Kind, pulled_back
+from autonn.engine.trees import Tree, tree_form, tree_leaves, tree_unflatten
+
+__all__ = ["Traced", "as_array", "run_traced", "trace"]
+
+
+@dataclass
+class Traced:
+    """A graph, and what else the trace told.
+
+    Attributes
+    ----------
+    graph
+        What was computed.
+    modules
+        The modules that were called.
+    outside
+        The parameters that the result depends on; their gradients are the last outputs where
+        `has_gradients`.
+    tensors, tracked
+        Which leaves of the result were Tensors, and which lead to parameters.
+    """
+
+    graph: Graph
+    modules: list[Any] = field(default_factory=list)
+    outside: list[Tensor] = field(default_factory=list)
+    has_gradients: bool = False
+    tensors: list[bool] = field(default_factory=list)
+    tracked: list[bool] = field(default_factory=list)
+
+
+def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
+    """Run a function once and return what it computed as a graph.
+
+    Arrays among the arguments, also in lists, tuples and dicts, are its inputs; numbers are part
+    of the graph.
+
+    Raises
+    ------
+    CannotCompileError
+        If `f` reads a value, as ``if loss > 1`` does: it is not known in a graph.
+
+    Examples
+    --------
+    >>> print(trace(lambda x: np.sum(np.exp(x)), np.ones(3)))
+    <lambda>:
+      x = input  # (3,) float64
+      t1 = exp(x)  # (3,) float64
+      t2 = sum(t1)  # () float64
+      return t2
+    """
+    leaves = [as_array(a) for a in tree_leaves((args, kwargs))]
+    return run_traced(f, args, kwargs, leaves).graph
+
+
+def as_array(a: Any) -> Any:
+    """Turn Tensors and NumPy's numbers into arrays, and leave all else as it is."""
+    if isinstance(a, Tensor):
+        return values_of(a)
+    return np.asarray(a) if isinstance(a, np.generic) else a
+
+
+def run_traced(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any]
+) -> Traced:
+    """Run a function on Tensors in the place of the arrays among the leaves of its arguments."""
+    start = age_of(leaf(np.zeros(()))) + 1
+    inputs = {k: leaf(a) for k, a in enumerate(leaves) if isinstance(a, ndarray)}
+    stand_ins = [inputs.get(k, a) for k, a in enumerate(leaves)]
+    full, named = tree_unflatten((args, kwargs), stand_ins)
+    notes = Trace()
+    token = tracing.set(notes)
+    try:
+        with np.errstate(all="ignore"):  # the program warns, as f would
+            result = f(*full, **named)
+            outputs = tree_leaves(result)
+            outside, gradients = _closed_over(outputs, start)
+    finally:
+        tracing.reset(token)
+    reading = _Reading(start, _names(f, full, named, notes))
+    nodes = reading.read([*outputs, *gradients], list(inputs.values()))
+    _label_gradients(notes, reading.nodes)
+    graph = Graph(
+        [reading.nodes[age_of(t)] for t in inputs.values()],
+        nodes,
+        getattr(f, "__name__", "f"),
+        tree_form(result),
+    )
+    tensors = [isinstance(t, Tensor) for t in outputs]
+    tracked = [isinstance(t, Tensor) and t.requires_grad and bool(outside) for t in outputs]
+    return Traced(graph, notes.modules, outside, bool(gradients), tensors, tracked)
+
+
+def _closed_over(outputs: list[Any], start: int) -> tuple[list[Tensor], list[Any]]:
+    """List the parameters that a function closes over, and their gradients.
+
+    The gradients are part of the program where a single number depends on them: a loss.
+    """
+    tracked = [t for t in outputs if isinstance(t, Tensor) and t.requires_grad]
+    sources = {age_of(p): p for t in tracked for p in sources_since(t, start) if p.requires_grad}
+    outside = [sources[age] for age in sorted(sources) if age < start]
+    if len(tracked) != 1 or tracked[0].shape != () or not outside:
+        return outside, []
+    root = (tracked[0], seed(tracked[0], None, True))
+    return outside, pulled_back([root], outside, Kind.TENSORS)
+
+
+class _Reading:
+    """Reads Tensors as nodes; `nodes` says by age which became which."""
+
+    def __init__(self, start: int, names: dict[int, str]) -> None:
+        self.start, self.names = start, names
+        self.nodes: dict[int, Node] = {}
+        self.given: dict[int, Node] = {}  # by the id of what was given, which the nodes keep alive
+        self.private: set[int] = set()
+
+    def read(self, outputs: Sequence[Any], inputs: Sequence[Tensor]) -> list[Argument]:
+        """Return the node, or plain value, of each output."""
+        for tensor in inputs:
+            node = Node.of(Given.INPUT, None, values_of(tensor), self.names.get(age_of(tensor), ""))
+            self.nodes[age_of(tensor)] = node
+        tensors = ancestors(
+            [t for t in outputs if isinstance(t, Tensor)], self.inside, self.nodes
+        )  # fmt: skip
+        self.private = _private_arrays([t for t in tensors if age_of(t) >= self.start])
+        for tensor in tensors:
+            node = self.node(tensor)
+            node.label = node.label or self.names.get(age_of(tensor), "") or _layer_label(node)
+            self.nodes[age_of(tensor)] = node
+        return [self.nodes[age_of(t)] if isinstance(t, Tensor) else self.plain(t) for t in outputs]
+
+    def inside(self, tensor: Tensor) -> list[Tensor]:
+        """List what to follow: not what lies behind what was there before."""
+        return tensors_of(tensor) if age_of(tensor) >= self.start else []
+
+    def node(self, tensor: Tensor) -> Node:
+        """Make the node of a Tensor whose operands have theirs."""
+        op, values = op_of(tensor), values_of(tensor)
+        if age_of(tensor) < self.start:
+            return self.give(Given.PARAMETER, tensor, values)
+        if op is None:
+            return Node.constant(values)
+        operands, attributes = op.bind(operands_of(tensor), attributes_of(tensor))
+        args = tuple(
+            self.nodes[age_of(a)] if isinstance(a, Tensor) else self.beside(a) for a in operands
+        )
+        return Node(op, args, attributes, values.shape, values.dtype)
+
+    def beside(self, a: Any) -> Argument:
+        """Take what an op was given beside Tensors.
+
+        An array of the user's is read where it stands, at each call; one that the graph alone
+        holds, as derivative rules make them, nobody can change.
+        """
+        if isinstance(a, np.generic):
+            return Node.constant(a)
+        if not isinstance(a, ndarray):
+            return a
+        if id(a) in self.private:
+            return Node.constant(a)
+        return self.give(Given.ARRAY, a, a)
+
+    def plain(self, a: Any) -> Argument:
+        """Take what a function returned that is not a Tensor: arrays are read at each call."""
+        if isinstance(a, np.generic):
+            return Node.constant(a)
+        return self.give(Given.ARRAY, a, a) if isinstance(a, ndarray) else a
+
+    def give(self, given: Given, thing: Any, array: Any) -> Node:
+        """Make the node of something given, one for each."""
+        if id(thing) not in self.given:
+            self.given[id(thing)] = Node.of(given, thing, array)
+        return self.given[id(thing)]
+
+
+def _private_arrays(tensors: Sequence[Tensor]) -> set[int]:
+    """Find the arrays, by id, that nobody but these tensors holds, and so nobody can change.
+
+    CPython counts the references: one for each time that an op was given the array, one for each
+    view of it, and as many as a new array has that only stands in the list.
+    """
+    found: list[list[Any]] = [[np.zeros(1), 0]]
+    place: dict[int, int] = {}
+
+    def hold_all() -> None:  # a function, whose variables are gone when the counting begins
+        for tensor in tensors:
+            for a in (*operands_of(tensor), *saved_values(tensor)):
+                while isinstance(a, ndarray):
+                    is_new = id(a) not in place
+                    if is_new:
+                        place[id(a)] = len(found)
+                        found.append([a, 0])
+                    found[place[id(a)]][1] += 1
+                    a = a.base if is_new else None
+
+    hold_all()
+    others = [sys.getrefcount(array) - count for array, count in found]
+    alone = {key for key, k in place.items() if others[k] == others[0]}
+    bases = {key: found[k][0].base for key, k in place.items()}
+    return {key for key in alone if bases[key] is None or id(bases[key]) in alone}
+
+
+# ---- names
+
+
+def _layer_label(node: Node) -> str:
+    """Call ``x W' + b`` z, and what an activation makes of it a, with the number of its layer."""
+    labels = [a.label for a in node.nodes()]
+    if node.calls(positive) or node.op is STOP_GRADIENT:
+        return labels[0]  # the same values
+    if node.calls(affine):
+        return next(("z" + label[6:] for label in labels if label.startswith("weight_")), "")
+    if len(labels) == len(node.args) == 1 and labels[0].startswith("z_"):
+        return "a" + labels[0][1:]
+    return ""
+
+
+def _names(f: Callable[..., Any], args: Any, kwargs: Any, notes: Trace) -> dict[int, str]:
+    """Tell by age what tensors are called: as arguments, or as parameters of a model."""
+    names = {age_of(t): name for name, t in _named_arguments(f, args, kwargs)}
+    for module in notes.modules:
+        for name, parameter in module.named_parameters().items():
+            place, _, own = name.rpartition(".")
+            label = f"{own}_{place}".replace(".", "_").rstrip("_")
+            names.setdefault(age_of(parameter), label)
+    return names
+
+
+def _label_gradients(notes: Trace, nodes: dict[int, Node]) -> None:
+    """Call the gradient of x d_x; that of a layer's z delta, as the tutorials do."""
+    for gradient, of in notes.gradients.items():
+        g, source = nodes.get(gradient), nodes.get(of)
+        if g is not None and source is not None and source.label and not g.label:
+            z = source.label.startswith("z_")
+            g.label = f"delta{source.label[1:]}" if z else f"d_{source.label}"
+
+
+def _named_arguments(f: Any, args: Any, kwargs: Any) -> Iterator[tuple[str, Tensor]]:
+    """Yield the Tensors among the arguments, each named after its parameter and its place."""
+    try:
+        bound = inspect.signature(f).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        bound = {f"x{k}": a for k, a in enumerate(args)} | kwargs
+    for name, value in bound.items():
+        for path, x in _paths(value, name):
+            if isinstance(x, Tensor):
+                yield path, x
+
+
+def _paths(tree: Tree, name: str) -> list[tuple[str, Any]]:
+    """List the leaves of a tree, each named after its place."""
+    if isinstance(tree, dict):
+        return [p for key, branch in tree.items() for p in _paths(branch, f"{name}_{key}")]
+    if isinstance(tree, list | tuple):
+        return [p for k, branch in enumerate(tree) for p in _paths(branch, f"{name}_{k}")]
+    return [(name, tree)]

@@ -1,0 +1,331 @@
+"""Calling an op: what it computes, and what the result has to remember.
+
+`define` declares an op and returns the function that applies it. On arrays that is the forward;
+where a Tensor is among the arguments, the result is a Tensor that remembers the call, if a
+gradient may be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import CO_VARARGS, CO_VARKEYWORDS
+from typing import Any, NoReturn, cast
+
+import numpy as np
+from numpy import ndarray
+
+from autonn.engine.modes import is_recording, is_tracing
+from autonn.engine.op import OPS, Function, Memory, NotDifferentiableError, Op, Rows, Rule
+from autonn.engine.ownership import COPY_BYTES, ReadOnlyLock, protect_saved
+from autonn.engine.tensor import Array, Tensor, implementations, leaf, record
+
+__all__ = ["define", "implements", "op"]
+
+
+def define(
+    name: str,
+    forward: Callable[..., Any],
+    formula: str,
+    *rules: Rule | None,
+    numpy: tuple[Callable[..., Any], ...] | None = None,
+    listed: bool = True,
+    composite: bool = False,
+    **traits: Any,
+) -> Function:
+    """Declare an op and return the function that applies it to Tensors and to plain arrays.
+
+    Parameters
+    ----------
+    name, forward, formula, rules
+        As in `Op`.
+    numpy
+        The NumPy or SciPy functions that lead here when they are given a Tensor: the forward
+        itself, if nothing is said.
+    listed
+        Whether it is one of the library's own, which `OPS` lists.
+    composite
+        Whether the forward is written in other ops itself, so that it is also `decompose`.
+    traits
+        The other fields of `Op`. An op with residuals has a forward `with_residuals`.
+    """
+    if composite:
+        takes = (lambda *values: forward(*values)[0]) if traits.get("residuals") else forward
+        traits["decompose"] = takes
+    declared = Op(name, forward, formula, rules, **traits)
+    if listed:
+        OPS[name] = declared
+    general = _general(declared)
+    short = {1: _unary, 2: _binary}.get(_arity(declared))
+    call = cast(Function, short(declared, general) if short else general)
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = _describe(declared)
+    call.op = declared
+    for function in (declared.forward,) if numpy is None else numpy:
+        implementations[function] = call
+    return call
+
+
+def op(
+    *rules: Rule | None,
+    formula: str = "",
+    kinks: str = "",
+    rows: Rows | None = None,
+    memory: Memory | None = None,
+    decompose: Callable[..., Any] | None = None,
+) -> Callable[[Any], Function]:
+    """Declare an op of one's own: decorate its forward, a NumPy function, with a rule per argument.
+
+    A rule takes the incoming gradient, the output and the arguments, and returns the gradient for
+    its argument; written in NumPy it serves every order. `gradcheck` tells whether it is right.
+
+    Parameters
+    ----------
+    rules
+        One for each operand, in order; None where there is no gradient.
+    formula, kinks
+        What it computes, as text, and what its gradient is where the derivative does not exist.
+    rows, memory, decompose
+        What a compiled program may do with it, see `autonn.engine.op.Op`: with
+        ``rows=elementwise`` large batches are shared out among threads.
+
+    Examples
+    --------
+    >>> from autonn import grad
+    >>> @op(lambda g, z, x: g * 3 * x**2, formula="z = x^3")
+    ... def cube(x):
+    ...     return x * x * x
+    >>> grad(grad(cube))(2.0)
+    array(12.)
+    """
+
+    def declare(forward: Callable[..., Any]) -> Function:
+        name = getattr(forward, "__name__", "op")
+        declared = define(
+            name, forward, formula or name, *rules, numpy=(), listed=False,
+            kinks=kinks, rows=rows, memory=memory, decompose=decompose,
+        )  # fmt: skip
+        declared.__doc__ = getattr(forward, "__doc__", None) or declared.__doc__
+        return declared
+
+    return declare
+
+
+def implements(*functions: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Decorate a function written with ops as what the given NumPy functions do on Tensors."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for known in functions:
+            implementations[known] = function
+        return function
+
+    return decorate
+
+
+def _describe(op: Op) -> str:
+    return f"{op.formula}\n\nWorks on Tensors and on arrays alike. {op.kinks}".rstrip() + "\n"
+
+
+# ---- the general call, of any number of arguments of any kind
+
+_NUMBERS = frozenset({float, int, bool, complex, np.float64, np.float32, np.int64, np.bool_})
+
+
+def _general(op: Op) -> Callable[..., Any]:
+    forward, operands = op.with_residuals, op.operands if not op.variadic else 1 << 30
+
+    def general(*args: Any, **attributes: Any) -> Any:
+        values = []
+        tracked = None  # None: no Tensor so far; then whether one of them wants a gradient
+        shared = 0  # the place of the one array that others may write to, -1 if there are several
+        for a in args:
+            if type(a) is Tensor:
+                values.append(a._data)
+                if a._tracked:
+                    tracked = True
+                elif tracked is None:
+                    tracked = False
+                if a._aliased:
+                    shared = -1
+            elif type(a) is ndarray:
+                values.append(a)
+                shared = -1 if shared else len(values)
+            elif type(a) in _NUMBERS or len(values) >= operands:
+                values.append(a)
+            else:
+                values.append(_operand(op, a))
+                args = (*args[: len(values) - 1], values[-1], *args[len(values) :])
+                if type(values[-1]) is ndarray and values[-1].base is not None:
+                    shared = -1
+        try:
+            data = forward(*values, **attributes)
+        except (TypeError, ValueError) as error:
+            _explain(error, op, values)
+        if tracked is None:
+            return data[0] if op.residuals else data
+        return _result(op, args, values, attributes, data, tracked, shared)
+
+    return general
+
+
+def _operand(op: Op, a: Any) -> Any:
+    """Bring an operand of another kind to an array that rules can read.
+
+    A list and what turns into an array are copied; of a subclass, as a memory map, the plain
+    array is taken. Masks and matrices compute something else with ``*`` than rules do.
+    """
+    if isinstance(a, np.ma.MaskedArray | np.matrix):
+        cure = "np.asarray(x)" if isinstance(a, np.matrix) else "x.filled(value), or np.where"
+        raise TypeError(
+            f"{op.name} takes Tensors, arrays and numbers, not {type(a).__name__}, whose own "
+            f"rules the gradient would not know; use {cure}"
+        )
+    if isinstance(a, ndarray):
+        return a.view(ndarray)
+    if isinstance(a, list | tuple) or (hasattr(a, "__array__") and not isinstance(a, np.generic)):
+        return np.array(a)
+    return a
+
+
+def _result(
+    op: Op, args: Any, values: Any, attributes: dict[str, Any], data: Any, tracked: bool,
+    shared: int,
+) -> Tensor:  # fmt: skip
+    """Wrap what an op computed, and record where it came from if a gradient may be asked for."""
+    if op.residuals:
+        data, residuals = data
+        values = [*values, residuals]
+    if type(data) is not ndarray:
+        data = np.asarray(data)
+    if tracked and not shared and data.dtype.kind == "f" and is_recording():  # most come by here
+        out = leaf(data)
+        out._tracked = True
+        out._op, out._args, out._saved = op, args, values
+        out._attributes, out._locks = attributes, None
+        return out
+    if shared and (data.base is not None or any(data is value for value in values)):
+        data = data.copy("K")  # or it would be, or look at, what others may write to
+    recorded = tracked and is_recording()
+    if recorded and data.dtype.kind != "f":
+        recorded = _differentiable(op, data, args)
+    out = leaf(data)
+    out._tracked = recorded
+    if not recorded:
+        values = values[: len(args)]  # residuals are for a gradient alone
+    if recorded or op.keeps_input or is_tracing():
+        locks: Sequence[ReadOnlyLock] | None = None
+        if shared:
+            if shared < 0:
+                locks = protect_saved(args, values)
+            elif values[shared - 1].nbytes <= COPY_BYTES:
+                values[shared - 1] = values[shared - 1].copy("K")
+            else:
+                locks = (ReadOnlyLock(values[shared - 1]),)
+        record(out, op, args, values, attributes, locks)
+    return out
+
+
+def _differentiable(op: Op, data: Array, args: tuple[Any, ...]) -> bool:
+    """Whether a result that is not of floating point still carries a gradient.
+
+    Complex numbers do for the complex step alone, which makes its own leaves of them.
+    """
+    if data.dtype.kind in "iub":
+        return False
+    if any(isinstance(a, Tensor) and a._tracked and a._data.dtype.kind == "c" for a in args):
+        return True
+    raise NotDifferentiableError(
+        f"{op.name} gave {data.dtype}, which has no gradient here; "
+        "only floating-point numbers do, operands included"
+    )
+
+
+def _explain(error: Exception, op: Op, values: Sequence[Any]) -> NoReturn:
+    """Say in one sentence which op failed, on what, and what to do about it."""
+    for value in values:
+        if value is None or isinstance(value, str | bytes):
+            raise TypeError(
+                f"{op.name} takes Tensors, arrays and numbers, not {value!r}"
+            ) from error
+    if type(error) is TypeError:
+        raise TypeError(str(error).replace("<lambda>()", op.name)) from error
+    if type(error) is ValueError and op.hint:
+        shapes = " and ".join(str(np.shape(v)) for v in values if isinstance(v, ndarray))
+        raise ValueError(f"{op.name} of shapes {shapes} does not fit: {op.hint}") from error
+    raise error
+
+
+# ---- the usual call
+#
+# Most ops take one or two arguments and nothing else, and most of their operands are results,
+# which nobody else can write to. Such a call looks at its arguments without the loop of the general
+# case, which does all the rest.
+
+_NO_ATTRIBUTES: dict[str, Any] = {}
+
+
+def _arity(op: Op) -> int:
+    """Count the arguments of an op that takes nothing but operands; -1 for any other."""
+    n = len(op.rules)
+    takes = n + 2 + op.residuals
+    fits = _takes(op.with_residuals) == n and all(_takes(rule) == takes for rule in op.rules)
+    return n if fits else -1
+
+
+def _takes(function: Any) -> int:
+    """Count the arguments of a function that takes so many by position, no more and no others."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return getattr(function, "nin", -1)  # a ufunc
+    more = code.co_kwonlyargcount or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS)
+    return -1 if more or getattr(function, "__defaults__", None) else code.co_argcount
+
+
+def _unary(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
+    forward = op.with_residuals
+
+    def call(x: Any) -> Any:
+        if type(x) is not Tensor or x._aliased or not x._tracked:
+            return general(x)
+        value = x._data
+        try:
+            data = forward(value)
+        except (TypeError, ValueError) as error:
+            _explain(error, op, (value,))
+        return _result(op, (x,), (value,), _NO_ATTRIBUTES, data, True, 0)
+
+    return call
+
+
+def _binary(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
+    forward = op.with_residuals
+
+    def call(x: Any, y: Any) -> Any:
+        tracked = False
+        a, b = x, y
+        if type(x) is Tensor:
+            if x._aliased:
+                return general(x, y)
+            a, tracked = x._data, x._tracked
+        elif type(y) is not Tensor:
+            return general(x, y)
+        elif type(x) is ndarray and x.nbytes <= COPY_BYTES:
+            a = x.copy("K")
+        elif type(x) is not float and type(x) is not int:
+            return general(x, y)
+        if type(y) is Tensor:
+            if y._aliased:
+                return general(x, y)
+            b, tracked = y._data, tracked or y._tracked
+        elif type(y) is ndarray and y.nbytes <= COPY_BYTES:
+            b = y.copy("K")
+        elif type(y) is not float and type(y) is not int:
+            return general(x, y)
+        if not tracked:
+            return general(x, y)
+        try:
+            data = forward(a, b)
+        except (TypeError, ValueError) as error:
+            _explain(error, op, (a, b))
+        return _result(op, (x, y), (a, b), _NO_ATTRIBUTES, data, True, 0)
+
+    return call

@@ -1,0 +1,139 @@
+"""Looking at a graph: where a Tensor came from, and what lies behind it.
+
+Nobody else reads what a Tensor remembers but the ops that wrote it and the passes that spend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from autonn.engine.op import Function, Op
+from autonn.engine.tensor import Array, Tensor
+
+__all__ = [
+    "age_of",
+    "ancestors",
+    "attribute_of",
+    "attributes_of",
+    "input_of",
+    "inputs_of",
+    "is_freed",
+    "op_of",
+    "operands_of",
+    "saved_values",
+    "sources_since",
+    "tensors_of",
+]
+
+
+def op_of(tensor: Tensor) -> Op | None:
+    """Return the op that made a Tensor; None for a leaf.
+
+    >>> from autonn import Tensor, relu
+    >>> op_of(relu(Tensor(1.0, requires_grad=True)))
+    <op relu: z = max(x, 0)>
+    """
+    return tensor._op
+
+
+def is_freed(tensor: Tensor) -> bool:
+    """Whether the graph behind a result was given back by `backward`."""
+    return tensor._op is not None and tensor._args is None
+
+
+def operands_of(tensor: Tensor) -> tuple[Any, ...]:
+    """Return what the op was given, by position: Tensors, arrays, numbers; () of a leaf."""
+    return (tensor._args or ()) if tensor._op is not None else ()
+
+
+def attributes_of(tensor: Tensor) -> dict[str, Any]:
+    """Return what else the op was given by name, as an axis; {} of a leaf."""
+    return tensor._attributes if tensor._op is not None else {}
+
+
+def attribute_of(tensor: Tensor, name: str) -> Any:
+    """Return what an op was given as an attribute, by name, by position or by default.
+
+    >>> from autonn import Tensor, softmax
+    >>> attribute_of(softmax(Tensor([1.0, 2.0])), "axis")
+    -1
+    """
+    assert tensor._op is not None
+    given = tensor._op.bind(operands_of(tensor), tensor._attributes)[1]
+    return given[name] if name in given else tensor._op.defaults()[name]
+
+
+def saved_values(tensor: Tensor) -> tuple[Array, ...]:
+    """Return the values of the operands as the op saw them, then its residuals, if any."""
+    return tuple(tensor._saved) if tensor._op is not None and tensor._args is not None else ()
+
+
+def tensors_of(tensor: Tensor) -> list[Tensor]:
+    """List the Tensors among the operands of the op that made it."""
+    return [a for a in operands_of(tensor) if type(a) is Tensor]
+
+
+def inputs_of(tensor: Tensor) -> list[Tensor]:
+    """List the Tensors that a gradient of the result goes to."""
+    return [a for a in operands_of(tensor) if type(a) is Tensor and a._tracked]
+
+
+def age_of(tensor: Tensor) -> int:
+    """Return the number that orders Tensors by when they were made."""
+    return tensor._index
+
+
+def ancestors(
+    roots: Iterable[Tensor],
+    inputs: Callable[[Tensor], list[Tensor]] = inputs_of,
+    known: Any = frozenset(),
+) -> list[Tensor]:
+    """List what lies behind some Tensors, themselves included, the oldest first.
+
+    Parameters
+    ----------
+    roots
+        Where to begin.
+    inputs
+        What to follow: `inputs_of`, those with a gradient, or `tensors_of`, all.
+    known
+        The ages of Tensors that are left out, and with them what lies behind them alone.
+
+    Examples
+    --------
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> [str(op_of(t)) for t in ancestors([x * x + 1])]
+    ['None', '<op multiply: z = x y>', '<op add: z = x + y>']
+    """
+    found: dict[int, Tensor] = {}
+    stack = list(roots)
+    while stack:
+        tensor = stack.pop()
+        if tensor._index not in found and tensor._index not in known:
+            found[tensor._index] = tensor
+            stack += inputs(tensor)
+    return [found[index] for index in sorted(found)]
+
+
+def sources_since(result: Tensor, start: int) -> list[Tensor]:
+    """List what a result depends on that was there before the age `start`, and its own leaves."""
+
+    def inputs(tensor: Tensor) -> list[Tensor]:
+        return inputs_of(tensor) if tensor._index >= start else []
+
+    return [t for t in ancestors([result], inputs) if t._index < start or t._op is None]
+
+
+def input_of(tensor: Tensor, function: Function) -> Tensor | None:
+    """Return what that op made the tensor from, if it is still there unchanged.
+
+    >>> from autonn import Tensor, sigmoid
+    >>> x = Tensor([0.0], requires_grad=True)
+    >>> input_of(sigmoid(x), sigmoid) is x
+    True
+    """
+    if tensor._op is not function.op or tensor._args is None:
+        return None
+    source, value = tensor._args[0], tensor._saved[0]
+    return source if source._data is value else None

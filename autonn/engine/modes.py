@@ -1,0 +1,133 @@
+"""The switches of a thread: whether ops record a graph, and whether a function is being traced.
+
+Both are ContextVars, so that each thread and task has its own, and an exception puts them back.
+What a trace has to know of modules and of the gradients' names it is told here too, and so the
+engine below and the modules above need not know the compiler.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+__all__ = [
+    "CannotCompileError",
+    "Changes",
+    "Trace",
+    "TracedModule",
+    "TracedValueError",
+    "changes",
+    "depth",
+    "enable_grad",
+    "is_recording",
+    "is_tracing",
+    "no_grad",
+    "tracing",
+    "transforming",
+    "users_line",
+]
+
+
+class TracedModule(Protocol):
+    """What the compiler may ask of a module: its mode, how often it was set, its parameters."""
+
+    training: bool
+    edits: int
+
+    def named_parameters(self) -> Any:
+        """Return the parameters by name."""
+
+
+@dataclass
+class Trace:
+    """What `compile` learns while a function runs, beside the graph that its results remember."""
+
+    modules: list[TracedModule] = field(default_factory=list)  # those called: modes are guarded
+    gradients: dict[int, int] = field(default_factory=dict)  # of which tensor one is the gradient
+
+
+class Changes:
+    """Counts what is set on modules, and which Tensors require gradients, anywhere.
+
+    Programs compare one number with this one, and look at their modules only where it is another:
+    looking at each costs 2 of 60 microseconds of a small network's step.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self, count: int = 0) -> None:
+        self.count = count
+
+
+changes = Changes()
+
+# The two switches. A ContextVar starts anew in every thread and task.
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
+is_recording = recording.get
+is_tracing = tracing.get
+
+# How many transforms, as `grad`, are evaluating a function in this thread.
+depth: ContextVar[int] = ContextVar("depth", default=0)
+transforming = depth.get
+
+
+class CannotCompileError(RuntimeError):
+    """A function can't be compiled: it does what a flat program can't repeat."""
+
+
+class TracedValueError(CannotCompileError):
+    """A value was read while a function was being compiled, when it is not known yet."""
+
+
+class no_grad(ContextDecorator):
+    """Within it ops record no graph, in this thread alone; a context manager and a decorator.
+
+    >>> from autonn import Tensor
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> with no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    _value = False
+
+    def __enter__(self) -> None:
+        self._tokens: list[Token[bool]] = getattr(self, "_tokens", [])
+        self._tokens.append(recording.set(self._value))
+
+    def __exit__(self, *exception: object) -> None:
+        recording.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> no_grad:
+        return type(self)()  # a decorated function may run in several threads at once
+
+
+class enable_grad(no_grad):
+    """Within it ops record again, also inside `no_grad`.
+
+    >>> from autonn import Tensor
+    >>> with no_grad(), enable_grad():
+    ...     (Tensor(3.0, requires_grad=True) * 2).requires_grad
+    True
+    """
+
+    _value = True
+
+
+# Packages whose lines are not the user's own when a message names one.
+_OURS = frozenset({"autonn", "numpy", "copy"})
+
+
+def users_line(ours: Iterable[str] = _OURS) -> str:
+    """Name the line outside this package from which it was called, for a message."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown line"

@@ -1,0 +1,98 @@
+"""Einstein's sums: products over indices, of any number of operands."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autonn.engine.apply import define, implements
+from autonn.engine.op import SUM, Memory
+from autonn.engine.tensor import Operand
+
+
+def _einsum_rule(k: int, g: Any, z: Any, *operands: Any, subscripts: str) -> Any:
+    """Contract the gradient with all operands but the k-th.
+
+    Axes that only operand k has are multiplied by ones, so that the gradient reaches all of them;
+    an axis that it has twice, as in ``ii``, gets its gradient on the diagonal.
+    """
+    inputs, output = subscripts.split("->")
+    labels = inputs.split(",")
+    own = labels[k]
+    parts = [(output, g)]
+    parts += [(labels[i], x) for i, x in enumerate(operands) if i != k]
+    known = set("".join(label for label, _ in parts))
+    sizes = dict(zip(own, operands[k].shape, strict=True))
+    parts += [(c, np.ones(n, g.dtype)) for c, n in sizes.items() if c not in known]
+    target = ""
+    for c in own:
+        if c in target:
+            twin = next(
+                letter for letter in string.ascii_letters if letter not in subscripts + target
+            )
+            parts.append((c + twin, np.eye(sizes[c], dtype=g.dtype)))
+            c = twin
+        target += c
+    equation = ",".join(label for label, _ in parts) + "->" + target
+    return np.einsum(equation, *(x for _, x in parts))
+
+
+def _contracts(call: Any, axes: Sequence[int | None]) -> int | str | None:
+    """Say that rows keep their letter in the output, or that they are summed over."""
+    inputs, output = call.attribute("subscripts").split("->")
+    labels = inputs.split(",")
+    letters = {label[axis] for label, axis in zip(labels, axes, strict=True) if axis is not None}
+    if len(letters) != 1:
+        return None
+    (letter,) = letters
+    for label, axis in zip(labels, axes, strict=True):
+        if label.count(letter) != (axis is not None):
+            return None
+    return int(output.index(letter)) if letter in output else SUM
+
+
+_einsum = define(
+    "einsum",
+    lambda *operands, subscripts: np.einsum(subscripts, *operands, optimize=len(operands) > 2),
+    "z = sum of the product of the operands over the indices that the output lacks",
+    _einsum_rule,
+    numpy=(),
+    variadic=True,
+    rows=_contracts,
+    memory=Memory.MAY_ALIAS,  # a diagonal, as of "ii->i", is a view
+    hint="equal letters stand for equal lengths",
+)
+
+
+@implements(np.einsum)
+def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Any:
+    """Sum products over repeated indices, as `numpy.einsum` with subscripts in letters."""
+    return _einsum(*operands, subscripts=_explicit(subscripts, [np.ndim(x) for x in operands]))
+
+
+def _explicit(subscripts: str, ranks: Sequence[int]) -> str:
+    """Spell out the ellipses and the output of subscripts."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    labels = inputs.split(",")
+    if len(labels) != len(ranks):
+        raise ValueError(
+            f"einsum of {len(ranks)} operands by {subscripts!r}, which names {len(labels)}"
+        )
+    free = [c for c in string.ascii_letters if c not in subscripts]
+    hidden = [
+        rank - len(label.replace("...", "")) for label, rank in zip(labels, ranks, strict=True)
+    ]
+    longest = max([h for h, label in zip(hidden, labels, strict=True) if "..." in label] + [0])
+    dots = "".join(free[:longest])
+    spelled = [
+        label.replace("...", dots[longest - h :] if h > 0 else "")
+        for label, h in zip(labels, hidden, strict=True)
+    ]
+    if not arrow:
+        letters = "".join(spelled)
+        once = sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots)
+        return ",".join(spelled) + "->" + dots + "".join(once)
+    return ",".join(spelled) + "->" + output.replace("...", dots)

@@ -1,0 +1,221 @@
+"""Reading places, and its adjoint: what was read twice gets the sum of both gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from autonn.engine.apply import define, implements
+from autonn.engine.op import Function, Memory, mixes_rows
+from autonn.engine.ops.safe import is_known
+from autonn.engine.tensor import Array, Operand, Tensor
+
+
+def is_basic(key: Any) -> bool:
+    """Whether NumPy gives a view for a key: whole numbers, slices, None and dots."""
+    keys = key if isinstance(key, tuple) else (key,)
+    plain = (int, slice, np.integer, type(None), type(Ellipsis))
+    return all(isinstance(k, plain) for k in keys)
+
+
+def _put_forward(g: Array, key: Any, shape: tuple[int, ...]) -> Array:
+    out = np.zeros(shape, g.dtype)
+    if is_basic(key):
+        out[key] = g
+    else:
+        np.add.at(out, key, g)
+    return out
+
+
+put: Function = define(
+    "put",
+    _put_forward,
+    "z = 0 but z[key] = x, repeated keys add up",
+    lambda g, z, x, key, shape: getitem(g, key),
+    rows=mixes_rows,
+    memory=Memory.NEW,
+)
+
+
+class Slot(int):
+    """Stands in a key for the n-th of the indices that are given beside it."""
+
+
+def _indexed(call: Any, text: Callable[[Any], str]) -> str:
+    """Write ``x[key]``, the indices that are data by their names."""
+
+    def part(key: Any) -> str:
+        if isinstance(key, slice):
+            ends = ["" if e is None else repr(e) for e in (key.start, key.stop, key.step)]
+            return ":".join(ends if key.step is not None else ends[:2])
+        if isinstance(key, Slot):
+            return text(call.args[1 + key])
+        return "..." if key is Ellipsis else text(key)
+
+    key = call.attribute("key")
+    keys = key if isinstance(key, tuple) else (key,)
+    inside = ", ".join(map(part, keys)) if keys else "()"
+    return f"{text(call.args[0])}[{inside}]"
+
+
+def _takes_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
+    """Say that a key which begins with ``:`` and is basic reads within each row.
+
+    Where indices stand apart from each other, NumPy puts their axes first, before the rows.
+    """
+    key = call.attribute("key")
+    keys = key if isinstance(key, tuple) else (key,)
+    whole = bool(keys) and isinstance(keys[0], slice) and keys[0] == slice(None)
+    return 0 if axes[0] == 0 and whole and is_basic(key) else None
+
+
+getitem: Function = define(
+    "getitem",
+    lambda x, key: x[key],
+    "z = x[key]",
+    lambda g, z, x, key: put(g, key, x.shape),
+    kinks="An element read several times gets the sum of the gradients.",
+    rows=_takes_all_rows,
+    memory=lambda call: Memory.VIEW if is_basic(call.attribute("key")) else Memory.NEW,
+    prints=_indexed,
+)
+
+
+def _filled(key: Any, indices: Sequence[Any]) -> Any:
+    if isinstance(key, tuple):
+        return tuple(_filled(k, indices) for k in key)
+    return indices[key] if isinstance(key, Slot) else key
+
+
+def _scattered(call: Any, text: Callable[[Any], str]) -> str:
+    g, *indices = call.args
+
+    def part(key: Any) -> str:
+        if isinstance(key, tuple):
+            return f"({', '.join(map(part, key))}{',' * (len(key) == 1)})"
+        return text(indices[key]) if isinstance(key, Slot) else text(key)
+
+    return f"{text(_put_forward)}({text(g)}, {part(call.attribute('key'))}, {call.shape})"
+
+
+scatter: Function = define(
+    "scatter",
+    lambda g, *indices, key, shape: _put_forward(g, _filled(key, indices), shape),
+    "z = 0 but z[indices] = x, repeated ones add up",
+    lambda k, g, z, x, *indices, key, shape: gather(g, *indices, key=key),
+    variadic=True,
+    rows=mixes_rows,
+    memory=Memory.NEW,
+    prints=_scattered,
+)
+
+gather: Function = define(
+    "gather",
+    lambda x, *indices, key: x[_filled(key, indices)],
+    "z = x[indices], which are data too",
+    lambda k, g, z, x, *indices, key: scatter(g, *indices, key=key, shape=x.shape),
+    variadic=True,
+    rows=mixes_rows,
+    memory=Memory.NEW,
+    prints=_indexed,
+)
+
+
+def read(x: Any, key: Any) -> Any:
+    """Read ``x[key]``; indices that are being traced are arguments of the op, as data are."""
+    indices: list[Tensor] = []
+
+    def slotted(k: Any) -> Any:
+        if isinstance(k, tuple):
+            return tuple(slotted(part) for part in k)
+        if not isinstance(k, Tensor) or is_known(k):
+            return copied_key(k)
+        indices.append(k)
+        return Slot(len(indices) - 1)
+
+    key = slotted(key)
+    return gather(x, *indices, key=key) if indices else getitem(x, key)
+
+
+def copied_key(key: Any) -> Any:
+    """Copy what could be changed before the gradient comes back; take the values of Tensors."""
+    if isinstance(key, tuple):
+        return tuple(copied_key(k) for k in key)
+    if isinstance(key, Tensor):
+        return key.numpy()
+    if isinstance(key, list) and not key:
+        return np.array(key, int)
+    return np.array(key) if isinstance(key, ndarray | list) else key
+
+
+_set: Function = define(
+    "set",
+    lambda x, v, key: _replaced(x, v, key),
+    "z = x but z[key] = v",
+    lambda g, z, x, v, key: _set(g, 0.0, key),
+    lambda g, z, x, v, key: getitem(g, key),
+    rows=mixes_rows,
+    memory=Memory.NEW,
+)
+
+
+def _replaced(x: Array, v: Any, key: Any) -> Array:
+    out = np.array(x)
+    out[key] = v
+    return out
+
+
+class At:
+    """``t.at[key].set(v)`` and ``t.at[key].add(v)``: a new Tensor, where arrays are written to."""
+
+    def __init__(self, tensor: Tensor, key: Any = None) -> None:
+        self._tensor, self._at = tensor, key
+
+    def __getitem__(self, key: Any) -> At:
+        return At(self._tensor, copied_key(key))
+
+    def set(self, value: Operand) -> Tensor:
+        """Replace the elements; where an index repeats, `ValueError`, for the last is not known."""
+        rows = np.arange(self._tensor.size).reshape(self._tensor.shape)[self._at]
+        if np.unique(rows).size < rows.size:
+            raise ValueError(
+                "at[...].set with an index that repeats: which value stays is not said"
+            )
+        result: Tensor = _set(self._tensor, value, self._at)
+        return result
+
+    def add(self, value: Operand) -> Tensor:
+        """Add to the elements; where an index repeats, each time."""
+        shape = np.empty(self._tensor.shape, bool)[self._at].shape
+        spread = np.broadcast_to(value, shape)
+        result: Tensor = self._tensor + put(spread, self._at, self._tensor.shape)
+        return result
+
+
+@implements(np.take)
+def take(x: Operand, indices: Any, axis: int | None = None) -> Any:
+    """Read the elements, or the slices along an axis, with these positions."""
+    if axis is None:
+        return read(np.ravel(x), indices)
+    return read(x, (slice(None),) * (axis % x.ndim) + (indices,))
+
+
+@implements(np.take_along_axis)
+def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Any:
+    """Read along an axis, at each place its own position."""
+    if axis is None:
+        return read(np.ravel(x), indices)
+    index = indices if isinstance(indices, Tensor) else np.asarray(indices)
+    grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    grid[axis % x.ndim] = index
+    return read(x, tuple(grid))
+
+
+@implements(np.sort)
+def sort(x: Operand, axis: int | None = -1) -> Any:
+    """Sort along an axis; the gradient follows the permutation, equal elements keep their order."""
+    order = np.argsort(x, axis=axis, kind="stable")
+    return take_along_axis(x, order, axis)

@@ -1,0 +1,262 @@
+"""Sigmoid, softmax and their logarithms: exact where the network is sure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from autonn.engine.apply import define
+from autonn.engine.lineage import op_of, tensors_of
+from autonn.engine.op import Function, Memory
+from autonn.engine.ops.arithmetic import BROADCAST, negative
+from autonn.engine.ops.reductions import restored
+from autonn.engine.ops.rowwise import Axis, spelled_axes
+from autonn.engine.tensor import Array
+
+
+def sigmoid_forward(x: Any) -> tuple[Any, Any]:
+    """Use ``1 / (1 + e^-x)`` where NumPy's vectorised exp is faster and cannot overflow.
+
+    There s(-x) is kept. SciPy's `expit` takes about 4 times as long for many elements, less for a
+    few hundred.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind == "c":
+        return 1 / (1 + np.exp(-x)), None
+    if x.size < 500 or x.dtype.kind != "f" or x.min() < (-80 if x.dtype == np.float32 else -700):
+        z = special.expit(x)
+        if np.count_nonzero(z) < z.size:  # expit is 0 from -710 on, e^x only from -746 on
+            z = np.where(np.equal(z, 0), np.exp(np.minimum(x, 0)), z)
+        return z, None
+    e = np.negative(x)
+    np.exp(e, out=e)
+    z = 1 + e
+    opposite = np.divide(e, z, out=e)
+    return np.reciprocal(z, out=z), opposite
+
+
+def _sigmoid_rule(g: Any, z: Any, x: Any, opposite: Any) -> Any:
+    """Use ``g s'(x), s'(x) = s(x) s(-x)``, the latter kept or found anew."""
+    if opposite is None:
+        return times_slope(g, x)
+    slope = z * opposite
+    slope *= g
+    return slope
+
+
+def _exponential(x: Any) -> Any:
+    """Compute e^x, held where it would overflow: there s(x) is 1 to all digits."""
+    return np.exp(np.minimum(x, 88.0 if x.dtype == np.float32 else 709.0))
+
+
+def _sigmoid_parts(x: Any) -> Any:
+    """Use ``e^x / (1 + e^x)``; of -x ``1 / (1 + e^x)``, so that both sides share e^x."""
+    if op_of(x) is negative.op:
+        return 1 / (1 + _exponential(tensors_of(x)[0]))
+    e = _exponential(x)
+    return e / (1 + e)
+
+
+sigmoid: Function = define(
+    "sigmoid",
+    sigmoid_forward,
+    "z = s(x) = 1 / (1 + e^-x)",
+    _sigmoid_rule,
+    numpy=(special.expit,),
+    keeps_input=True,
+    residuals=True,
+    decompose=_sigmoid_parts,
+)
+
+
+def _times_slope_forward(g: Any, x: Any) -> Any:
+    if x.dtype.kind == "c":
+        z = sigmoid(x)
+        return g * (z * (1 - z))
+    q = np.exp(-np.absolute(x))
+    square = 1 + q
+    square *= square
+    q /= square
+    return g * q
+
+
+times_slope: Function = define(
+    "times_slope",
+    lambda g, x: _times_slope_forward(g, np.asarray(x)),
+    "z = g s'(x), s'(x) = s(x) s(-x) = q / (1 + q)^2 with q = e^-|x|",
+    lambda c, z, g, x: times_slope(c, x),
+    lambda c, z, g, x: times_slope(-c * g, x) * np.tanh(x / 2),
+    decompose=lambda g, x: g * (_sigmoid_parts(x) / (1 + _exponential(x))),
+)
+
+
+def step_less(x: Any, y: Any) -> Any:
+    """Compute ``[x > 0] - y`` as ``(1/2 - y) +- 1/2``: exact for y = 0 and 1, also beside -0."""
+    return (0.5 - y) + np.copysign(0.5, x)
+
+
+def less_targets(x: Any, step: Any, q: Any) -> Any:
+    """Use ``s(x) - y = [x > 0] - y -+ q / (1 + q)``."""
+    return step - np.copysign(q / (1 + q), x)
+
+
+def minus_size(x: Any) -> Any:
+    """Compute -|x|: of a few numbers in one call, of more in two that are vectorised."""
+    return np.copysign(x, -1.0) if np.size(x) < 1000 else -np.absolute(x)
+
+
+sigmoid_residual: Function = define(
+    "sigmoid_residual",
+    lambda x, y: less_targets(x, step_less(x, y), np.exp(minus_size(x))),
+    "z = s(x) - y, which cancels no digits for y = 0 nor for y = 1",
+    lambda g, z, x, y: times_slope(g, x),
+    lambda g, z, x, y: -g,
+    composite=True,
+)
+
+log_sigmoid: Function = define(
+    "log_sigmoid",
+    special.log_expit,
+    "z = ln s(x)",
+    lambda g, z, x: g * sigmoid(-x),
+    decompose=lambda x: -softplus(-x),
+)
+
+softplus: Function = define(
+    "softplus",
+    lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.absolute(x))),
+    "z = ln(1 + e^x)",
+    lambda g, z, x: g * sigmoid(x),
+    composite=True,
+)
+
+
+def finite_or_zero(x: Any) -> Any:
+    """Keep what is finite."""
+    return np.where(np.isfinite(x), x, 0)
+
+
+def _logsumexp_forward(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # the logarithm of 0 is the answer where all are -inf
+        z = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return z if keepdims else np.squeeze(z, spelled_axes(axis, x.ndim))
+
+
+logsumexp = define(
+    "logsumexp",
+    lambda x, axis=None, *, keepdims=False: _logsumexp_forward(np.asarray(x), axis, keepdims),
+    "z = ln sum e^x over axis",
+    lambda g, z, x, axis=None, keepdims=False: (
+        restored(g, axis, keepdims) * np.exp(x - finite_or_zero(restored(z, axis, keepdims)))
+    ),
+    numpy=(special.logsumexp,),
+    decompose=lambda x, axis=None, *, keepdims=False: _logsumexp_forward(x, axis, keepdims),
+    kinks="Where all x are -inf, so is z, and the gradient is 0.",
+)
+
+
+def _softmax_forward(x: Array, axis: Any) -> Any:
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    e /= np.sum(e, axis=axis, keepdims=True)
+    return e
+
+
+softmax = define(
+    "softmax",
+    lambda x, axis=-1: _softmax_forward(np.asarray(x), axis),
+    "z = e^x / sum e^x along axis",
+    lambda g, z, x, axis=-1: z * (g - np.sum(g * z, axis=axis, keepdims=True)),
+    keeps_input=True,
+    decompose=lambda x, axis=-1: _softmax_forward(x, axis),
+)
+
+
+def _log_softmax_forward(x: Array, axis: Any) -> Any:
+    """Subtract the largest x first: after the sum, its rounding would be that of the result."""
+    top = np.max(x, axis=axis, keepdims=True)
+    x = x - np.where(np.isfinite(top), top, 0)
+    return x - _logsumexp_forward(x, axis, True)
+
+
+log_softmax = define(
+    "log_softmax",
+    lambda x, axis=-1: _log_softmax_forward(np.asarray(x), axis),
+    "z = x - ln sum e^x along axis",
+    lambda g, z, x, axis=-1: g - np.exp(z) * np.sum(g, axis=axis, keepdims=True),
+    decompose=lambda x, axis=-1: _log_softmax_forward(x, axis),
+)
+
+
+def _log_rest_forward(x: Array) -> Any:
+    """Use ``ln(1 - p)`` up to p = 1/2; beyond, where it cancels, the others' own sum."""
+    log_p = _log_softmax_forward(x, -1)
+    most = np.greater(log_p, -math.log(2))
+    rest = _logsumexp_forward(np.where(most, -np.inf, log_p), -1, True)
+    return np.where(most, rest, np.log1p(-np.exp(np.where(most, -np.inf, log_p))))
+
+
+def _log_rest_rule(g: Any, z: Any, x: Any) -> Any:
+    """Use ``p_j (sum_(k != j) g_k / (1 - p_k) - sum g)``, p = softmax x.
+
+    A p over 1/2 may leave nothing of 1 - p, nor of the p_j that it divides: ln p_j - z_k is exact.
+    """
+    p = softmax(x)
+    most = np.greater(p, 0.5)
+    shares = np.where(most, 0, g * np.exp(-np.where(most, 0, z)))
+    small = p * (row_sum(shares) - shares - row_sum(g))
+    far = np.where(most, 0, log_softmax(x) - row_sum(np.where(most, z, 0)))
+    return small + np.where(most, 0, row_sum(np.where(most, g, 0)) * np.exp(far))
+
+
+def _softmax_share(g: Any, x: Any, y: Any) -> Any:
+    """Compute ``g s(x - y)``, with the part of x - y that its rounding lost (Knuth's two-sum).
+
+    At -700 that part, 2^-44, would be 512 ulp of the result. Infinities count as the largest
+    numbers: two of them would subtract to NaN, as would halves that were not halved first.
+    """
+    top = np.finfo(np.result_type(x, y, np.float32)).max
+    a, b = np.clip(x, -top, top) / 2, np.clip(y, -top, top) / 2
+    half = a - b
+    lost = (a - (half - (half - a))) - (b + (half - a))
+    d = 2 * np.clip(half, -1000, 1000)
+    share = sigmoid(d) * (1 + 2 * lost * sigmoid(-d))
+    return g * np.where(np.equal(x, y) & np.equal(x, -np.inf), 0.0, share)
+
+
+logaddexp = define(
+    "logaddexp",
+    np.logaddexp,
+    "z = ln(e^x + e^y)",
+    lambda g, z, x, y: _softmax_share(g, x, y),
+    lambda g, z, x, y: _softmax_share(g, y, x),
+    kinks="At (-inf, -inf) both gradients are 0.",
+    hint=BROADCAST,
+)
+
+
+def row_sum(x: Any) -> Any:
+    """Sum each row, along the last axis, which stays."""
+    return np.sum(x, axis=-1, keepdims=True)
+
+
+def _stays_in_rows(call: Any, axes: Sequence[int | None]) -> int | None:
+    """Say that rows are taken one by one, along the last axis."""
+    return None if axes[0] == call.ndim - 1 else axes[0]
+
+
+log_others: Function = define(
+    "log_others",
+    lambda x: _log_rest_forward(np.asarray(x)),
+    "z_k = ln(1 - softmax(x)_k) = ln sum of the other e^x_j - ln sum e^x_j, along the last axis",
+    _log_rest_rule,
+    numpy=(),
+    kinks="Of a single x it is -inf, with gradient 0.",
+    rows=_stays_in_rows,
+    memory=Memory.NEW,
+)

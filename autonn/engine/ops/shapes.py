@@ -1,0 +1,147 @@
+"""The same numbers in another shape, order or dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autonn.engine.apply import define, implements
+from autonn.engine.op import Memory, elementwise
+from autonn.engine.ops.rowwise import along_axis
+from autonn.engine.tensor import Operand
+
+
+def inverse_order(axes: Sequence[int] | None, ndim: int) -> tuple[int, ...] | None:
+    """Return the permutation that undoes another."""
+    if axes is None:
+        return None
+    return tuple(int(i) for i in np.argsort([a % ndim for a in axes]))
+
+
+def _permutes(call: Any, axes: Sequence[int | None]) -> int | None:
+    """Say that rows lie along the axis that they are put to."""
+    order = call.attribute("axes") or tuple(range(call.ndim))[::-1]
+    return None if axes[0] is None else [a % call.ndim for a in order].index(axes[0])
+
+
+def _keeps_first(call: Any, axes: Sequence[int | None]) -> int | None:
+    """Say that the first axis, and with it each row, stays as it is."""
+    x = call.args[0]
+    return 0 if axes[0] == 0 and call.shape[:1] == x.shape[:1] and x.shape[0] > 0 else None
+
+
+def _blank(x: Any) -> Any:
+    """Make an array of x's shape that takes no memory, to ask NumPy about shapes."""
+    return np.broadcast_to(np.zeros(()), x.shape)
+
+
+def _order(function: Callable[..., Any], x: Any, *args: Any) -> tuple[int, ...]:
+    """Tell which axis comes where when axes are exchanged: by their steps in memory."""
+    labelled = np.lib.stride_tricks.as_strided(np.zeros(1), x.shape, tuple(range(x.ndim)))
+    return tuple(function(labelled, *args).strides)
+
+
+def _transposed(call: Any, text: Callable[[Any], str]) -> str:
+    x, axes = text(call.args[0]), call.attribute("axes")
+    reverse = axes is None or tuple(axes) == tuple(range(call.ndim))[::-1]
+    return f"{x}.T" if reverse else f"{x}.transpose({text(axes)})"
+
+
+transpose = define(
+    "transpose",
+    np.transpose,
+    "z = x with its axes permuted",
+    lambda g, z, x, axes=None: np.transpose(g, inverse_order(axes, x.ndim)),
+    rows=_permutes,
+    memory=Memory.VIEW,
+    prints=_transposed,
+)
+
+reshape = define(
+    "reshape",
+    lambda x, shape: np.reshape(x, shape),
+    "z = x in another shape, C order",
+    lambda g, z, x, shape: np.reshape(g, x.shape),
+    numpy=(np.reshape,),
+    rows=_keeps_first,
+    memory=Memory.VIEW,
+    prints="{0}.reshape({shape})",
+)
+
+expand_dims = define(
+    "expand_dims",
+    np.expand_dims,
+    "z = x with new axes of length 1",
+    lambda g, z, x, axis: np.reshape(g, x.shape),
+    decompose=lambda x, axis: np.reshape(x, np.expand_dims(_blank(x), axis).shape),
+)
+
+swapaxes = define(
+    "swapaxes",
+    np.swapaxes,
+    "z = x with two axes exchanged",
+    lambda g, z, x, axis1, axis2: np.swapaxes(g, axis1, axis2),
+    decompose=lambda x, axis1, axis2: np.transpose(x, _order(np.swapaxes, x, axis1, axis2)),
+)
+
+moveaxis = define(
+    "moveaxis",
+    np.moveaxis,
+    "z = x with axes moved to other places",
+    lambda g, z, x, source, destination: np.moveaxis(g, destination, source),
+    decompose=lambda x, source, destination: np.transpose(
+        x, _order(np.moveaxis, x, source, destination)
+    ),
+)
+
+squeeze = define(
+    "squeeze",
+    lambda x, axis=None: np.squeeze(x, axis=axis),
+    "z = x without axes of length 1",
+    lambda g, z, x, axis=None: np.reshape(g, x.shape),
+    numpy=(np.squeeze,),
+    decompose=lambda x, axis=None: np.reshape(x, np.squeeze(_blank(x), axis).shape),
+)
+
+cast = define(
+    "cast",
+    lambda x, dtype: x.astype(dtype),
+    "z = x in another dtype",
+    lambda g, z, x, dtype: g,  # the edge casts it back
+    numpy=(),
+    rows=elementwise,
+    memory=Memory.NEW,
+    prints="{0}.astype({dtype})",
+)
+
+flip = define(
+    "flip",
+    lambda x, axis=None: np.flip(x, axis),
+    "z = x backwards along axes",
+    lambda g, z, x, axis=None: np.flip(g, axis),
+    numpy=(np.flip,),
+    rows=along_axis,
+    memory=Memory.VIEW,
+)
+
+roll = define(
+    "roll",
+    lambda x, shift, axis=None: np.roll(x, shift, axis),
+    "z = x shifted around along axes",
+    lambda g, z, x, shift, axis=None: np.roll(g, _opposite(shift), axis),
+    numpy=(np.roll,),
+    rows=along_axis,
+    memory=Memory.NEW,
+)
+
+
+def _opposite(shift: Any) -> Any:
+    return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+
+
+@implements(np.ravel)
+def ravel(x: Operand) -> Any:
+    """Lay all elements in one row, in C order."""
+    return reshape(x, (-1,))

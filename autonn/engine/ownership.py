@@ -1,0 +1,119 @@
+"""Who may write to an array while a graph needs its values.
+
+A graph keeps the values that its rules will read. What nobody else holds is safe; what the caller
+holds too is copied while it is small, and made read-only for as long as the graph is pending
+where it is large. So a change in place gives the right gradient or a clear error.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import NDArray
+
+__all__ = ["COPY_BYTES", "ReadOnlyLock", "protect_saved", "writable"]
+
+# Up to this size a copy is no dearer than keeping the caller from writing, which takes a step of a
+# small network 5 microseconds, what lets go of the array included: of 100 KB a copy spares 2 %.
+COPY_BYTES = 131072
+
+
+def _references(tensor: Any) -> int:
+    return sys.getrefcount(tensor._data)
+
+
+class _Holder:
+    """Holds an array as a Tensor does, so that references can be counted alike."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self) -> None:
+        self._data = np.zeros(())
+
+
+_ALONE = _references(_Holder())
+
+
+def writable(tensor: Any) -> NDArray[Any]:
+    """Give the array of a leaf to be updated in place: no pending graph will see it.
+
+    CPython's reference count tells whether anyone shares it, graphs and views included. An
+    array that the caller may hold is theirs to share, unless a graph keeps it read-only.
+    """
+    shared = tensor._data.base is not None or _references(tensor) > _ALONE
+    if not tensor._data.flags.writeable or (shared and not tensor._aliased):
+        tensor._data = tensor._data.copy("K")
+    data: NDArray[Any] = tensor._data
+    return data
+
+
+# By the id of an owner: how many graphs need its values, and which arrays they made read-only.
+_holds: dict[int, list[Any]] = {}
+_holds_lock = threading.RLock()  # the garbage collector may let a hold go while another is taken
+
+
+class ReadOnlyLock:
+    """Keeps a caller's array read-only for as long as a pending graph needs its values.
+
+    It covers the array that owns the memory too, so that neither it nor a view of it made from
+    now on can be written to. (A view made earlier can: NumPy has no way to reach it.)
+    """
+
+    __slots__ = ("owner",)
+
+    def __init__(self, array: Any) -> None:
+        owner = array
+        while isinstance(owner.base, ndarray):
+            owner = owner.base
+        self.owner = owner  # alive as long as its id is in use
+        with _holds_lock:
+            held = _holds.get(id(owner))
+            if held is None:
+                held = _holds[id(owner)] = [0, []]
+            held[0] += 1
+            if owner.flags.writeable:
+                owner.setflags(write=False)
+                held[1].append(owner)
+            if array is not owner and array.flags.writeable:
+                array.setflags(write=False)
+                held[1].append(array)
+
+    def __del__(self) -> None:
+        with _holds_lock:
+            held = _holds[id(self.owner)]
+            held[0] -= 1
+            if held[0] == 0:
+                del _holds[id(self.owner)]
+                for array in held[1]:  # the owner came first: a view follows what it looks at
+                    array.setflags(write=True)
+
+
+def protect_saved(args: tuple[Any, ...], saved: list[Any]) -> list[ReadOnlyLock] | None:
+    """See to it that saved values survive writes by others: copy the small, lock the large."""
+    locks = None
+    k = -1
+    for a in args:
+        k += 1  # by hand: enumerate takes 60 ns more
+        if type(a) is ndarray:
+            value = a
+        elif getattr(a, "_aliased", False) and not _is_private_again(a, saved):
+            value = a._data
+        else:
+            continue
+        if value.nbytes <= COPY_BYTES:
+            saved[k] = value.copy("K")
+        else:
+            locks = [*(locks or ()), ReadOnlyLock(value)]
+    return locks
+
+
+def _is_private_again(tensor: Any, saved: list[Any]) -> bool:
+    """Whether the caller has let go of an aliased array, so that only the tensor can change it."""
+    ours = sum(value is tensor._data for value in saved)
+    if tensor._data.base is None and _references(tensor) - ours <= _ALONE:
+        tensor._aliased = False
+    return not tensor._aliased
