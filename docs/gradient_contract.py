@@ -29,8 +29,8 @@ exist. This page is generated from the declarations in `autonn/engine/ops/` by
 In a rule, `g` is the incoming gradient, `z` the output, and the other names are the arguments.
 A named rule may be told, last, the residuals that its op kept for it.
 What broadcasting stretched is summed back, and a gradient has the dtype of its argument: float32
-in, float32 out. `safe_divide(g, d)` is `g / d`, and 0 where `g` is 0: **a gradient of zero stays zero
-where the derivative is infinite**, so that `np.where(x > 0, np.log(x), 0)` is right at 0.
+in, float32 out. `safe_divide(g, d)` is `g / d`, and 0 where `g` is 0: **a gradient of zero stays
+zero where the derivative is infinite**, so that `np.where(x > 0, np.log(x), 0)` is right at 0.
 Complex numbers, integers and booleans have no gradient.
 
 """
