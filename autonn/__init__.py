@@ -8,12 +8,11 @@ stand on, and from nowhere else. The files of a room have their order at the top
     engine       -                      `Tensor`, its ops and their rules, the backward pass
     compiler     engine, threads        `compile`, the flat NumPy program of a function
     nn           engine                 modules, layers, activations, losses, initialisers
-    formats      -                      the bytes of files, and writing that leaves none half-done
-    data         formats, nn            the digits, the course's examples, pictures of one's own
+    files        nn                     weights in and out, the formats of files
+    data         files                  the digits, sets of pictures, the course's examples, photos
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
-    checkpoints  formats, nn            all that a training run depends on, in one file
+    checkpoints  files                  all that a training run depends on, in one file
     training     compiler, optim, checkpoints, data  `fit`, the history, metrics
-    files        formats, nn            weights in and out
     diagram      nn                     the computation graph of a loss, laid out and drawn
     plots        diagram, training      the other pictures
 """
@@ -43,6 +42,7 @@ from autonn.engine.ops import (
 from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
+from autonn.files import load_weights, save_weights
 from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
 from autonn.nn.layers import Layer
 from autonn.nn.losses import (
@@ -87,6 +87,7 @@ __all__ = [
     "l2_penalty",
     "leaky_relu",
     "load_digits",
+    "load_weights",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
@@ -96,6 +97,7 @@ __all__ = [
     "optim",
     "plots",
     "relu",
+    "save_weights",
     "sigmoid",
     "silu",
     "softmax",

@@ -14,17 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from autonn.formats import (
-    MAX_BYTES,
-    Array,
-    FileFormatError,
-    PathLike,
-    complaint,
-    parsing,
-    read_npz,
-    require_names,
-    write_npz,
-)
+from autonn.files.errors import FileFormatError, complaint, parsing
+from autonn.files.npz import read_npz, write_npz
+from autonn.files.reading import MAX_BYTES, Array, PathLike, require_names
 from autonn.nn.module import Module
 
 NOTES = "notes"

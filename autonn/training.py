@@ -38,7 +38,7 @@ from autonn.engine.modes import changes, no_grad
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor
 from autonn.engine.transforms import gradients
-from autonn.formats import PathLike
+from autonn.files.reading import PathLike
 from autonn.nn.losses import l2_penalty, logits_of
 from autonn.nn.module import Module
 from autonn.optim import Newton, Optimizer, StepOptimizer, _differences

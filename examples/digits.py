@@ -43,7 +43,7 @@ from autonn import (
     optim,
     plots,
 )
-from autonn.formats import FileFormatError
+from autonn.files import FileFormatError
 from autonn.nn import init
 from autonn.training import History, ProgressBar, accuracy
 
@@ -623,7 +623,7 @@ def add_predict(commands: Any) -> None:
         nargs="+",
         metavar="INDEX|FILE",
         help="which of the digits, 0 to 4999 (they are sorted, 500 of each, so that 0 to 499 "
-        "are zeros and 500 to 999 are ones), or PNG and JPEG files, each with one handwritten "
+        "are zeros and 500 to 999 are ones), or picture files, each with one handwritten "
         "digit of any size and colour; they come before the options",
     )
     add_weights(command)

@@ -8,7 +8,9 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -39,3 +41,22 @@ def no_gc() -> Iterator[None]:
     yield
     gc.enable()
     gc.unfreeze()
+
+
+@pytest.fixture
+def X() -> Any:
+    """Twelve rows of four values."""
+    return np.random.default_rng(1).normal(size=(12, 4))
+
+
+@pytest.fixture
+def y() -> Any:
+    """Twelve digits, all ten of them among these."""
+    return np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 3])
+
+
+@pytest.fixture
+def thetas() -> list[Any]:
+    """Weights of a 4-3-10 network."""
+    rng = np.random.default_rng(2)
+    return [rng.normal(size=(3, 5)), rng.normal(size=(10, 4))]

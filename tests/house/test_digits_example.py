@@ -386,7 +386,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("predict 5000", "index 5000 is out of range: the digits are numbered 0 to 4999"),
         ("predict -1", "index -1 is out of range"),
         ("predict one.png", "'one.png' is neither the index of a digit nor the path of a file"),
-        ("predict bad.in", "bad.in: content: found neither .* as PNG or JPEG"),
+        ("predict bad.in", "bad.in: content: found no such kind's .* as PNG or JPEG"),
         ("predict folder.mat", "folder.mat: content: found a folder"),
         ("predict blank.png", "blank.png: picture: found a single colour, .*; draw it larger"),
         ("predict 3", r"no weights/TrainedW1.in yet; it is made by: \S*python\S* \S+ train$"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,7 @@ import pytest
 from tools import rooms
 from tools.rooms import HOUSE, module_of
 
-import autonn
-
+PUBLIC = ["threads", "compiler", "files", "data"]
 MAP = rooms.map_of_rooms()
 FILES = sorted(HOUSE.rglob("*.py"))
 FOLDERS = [path.parent for path in FILES if path.name == "__init__.py" and path.parent != HOUSE]
@@ -75,9 +75,13 @@ def test_the_front_door_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_public_name_is_there_and_documented() -> None:
-    for name in autonn.__all__:
-        assert getattr(autonn, name).__doc__, f"autonn.{name} has no docstring"
+@pytest.mark.parametrize("room", ["autonn", *(f"autonn.{room}" for room in PUBLIC)])
+def test_a_room_says_what_is_public_and_all_that_is_documented(room: str) -> None:
+    module = importlib.import_module(room)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert not name.startswith("_")
+        assert getattr(module, name).__doc__, f"{room}.{name} has no docstring"
 
 
 def test_the_library_never_prints() -> None:

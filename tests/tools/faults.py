@@ -42,7 +42,7 @@ from hypothesis import Phase, settings
 from threadpoolctl import threadpool_limits
 
 import autonn
-from autonn import Tensor, files, optim, training
+from autonn import Tensor, optim, training
 from autonn.engine import backward, modes, ownership, tensor
 from autonn.engine.op import OPS, Op
 from autonn.engine.ops import (
@@ -64,6 +64,7 @@ from autonn.engine.ops import (
     statistics,
 )
 from autonn.engine.ops import losses as fused
+from autonn.files import thetas
 from autonn.nn import layers, losses, module
 
 Rule = Callable[..., Any]
@@ -293,7 +294,7 @@ OPS_ROOMS = (
     probability, products, reductions, safe, scans, selection, shapes, statistics,
 )  # fmt: skip
 SOURCES = {home: Source(home) for home in (
-    *OPS_ROOMS, tensor, modes, ownership, backward, layers, losses, module, optim, training, files,
+    *OPS_ROOMS, tensor, modes, ownership, backward, layers, losses, module, optim, training, thetas,
 )}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
@@ -389,7 +390,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "strength / (2 * examples)", "strength / 2"),
     ("labels are shifted by one", labels,
      "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
-    ("the unit of the digit 0 stays last", files,
+    ("the unit of the digit 0 stays last", thetas,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
     ("sigmoid' is z (1 + z)", probability,
      "return times_slope(g, x)\n    slope", "return g * (z * (1 + z))\n    slope"),

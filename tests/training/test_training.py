@@ -32,7 +32,7 @@ from autonn import (
     training,
 )
 from autonn.checkpoints import read_checkpoint, write_checkpoint
-from autonn.formats import FileFormatError
+from autonn.files import FileFormatError
 from autonn.training import History, ProgressBar, accuracy, confusion_matrix, top_k
 
 Array = NDArray[Any]
