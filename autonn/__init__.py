@@ -4,20 +4,19 @@ The rooms in the order of reading, and what each stands on: it imports from ther
 stand on, and from nowhere else. The files of a room have their order at the top of its own
 `__init__.py`.
 
+    checks       -                      the questions that every room asks of its arguments
     threads      -                      the pools of BLAS, and workers that share rows out
     engine       -                      `Tensor`, its ops and their rules, the backward pass
     compiler     engine, threads        `compile`, the flat NumPy program of a function
-    nn           engine                 modules, layers, activations, losses, initialisers
+    nn           engine, checks         modules, layers, activations, losses, initialisers
     files        nn                     weights in and out, the formats of files
     data         files                  the digits, sets of pictures, the course's examples, photos
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
-    checkpoints  files                  all that a training run depends on, in one file
-    training     compiler, optim, checkpoints, data  `fit`, the history, metrics
-    diagram      nn                     the computation graph of a loss, laid out and drawn
-    plots        diagram, training      the other pictures
+    training     compiler, optim, data  `fit`, its history and checkpoints, metrics
+    plots        training               pictures of digits, histories, boundaries and graphs
 """
 
-from autonn import optim, plots
+from autonn import nn, optim, plots
 from autonn.compiler import compile
 from autonn.data import load_digits
 from autonn.engine.apply import op
@@ -43,16 +42,19 @@ from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
 from autonn.files import load_weights, save_weights
-from autonn.nn.activations import Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
-from autonn.nn.layers import Layer
+from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.dropout import Dropout
+from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
     CrossEntropy,
     MeanSquaredError,
     SoftmaxCrossEntropy,
-    l2_penalty,
 )
-from autonn.nn.module import Module, Sequential
-from autonn.training import fit
+from autonn.nn.module import Module
+from autonn.nn.penalties import l2_penalty
+from autonn.nn.sequential import Lambda, Sequential
+from autonn.nn.shape import Flatten
+from autonn.training.fitting import fit
 
 __version__ = "0.1.0"
 
@@ -61,7 +63,9 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GradientError",
+    "Lambda",
     "Layer",
+    "Linear",
     "MeanSquaredError",
     "Module",
     "ReLU",
@@ -91,6 +95,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "nn",
     "no_grad",
     "one_hot",
     "op",

@@ -205,9 +205,9 @@ def draw_what_was_learned(
 
 def draw_curve(history: History) -> Figure:
     """Draw how the training went; the held-out cost, which has no penalty, can't be compared."""
-    measured = {name: series for name, series in vars(history).items() if series}
-    measured.pop("validation_cost", None)
-    return plots.learning_curve(measured)
+    shown = ("cost", "accuracy", "validation_accuracy")
+    measured = {name: vars(history)[name] for name in shown}
+    return plots.learning_curve({name: series for name, series in measured.items() if series})
 
 
 # --- The commands --------------------------------------------------------------------------------

@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine.modes import Changes, TracedModule, changes, is_recording, is_tracing
+from autonn.engine.modes import (
+    Changes,
+    TracedModule,
+    changes,
+    evaluated,
+    is_recording,
+    is_tracing,
+)
 from autonn.engine.tensor import Tensor, values_of
 from autonn.engine.trees import Tree
 
@@ -104,9 +111,12 @@ class Guards:
         self.known: dict[str, Any] = {}  # what the guards compare with, by name
         self.known["seen"] = Changes(-1)  # at which count the modules were last as they were
         look = ["count = changes.count", f"if {' and '.join(self.about_modules())}:"]
-        look += ["    seen.count = count", "    return True", "return False"]
+        # Modes for a while are not counted: where there are any, each module is asked.
+        look += ["    if evaluated() is None:", "        seen.count = count"]
+        look += ["    return True", "return False"]
         self.known["modules_hold"] = self.made("modules_hold", [], look)
-        self.tests = ["(changes.count == seen.count or modules_hold())", *self.about_names(scope)]
+        counted = "changes.count == seen.count and evaluated() is None"
+        self.tests = [f"({counted} or modules_hold())", *self.about_names(scope)]
         self.hold = self.made("guards", [], [f"return {' and '.join(self.tests)}"])
 
     def named(self, value: Any) -> str:
@@ -126,6 +136,7 @@ class Guards:
         scope = self.known | {
             "ndarray": ndarray, "tracing": is_tracing, "recording": is_recording,
             "is_same": _is_same, "MISS": MISS, "changes": changes, "values_of": values_of,
+            "evaluated": evaluated.get,
         }  # fmt: skip
         exec("\n".join(lines), scope)
         function: Callable[..., Any] = scope[name]

@@ -24,6 +24,7 @@ __all__ = [
     "changes",
     "depth",
     "enable_grad",
+    "evaluated",
     "is_recording",
     "is_tracing",
     "no_grad",
@@ -71,6 +72,9 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
 is_recording = recording.get
 is_tracing = tracing.get
+
+# The modes that modules are in for a while, by id, whatever mode they were set to.
+evaluated: ContextVar[dict[int, bool] | None] = ContextVar("evaluated", default=None)
 
 # How many transforms, as `grad`, are evaluating a function in this thread.
 depth: ContextVar[int] = ContextVar("depth", default=0)

@@ -19,7 +19,7 @@ from autonn.files.npz import read_npz, write_npz
 from autonn.files.reading import MAX_BYTES, Array, ArrayHeader, PathLike, require_finite
 from autonn.files.safetensors import read_safetensors, write_safetensors
 from autonn.files.thetas import read_weights, theta_names, write_weights
-from autonn.nn.layers import Layer
+from autonn.nn.linear import Layer
 from autonn.nn.module import Module
 
 Entry = TypeVar("Entry")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from autonn.engine import ops
 from autonn.engine.tensor import Tensor
-from autonn.nn.module import Module
+from autonn.nn.module import Module, as_tensor
 
 
 class Sigmoid(Module):
@@ -22,7 +20,7 @@ class Sigmoid(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute s(x), element by element."""
-        return _tensor(ops.sigmoid(x))
+        return as_tensor(ops.sigmoid(x))
 
 
 class Tanh(Module):
@@ -34,7 +32,7 @@ class Tanh(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute tanh(x), element by element."""
-        return _tensor(np.tanh(x))
+        return as_tensor(np.tanh(x))
 
 
 class ReLU(Module):
@@ -46,7 +44,7 @@ class ReLU(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute max(x, 0), element by element."""
-        return _tensor(ops.relu(x))
+        return as_tensor(ops.relu(x))
 
 
 class Softmax(Module):
@@ -58,65 +56,4 @@ class Softmax(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Compute softmax(x) along the last axis."""
-        return _tensor(ops.softmax(x))
-
-
-class Flatten(Module):
-    """Lays each example out in one row: (m, a, b, ...) becomes (m, a b ...).
-
-    >>> Flatten()(np.zeros((5, 20, 20))).shape
-    (5, 400)
-    """
-
-    def forward(self, x: Any) -> Tensor:
-        """Keep the first axis, and join the others."""
-        rows = _tensor(x)
-        return rows.reshape(len(rows), math.prod(rows.shape[1:]))
-
-
-class Dropout(Module):
-    """Silences each unit with a probability while training, so that no unit relies on another.
-
-    The others are scaled by ``1 / (1 - p)``, which keeps the expected sum; in evaluation, after
-    ``model.eval()``, nothing is changed. Source: Srivastava et al. (2014), JMLR 15.
-
-    Parameters
-    ----------
-    p
-        The share of units to silence, at least 0 and below 1.
-    rng
-        A `numpy.random.Generator`, or a seed for one.
-
-    Examples
-    --------
-    >>> layer = Dropout(0.5, rng=0)
-    >>> layer(np.ones(4))
-    Tensor([2., 0., 0., 0.])
-    >>> layer.eval()(np.ones(4))
-    Tensor([1., 1., 1., 1.])
-    """
-
-    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
-        given: Any = p
-        if not isinstance(given, Real) or isinstance(given, bool):
-            raise TypeError(f"Dropout({p!r}): p is a number")
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout({p}): p is at least 0 and below 1")
-        self.p: float = p
-        self.rng = np.random.default_rng(rng)
-
-    def forward(self, x: Any) -> Tensor:
-        """Multiply by 0 or by 1 / (1 - p), drawn anew for each number."""
-        units = _tensor(x)
-        if not self.training or self.p == 0:
-            return units
-        kept = (ops.random(self.rng, units.shape) >= self.p).astype(units.dtype)
-        return cast(Tensor, units * (kept / (1 - self.p)))
-
-    def __repr__(self) -> str:
-        return f"Dropout({self.p})"
-
-
-def _tensor(x: Any) -> Tensor:
-    """Let an activation that is fed an array give a Tensor, as layers do."""
-    return x if isinstance(x, Tensor) else Tensor(x)
+        return as_tensor(ops.softmax(x))

@@ -9,9 +9,16 @@ from numpy.typing import ArrayLike
 
 from autonn.engine import ops
 from autonn.engine.lineage import attribute_of, input_of
-from autonn.engine.modes import is_tracing
-from autonn.engine.tensor import Array, Tensor, values_of
-from autonn.nn.module import Module
+from autonn.engine.tensor import Tensor, values_of
+from autonn.nn.targets import (
+    check_probabilities,
+    check_sums,
+    check_targets,
+    target_rows,
+    target_values,
+    weight_column,
+    with_rows_of,
+)
 
 
 class CrossEntropy:
@@ -29,6 +36,9 @@ class CrossEntropy:
     Tensor(1.38629436)
     """
 
+    takes_weights = True  # of examples, as a third argument
+    classifies = True  # the targets are classes, and there is an accuracy
+
     def __call__(
         self,
         probabilities: Tensor | ArrayLike,
@@ -43,7 +53,8 @@ class CrossEntropy:
             The output `a` of the network, shape (m, k).
         targets
             Classes, whole numbers of shape (m,), or probabilities of shape (m, k), as one-hot
-            rows are.
+            rows are. Of a single output, k = 1, the classes 0 and 1 are the targets themselves;
+            of one or two outputs, False and True are the classes 0 and 1.
         weights
             How much each example counts, shape (m,): a factor of its part of the sum.
 
@@ -52,21 +63,26 @@ class CrossEntropy:
         ValueError
             If the shapes differ, or something is not a probability.
         IndexError, TypeError
-            For a class outside 0..k-1, and for classes that are not whole numbers.
+            For a class outside 0..k-1, and for classes that are not whole numbers; for a masked
+            array or an `np.matrix`.
         """
         a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
-        y = _targets(targets, a, "CrossEntropy")
+        logits, source = input_of(a, ops.sigmoid), _softmax_input(a)
+        single = a.shape[1:] == (1,) and source is None
+        y = target_rows(targets, a, "CrossEntropy", single)
         if weights is not None:
-            column = _column(weights, a, "CrossEntropy")
+            column = weight_column(weights, a, "CrossEntropy")
             return cast(Tensor, ops.weighted_cross_entropy(*_logarithms(a), y, column))
-        logits = input_of(a, ops.sigmoid)
         if logits is not None:
             return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
-        logits = _softmax_input(a)
-        if logits is not None:
-            return cast(Tensor, ops.softmax_each_cross_entropy(logits, y))
-        _check_probabilities(values_of(a), "CrossEntropy", "probabilities")
+        if source is not None:
+            return cast(Tensor, ops.softmax_each_cross_entropy(source, y))
+        check_probabilities(values_of(a), "CrossEntropy", "probabilities")
         return cast(Tensor, ops.cross_entropy(a, y))
+
+    def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
+        """Refuse what the call would, of predictions of this shape, however many rows it has."""
+        check_targets(targets, shape, "CrossEntropy", single=shape[1:] == (1,))
 
     def __repr__(self) -> str:
         return "CrossEntropy()"
@@ -83,6 +99,8 @@ class SoftmaxCrossEntropy:
     >>> SoftmaxCrossEntropy()(Tensor([[0.0, 0.0]]), [1])
     Tensor(0.69314718)
     """
+
+    takes_weights = classifies = True
 
     def __call__(
         self,
@@ -109,11 +127,17 @@ class SoftmaxCrossEntropy:
         z = logits if isinstance(logits, Tensor) else Tensor(logits)
         source = _softmax_input(z)
         z = z if source is None else source
-        y = _targets(targets, z, "SoftmaxCrossEntropy")
-        _check_sums(values_of(y), "SoftmaxCrossEntropy")
+        y = target_rows(targets, z, "SoftmaxCrossEntropy", single=False)
+        check_sums(values_of(y), "SoftmaxCrossEntropy")
         if weights is not None:
-            y = y * _column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
+            y = y * weight_column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
         return cast(Tensor, ops.softmax_cross_entropy(z, y))
+
+    def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
+        """Refuse what the call would, of logits of this shape, however many rows it has."""
+        y = check_targets(targets, shape, "SoftmaxCrossEntropy", single=False)
+        if y.ndim == 2:
+            check_sums(y, "SoftmaxCrossEntropy")
 
     def __repr__(self) -> str:
         return "SoftmaxCrossEntropy()"
@@ -128,6 +152,9 @@ class MeanSquaredError:
     Tensor(2.)
     """
 
+    takes_weights = True
+    classifies = False
+
     def __call__(
         self,
         predictions: Tensor | ArrayLike,
@@ -139,49 +166,28 @@ class MeanSquaredError:
         `weights`, one a row, are factors of the rows' squares; the mean is still over all n.
         """
         a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
-        y = targets if isinstance(targets, Tensor) else np.asarray(targets)
-        if y.shape != a.shape:
-            raise ValueError(
-                f"MeanSquaredError: targets of shape {y.shape} against predictions of shape "
-                f"{a.shape}; they must be equal, reshape one"
-            )
+        y = targets if isinstance(targets, Tensor) else target_values(targets, "MeanSquaredError")
+        _require_shape(y.shape, a.shape)
         squares = np.square(a - y)
         if weights is not None:
-            squares = squares * _column(weights, a, "MeanSquaredError")
+            squares = squares * weight_column(weights, a, "MeanSquaredError")
         return cast(Tensor, np.mean(squares))
+
+    def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
+        """Refuse what the call would, of predictions of this shape, however many rows it has."""
+        y = target_values(targets, "MeanSquaredError")
+        _require_shape(y.shape, with_rows_of(y, shape))
 
     def __repr__(self) -> str:
         return "MeanSquaredError()"
 
 
-def l2_penalty(model: Module, strength: float, examples: int) -> Tensor:
-    """Return the tutorials' ``lambda / (2m)`` times the sum of squares of all weights.
-
-    The biases are left out: a module says which parameters they are.
-
-    Parameters
-    ----------
-    model
-        The module whose weights are penalised.
-    strength
-        The tutorials' lambda, not negative.
-    examples
-        Their m, the number of examples that the cost is a mean over.
-
-    Examples
-    --------
-    >>> from autonn import Layer
-    >>> l2_penalty(Layer(2, 1, weight=[[1.0, 2.0]], bias=[9.0]), 1.0, examples=5)
-    Tensor(0.5, requires_grad=True)
-    """
-    if not 0 <= strength < np.inf:
-        raise ValueError(f"l2_penalty: lambda is at least 0 and finite, not {strength}")
-    if examples < 1:
-        raise ValueError(f"l2_penalty: a mean over {examples} examples; it takes at least 1")
-    weights = model.weights()
-    if not weights:
-        raise ValueError(f"l2_penalty: {model!r} has no weights to penalise")
-    return cast(Tensor, ops.sum_of_squares(*weights, factor=strength / (2 * examples)))
+def _require_shape(targets: tuple[int, ...], predictions: tuple[int, ...]) -> None:
+    if targets != predictions:
+        raise ValueError(
+            f"MeanSquaredError: targets of shape {targets} against predictions of shape "
+            f"{predictions}; they must be equal, reshape one"
+        )
 
 
 def _softmax_input(a: Tensor) -> Tensor | None:
@@ -213,61 +219,6 @@ def _logarithms(a: Tensor) -> tuple[Any, Any]:
     logits = _softmax_input(a)
     if logits is not None:
         return ops.log_softmax(logits), ops.log_others(logits)
-    _check_probabilities(values_of(a), "CrossEntropy", "probabilities")
+    check_probabilities(values_of(a), "CrossEntropy", "probabilities")
     with np.errstate(divide="ignore"):  # where such a logarithm counts, the cost is inf
         return np.log(a), np.log1p(-a)
-
-
-def _column(weights: Any, a: Tensor, name: str) -> Any:
-    """Bring one weight a row to the shape of the predictions."""
-    w = weights if isinstance(weights, Tensor) else np.asarray(weights, a.dtype)
-    if w.shape != a.shape[:1]:
-        raise ValueError(
-            f"{name}: weights of shape {w.shape} for predictions of shape {a.shape}; give one a "
-            f"row, shape {a.shape[:1]}"
-        )
-    return w.reshape(-1, *[1] * (a.ndim - 1))
-
-
-def _targets(targets: Any, a: Tensor, name: str) -> Any:
-    """Bring the targets to one row of probabilities for each row of predictions."""
-    y = np.asarray(values_of(targets))
-    if a.ndim != 2:
-        raise ValueError(f"{name}: predictions of shape {a.shape}; they are (examples, classes)")
-    if y.ndim == 1:
-        if len(y) != len(a):
-            raise ValueError(f"{name}: {len(a)} predictions against {len(y)} targets")
-        return ops.one_hot_rows(targets if is_tracing() else y, classes=a.shape[1], dtype=a.dtype)
-    if y.shape != a.shape:
-        raise ValueError(
-            f"{name}: targets of shape {y.shape} against predictions of shape {a.shape}; give "
-            f"classes of shape ({len(a)},), as y.ravel() may, or one-hot rows of shape {a.shape}"
-        )
-    _check_probabilities(y, name, "targets")  # compiled: once, while tracing
-    return targets if isinstance(targets, Tensor) else y.astype(a.dtype, copy=False)
-
-
-# Without a sign the bits of floating-point numbers are in the order of the numbers, and those of
-# negative numbers and of NaN are beyond all others: so one comparison with the bits of 1 will do.
-_BITS = {
-    np.dtype(dtype): (np.dtype(bits), np.array(1, dtype).view(bits))
-    for dtype, bits in ((np.float32, np.uint32), (np.float64, np.uint64))
-}
-
-
-def _check_probabilities(p: Array, name: str, what: str) -> None:
-    bits = _BITS.get(p.dtype)
-    if bits and np.count_nonzero(p.view(bits[0]) > bits[1]) == 0:  # a third of the time
-        return
-    good = (p >= 0) & (p <= 1)
-    if np.count_nonzero(good) < good.size:  # a microsecond less than good.all()
-        at = np.unravel_index(int(good.argmin()), p.shape)
-        raise ValueError(f"{name}: {what} are from 0 to 1, not {p[at]} as at {tuple(map(int, at))}")
-
-
-def _check_sums(y: Array, name: str) -> None:
-    sums = y.sum(axis=1)
-    wrong = np.abs(sums - 1) > 1e-5  # rows of float32 probabilities sum to 1 within 1e-6
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"{name}: the targets in row {row} sum to {sums[row]:g}, not to 1")

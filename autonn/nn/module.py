@@ -1,23 +1,34 @@
 """A module is a function with parameters; what it holds is found by looking at its attributes.
 
-Nothing is registered: assign Tensors that require gradients, other modules, or lists and dicts of
-them to attributes, write `forward`, and parameters, names and the summary follow.
+Nothing is registered: assign Tensors, other modules, or lists and dicts of them to attributes,
+write `forward`, and parameters, buffers, names and the summary follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from types import FrameType
+from typing import Any, Self, cast
 
-from autonn.engine.modes import changes, is_tracing, no_grad
-from autonn.engine.tensor import Array, Operand, Tensor
+import numpy as np
 
-Role = tuple[tuple[str, ...], Tensor, bool]  # the path to a parameter, and whether it is a bias
+from autonn.checks import NamesError, differences
+from autonn.engine.modes import changes, evaluated, is_tracing, no_grad
+from autonn.engine.tensor import Array, Tensor
+from autonn.nn.summary import table
+from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
 
-class Module:
+class Module(Holder):
     """Base of everything that has parameters: subclasses write ``forward(x)``.
+
+    A Tensor that requires a gradient is a parameter. One that does not is a buffer: something that
+    the module keeps and may change in training by ``self.mean.data = ...``, as running means are;
+    optimisers leave it alone, and it is saved and loaded with the parameters. So a parameter that
+    is frozen, by ``requires_grad = False``, is a buffer until it is set free. A result that is kept
+    in an attribute, as by ``self.out = self.layer(x)`` in `forward`, is neither.
 
     Examples
     --------
@@ -32,30 +43,64 @@ class Module:
     ['factor']
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_walked")  # _walked is no attribute to look through
-
-    # The attributes that play the role of a bias: neither L2 nor weight decay touches them.
-    biases: tuple[str, ...] = ("bias",)
+    # What is no attribute to look through: the last walk, and the names of kept results.
+    __slots__ = ("__dict__", "__weakref__", "_kept", "_walked")
 
     # How often an attribute was set: what was compiled with the module is then derived anew.
     edits: int = 0
 
-    # Whether it is being trained: Dropout is silent otherwise. See `train` and `eval`.
-    training: bool = True
-
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in _TAKEN:
+            _refuse(self, name, value)
         super().__setattr__(name, value)
+        if isinstance(value, _KEEPABLE):
+            self._note_whether_kept(name, value)
         if name != "training":  # a mode that comes back finds what was compiled in it
             super().__setattr__("edits", self.edits + 1)
         changes.count += 1  # last: whoever reads the new count sees the new attribute
+
+    def _note_whether_kept(self, name: str, value: Any) -> None:
+        """Note results that are kept: without a graph, nothing tells them from buffers later."""
+        kept: frozenset[str] = getattr(self, "_kept", frozenset())
+        tensors = [part for _, part in parts([(name, value)]) if isinstance(part, Tensor)]
+        own = any(tensor.requires_grad and tensor.is_leaf for tensor in tensors)
+        is_kept = bool(tensors) and not own and _is_within_a_call()
+        object.__setattr__(self, "_kept", kept | {name} if is_kept else kept - {name})
+
+    def held(self) -> Iterable[tuple[str, Any]]:
+        """Give what is looked through for parameters, buffers and modules, each with its name."""
+        kept = getattr(self, "_kept", None)
+        items = vars(self).items()
+        return [item for item in items if item[0] not in kept] if kept else items
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         super().__setattr__("edits", self.edits + 1)
         changes.count += 1
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
+    def __getstate__(self) -> dict[str, Any]:  # a kept result can't leave its graph
+        return {k: v for k, v in Module.held(self) if type(v) is not Tensor or v.is_leaf}
+
+    @property
+    def training(self) -> bool:
+        """Whether it is being trained: Dropout is silent otherwise. See `train` and `eval`."""
+        modes = evaluated.get()
+        mode = None if modes is None else modes.get(id(self))
+        if mode is None:
+            mode = vars(self).get("training", True)
+        return mode
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        modes = evaluated.get()
+        if modes is not None and id(self) in modes:
+            modes[id(self)] = bool(mode)
+        else:
+            vars(self)["training"] = bool(mode)
+
+    @training.deleter
+    def training(self) -> None:
+        vars(self).pop("training", None)
 
     def train(self, mode: bool = True) -> Self:
         """Set it and all modules below to training, where dropout is at work; returns itself."""
@@ -78,13 +123,9 @@ class Module:
             trace.modules.append(self)
         return self.forward(x)
 
-    def _attributes(self) -> Iterable[tuple[str, Any]]:
-        """Give what is looked through for parameters and modules, each with its name."""
-        return vars(self).items()
-
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules it holds, each with its name."""
-        return ((name, part) for name, part in _parts(self._attributes()) if not _is_tensor(part))
+        return ((name, part) for name, part in parts(self.held()) if isinstance(part, Module))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield itself and all modules below, outer before inner, with dotted names."""
@@ -94,8 +135,7 @@ class Module:
 
     def own_parameters(self) -> dict[str, Tensor]:
         """Return the parameters that it holds itself, not those of modules below."""
-        parts = _parts(self._attributes())
-        return {name: part for name, part in parts if _is_tensor(part) and part.requires_grad}
+        return {name: part for name, part in own_tensors(self).items() if part.requires_grad}
 
     def named_parameters(self) -> dict[str, Tensor]:
         """Return all parameters by dotted name; one that is shared stands under its first name.
@@ -104,23 +144,98 @@ class Module:
         >>> list(Sequential(Layer(2, 3), Layer(3, 1)).named_parameters())
         ['0.weight', '0.bias', '1.weight', '1.bias']
         """
-        return {".".join(path): parameter for path, parameter, _ in self._walk().roles}
+        return self._walk().named(requires_grad=True)
+
+    def named_buffers(self) -> dict[str, Tensor]:
+        """Return all buffers by dotted name: the Tensors that do not require a gradient.
+
+        >>> from autonn import Layer
+        >>> layer = Layer(2, 3)
+        >>> layer.weight.requires_grad = False
+        >>> layer.seen = Tensor(0)
+        >>> list(layer.named_buffers())
+        ['weight', 'seen']
+        """
+        return self._walk().named(requires_grad=False)
 
     def parameters(self) -> list[Tensor]:
         """Return all parameters, each once."""
         return list(self._walk().parameters)
 
+    def buffers(self) -> list[Tensor]:
+        """Return all buffers, each once."""
+        return [role[1] for role in self._walk().roles if not role[1].requires_grad]
+
     def weights(self) -> list[Tensor]:
-        """Return the parameters that penalties apply to: all but the biases."""
+        """Return the parameters that penalties apply to: all but the biases.
+
+        The class may name its biases, as in ``biases = ("shift",)``. If it does not, they are known
+        by their own names and shapes: `b`, `b1`, `bias_2` or `hidden_bias` are biases if they are a
+        number, a row or a column.
+
+        >>> class Net(Module):
+        ...     def __init__(self):
+        ...         self.W1, self.b1 = (Tensor(np.ones(s), True) for s in ((2, 3), 2))
+        >>> [weight.shape for weight in Net().weights()]
+        [(2, 3)]
+        """
         return list(self._walk().weights)
 
-    def _walk(self) -> _Walk:
+    def _walk(self) -> Walk:
         """Find all parameters and their roles; training asks several times a step."""
-        walk: _Walk | None = getattr(self, "_walked", None)
+        walk: Walk | None = getattr(self, "_walked", None)
         if walk is None or not walk.holds():
-            walk = _Walk(self)
+            walk = Walk(self)
             object.__setattr__(self, "_walked", walk)
         return walk
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and buffers, by dotted name.
+
+        Raises
+        ------
+        ValueError
+            For two Tensors of the same name.
+
+        Examples
+        --------
+        >>> from autonn import Layer
+        >>> Layer(2, 1, weight=[[1.0, 2.0]]).state_dict()
+        {'weight': array([[1., 2.]]), 'bias': array([0.])}
+        """
+        return {name: tensor.numpy() for name, tensor in self._named_tensors().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set all parameters and buffers from arrays by name, as `state_dict` gives them.
+
+        Raises
+        ------
+        ValueError
+            For entries that are missing, unknown, or of another shape or dtype, with all of them;
+            then nothing is set. If any is missing or unknown, it is a KeyError as well.
+
+        Examples
+        --------
+        >>> from autonn import Layer
+        >>> layer = Layer(2, 1)
+        >>> layer.load_state_dict({"weight": [[1.0, 2.0]], "bias": [3.0]})
+        >>> layer.theta
+        array([[3., 1., 2.]])
+        """
+        tensors = self._named_tensors()
+        wrong = differences(tensors, state)
+        if wrong:
+            error = ValueError if tensors.keys() == state.keys() else NamesError
+            raise error(f"{self!r}: the state is that of another model: {'; '.join(wrong)}")
+        for name, tensor in tensors.items():
+            tensor.data = np.asarray(state[name]).astype(tensor.dtype)
+
+    def _named_tensors(self) -> dict[str, Tensor]:
+        roles = self._walk().roles
+        tensors = {name: tensor for name, tensor, *_ in roles}
+        if len(tensors) < len(roles):
+            raise ValueError(f"two Tensors of {self!r} have the same name; rename an attribute")
+        return tensors
 
     def zero_grad(self) -> None:
         """Forget the gradients, which would otherwise add up."""
@@ -130,6 +245,8 @@ class Module:
     def predict(self, x: Any) -> Array:
         """Return the output in evaluation mode as an array of the caller's own, without a graph.
 
+        Of a module with several outputs it is a tuple, list or dict of arrays, as `forward` has it.
+
         >>> from autonn import Layer
         >>> Layer(2, 1, weight=[[1.0, 1.0]]).predict([[1.0, 1.0]] * 3)
         array([[2.],
@@ -137,18 +254,20 @@ class Module:
                [2.]])
         """
         with no_grad(), self.evaluating():
-            return self(x).numpy()
+            return cast(Array, _arrays(self(x)))
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Set it to evaluation for a while; each module goes back to the mode it was in."""
-        modes = [(module, module.training) for _, module in self.named_modules()]
-        self.eval()
+        """Set it to evaluation for a while, in this thread alone.
+
+        What is set by `train`, `eval` or ``training = ...`` meanwhile holds until the end.
+        """
+        modules = [module for _, module in self.named_modules()]
+        token = evaluated.set((evaluated.get() or {}) | {id(module): False for module in modules})
         try:
             yield
         finally:
-            for module, mode in modes:
-                module.training = mode
+            evaluated.reset(token)
 
     def summary(self) -> str:
         """Return a table of the modules and their parameters, with shapes and counts.
@@ -172,131 +291,60 @@ class Module:
                 rows += [(label, *entries[0])] if entries else [(label, "", "", "")]
                 rows += [("", *entry) for entry in entries[1:]]
         rows.append(("total", "", "", f"{sum(p.size for p in self.parameters()):,}"))
-        return _table(rows)
+        return table(rows)
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={child!r}" for name, child in self.children())
         return f"{type(self).__name__}({inner})"
 
 
-class Sequential(Module):
-    """Modules in a row: ``Sequential(f, g)(x) = g(f(x))``.
+_KEEPABLE = Tensor, list, tuple, dict
 
-    Examples
-    --------
-    >>> from autonn import Layer, Sigmoid
-    >>> model = Sequential(Layer(400, 25), Sigmoid(), Layer(25, 10), Sigmoid())
-    >>> model
-    Sequential(Layer(400, 25), Sigmoid(), Layer(25, 10), Sigmoid())
-    >>> model[0].weight.shape
-    (25, 400)
-    >>> model[:2]
-    Sequential(Layer(400, 25), Sigmoid())
-    """
-
-    def __init__(self, *modules: Module) -> None:
-        for module in modules:
-            if not isinstance(module, Module):
-                raise TypeError(
-                    f"Sequential takes modules, not {module!r}; wrap a function in a Module"
-                )
-        self.modules = modules
-
-    def _attributes(self) -> Iterable[tuple[str, Any]]:
-        """Name the modules by their positions, "0", "1" and so on."""
-        return zip(map(str, range(len(self.modules))), self.modules, strict=True)
-
-    def forward(self, x: Operand) -> Tensor:
-        """Pass x through the modules, in order."""
-        for module in self.modules:
-            x = module(x)
-        return x if isinstance(x, Tensor) else Tensor(x)
-
-    def __len__(self) -> int:
-        return len(self.modules)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.modules)
-
-    def __getitem__(self, k: int | slice) -> Any:
-        """Return a module; or those of a slice, as a Sequential that shares their parameters."""
-        chosen = self.modules[k]
-        return Sequential(*chosen) if isinstance(chosen, tuple) else chosen
-
-    def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.modules))})"
+# The methods of modules: an attribute of such a name would hide them.
+_METHODS = {name for name, value in vars(Module).items() if callable(value) and name[0] != "_"}
+_TAKEN = frozenset(_METHODS - {"forward"} | {"biases"})
 
 
-def _is_tensor(part: Any) -> bool:
-    return isinstance(part, Tensor)
-
-
-def _parts(items: Iterable[tuple[Any, Any]]) -> list[tuple[str, Any]]:
-    """List the Tensors and modules among items, also in lists, tuples and dicts, with their names.
-
-    >>> [name for name, part in _parts({"a": [Tensor(1.0), {"b": Tensor(2.0)}], "c": 3}.items())]
-    ['a.0', 'a.1.b']
-    """
-    parts = []
-    for name, value in items:
-        if isinstance(value, _PART):
-            parts.append((name, value))
-        elif isinstance(value, _CONTAINER):
-            parts += _parts(_inside(name, value))
-    return parts
-
-
-# Tuples, because `Tensor | Module` would be built anew at each question.
-_PART = Tensor, Module
-_CONTAINER = dict, list, tuple
-
-
-def _inside(name: Any, container: Any) -> list[tuple[str, Any]]:
-    inside = container.items() if isinstance(container, dict) else enumerate(container)
-    return [(f"{name}.{inner}", value) for inner, value in inside]
-
-
-class _Walk:
-    """What was found on one way through a module, and whether another would find the same.
-
-    What is set on modules is counted; what a list or dict holds may change unseen.
-    """
-
-    def __init__(self, module: Module) -> None:
-        self.count = changes.count
-        self.roles: list[Role] = []
-        self.seen: set[int] = set()
-        self.fixed = True
-        self.collect(module._attributes(), (), module.biases)
-        self.roles = [role for role in self.roles if role[1].requires_grad]
-        self.parameters = [parameter for _, parameter, _ in self.roles]
-        self.weights = [parameter for _, parameter, is_bias in self.roles if not is_bias]
-
-    def holds(self) -> bool:
-        """Whether nothing was set since, on any module."""
-        return self.fixed and self.count == changes.count
-
-    def collect(
-        self, items: Iterable[tuple[Any, Any]], path: tuple[str, ...], biases: tuple[str, ...]
-    ) -> None:
-        """Add the parameters among items, and in the modules and containers among them."""
-        for name, value in items:
-            kind = type(value)
-            if kind is Tensor:
-                if id(value) not in self.seen:
-                    self.seen.add(id(value))
-                    self.roles.append(((*path, name), value, name in biases))
-            elif isinstance(value, Module):
-                self.collect(value._attributes(), (*path, name), value.biases)
-            elif isinstance(value, _CONTAINER):
-                self.fixed &= isinstance(value, tuple)
-                self.collect(_inside(name, value), path, biases)
-
-
-def _table(rows: list[tuple[str, str, str, str]]) -> str:
-    widths = [max(len(row[k]) for row in rows) for k in range(4)]
-    lines = (
-        f"{a:<{widths[0]}} {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}"
-        for a, b, c, d in rows
+def _refuse(module: Module, name: str, value: Any) -> None:
+    """Refuse an attribute whose name has a meaning already, but for names of biases."""
+    if name == "biases":
+        if not isinstance(value, tuple | list) or all(isinstance(part, str) for part in value):
+            return
+        meaning, other = "says which attributes are biases, by their names", "self.offsets"
+    else:
+        meaning = "is a method of modules"
+        other = f"self.my_{name}"
+    raise AttributeError(
+        f"{type(module).__name__}.{name} {meaning}; give the attribute another name, as {other}"
     )
-    return "\n".join(line.rstrip() for line in lines)
+
+
+def _is_within_a_call() -> bool:
+    """Whether the caller's caller is within the call of a module, and not making another one."""
+    frame: FrameType | None = sys._getframe(3)
+    while frame and frame.f_code.co_name != "__init__":
+        if frame.f_code is _CALL:
+            return True
+        frame = frame.f_back
+    return False
+
+
+_CALL = Module.__call__.__code__
+
+
+def _arrays(output: Any) -> Any:
+    """Turn the Tensors of an output into arrays, in tuples, lists and dicts too."""
+    if isinstance(output, dict):
+        return {name: _arrays(part) for name, part in output.items()}
+    if isinstance(output, tuple | list):
+        return type(output)(map(_arrays, output))
+    return output.numpy() if isinstance(output, Tensor) else np.array(output)
+
+
+def as_tensor(x: Any) -> Tensor:
+    """Let a module that is fed an array give a Tensor, as layers do.
+
+    >>> as_tensor([1.0, 2.0])
+    Tensor([1., 2.])
+    """
+    return x if isinstance(x, Tensor) else Tensor(x)

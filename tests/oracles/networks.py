@@ -10,10 +10,37 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from autonn import CrossEntropy, Layer, Sequential, Sigmoid, Tensor, l2_penalty, sigmoid
+from autonn import (
+    CrossEntropy,
+    Layer,
+    Module,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    Tensor,
+    l2_penalty,
+    sigmoid,
+)
 
 Array = NDArray[Any]
 Network = Callable[[Array, Array, Array, Array, float], tuple[Any, Array, Array]]
+
+
+def small_network(seed: int = 0) -> Sequential:
+    rng = np.random.default_rng(seed)
+    return Sequential(Layer(4, 3, rng=rng), Sigmoid(), Layer(3, 2, rng=rng), Sigmoid())
+
+
+class Nested(Module):
+    """Parameters in every kind of place."""
+
+    def __init__(self) -> None:
+        self.first = Layer(2, 2)
+        self.several = [Layer(2, 2), Tanh()]
+        self.named = {"gate": Layer(2, 1), "scale": Tensor(1.0, requires_grad=True)}
+        self.pair = (Tensor([1.0], requires_grad=True), Tensor([2.0]))
+        self.again = self.first
+        self.count = 3
 
 
 @dataclass

@@ -42,7 +42,7 @@ from hypothesis import Phase, settings
 from threadpoolctl import threadpool_limits
 
 import autonn
-from autonn import Tensor, optim, training
+from autonn import Tensor
 from autonn.engine import backward, modes, ownership, tensor
 from autonn.engine.op import OPS, Op
 from autonn.engine.ops import (
@@ -65,7 +65,9 @@ from autonn.engine.ops import (
 )
 from autonn.engine.ops import losses as fused
 from autonn.files import thetas
-from autonn.nn import layers, losses, module
+from autonn.nn import linear, losses, module, penalties, targets, walk
+from autonn.optim import adaptive, base, schedules, search, sgd, steps
+from autonn.training import compiling, fingerprint, loop, metrics, state
 
 Rule = Callable[..., Any]
 Where = tuple[str, int]  # an op's name and the position of the rule
@@ -293,8 +295,11 @@ OPS_ROOMS = (
     activations, arithmetic, arranging, elementary, fused, indexing, joining, labels, linalg,
     probability, products, reductions, safe, scans, selection, shapes, statistics,
 )  # fmt: skip
+# Of these, as of the ops, all places are changed.
+BESIDE = losses, targets, penalties, base, schedules, steps, sgd, adaptive, search
 SOURCES = {home: Source(home) for home in (
-    *OPS_ROOMS, tensor, modes, ownership, backward, layers, losses, module, optim, training, thetas,
+    *OPS_ROOMS, tensor, modes, ownership, backward, linear, module, walk, *BESIDE,
+    compiling, fingerprint, loop, metrics, state, thetas,
 )}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
@@ -384,9 +389,9 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the gradient of the cross-entropy is not divided by m", fused,
      "else less_targets(x, *kept)\n    return g / x.shape[0] * residual",
      "else less_targets(x, *kept)\n    return g * residual"),
-    ("the biases are penalised", module,
-     "if not is_bias]", "]"),
-    ("the penalty is not divided by m", losses,
+    ("the biases are penalised", walk,
+     "if not is_bias(name, t, biases)]", "]"),
+    ("the penalty is not divided by m", penalties,
      "strength / (2 * examples)", "strength / 2"),
     ("labels are shifted by one", labels,
      "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
@@ -426,39 +431,48 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "out = leaf(self._data.copy(\"K\") if self._aliased else self._data)", "out = self"),
     ("a rule's float64 reaches a float32 argument", backward,
      "if gradient.dtype != value.dtype:", "if gradient.dtype < value.dtype:"),
-    ("gradient descent goes up", optim,
+    ("gradient descent goes up", sgd,
      "data -= np.multiply(gradient,", "data += np.multiply(gradient,"),
-    ("momentum is lost at each step", optim,
+    ("momentum is lost at each step", sgd,
      "velocity *= self.momentum", "velocity *= 0"),
-    ("a second fit forgets the moments", optim,
+    ("a second fit forgets the moments", steps,
      "if is_new:", "if decays:"),
-    ("Adam counts one step too many", optim,
+    ("Adam counts one step too many", adaptive,
      'slot.state["t"] += 1', 'slot.state["t"] += 1 + (slot.state["t"] == 0)'),
-    ("weight decay reaches the biases", optim,
+    ("weight decay reaches the biases", steps,
      "slot.decays = decay", "slot.decays = True"),
-    ("L-BFGS ends at the last point tried, not at the best iterate", optim,
+    ("L-BFGS ends at the last point tried, not at the best iterate", search,
      "self._assign(best)", "self._joined([best])"),
-    ("the short batch at the end is dropped", training,
-     "islice(hands, self.batch, None)",
-     "islice(hands, self.batch, len(self.task.examples) // self.size)"),
-    ("each epoch has the same order", training,
-     "batches(len(self.task.examples), self.size, self.rng)",
-     "batches(len(self.task.examples), self.size, 0)"),
-    ("validation is measured with the weights before the step", training,
+    ("the short batch at the end is dropped", loop,
+     "islice(drawn, progress.batch, None)",
+     "islice(drawn, progress.batch, len(run.task.examples) // run.batch_size)"),
+    ("each epoch has the same order", loop,
+     "batches(len(run.task.examples), run.batch_size, run.rng)",
+     "batches(len(run.task.examples), run.batch_size, 0)"),
+    ("validation is measured with the weights before the step", loop,
      """
-        self.after_epoch(cost, right)
+    _after_epoch(run, store, total, correct)
 
 """, """
-        here = self.values()
-        self.set_values(self.finite)
-        self.after_epoch(cost, right)
-        self.set_values(here)
+    here = Values.of(run.model)
+    run.finite.put_into(run.model)
+    _after_epoch(run, store, total, correct)
+    here.put_into(run.model)
 
 """),
-    ("theta has its bias column last", layers,
+    ("theta has its bias column last", linear,
      "[self.bias.numpy(), self.weight.numpy()]", "[self.weight.numpy(), self.bias.numpy()]"),
-    ("the accuracy of validation is that of the training", training,
-     "right / len(held_out)", "self.history.accuracy[-1]"),
+    ("the accuracy of validation is that of the training", loop,
+     "validation_accuracy.append(accuracy)",
+     "validation_accuracy.append(run.history.accuracy[-1])"),
+    ("the buffers are left behind when a run goes back to older weights", state,
+     "_write(model.named_buffers(), self.buffers)", "_write({}, self.buffers)"),
+    ("a run goes on with any data", fingerprint,
+     "if then[name] != value", "if name not in DIGESTS and then[name] != value"),
+    ("the compiler's own faults are hidden", compiling,
+     "    raise fault\n", "    return str(fault)\n"),
+    ("a single probability is read as class 1 above 0", metrics,
+     "np.greater(predictions[:, 0], half)", "np.greater(predictions[:, 0], 0)"),
     ("a constant may be changed under a pending graph", ownership,
      'saved[k] = value.copy("K")', "saved[k] = value"),
 ]  # fmt: skip
@@ -838,7 +852,7 @@ def all_faults(judge: Judge, pattern: str) -> tuple[list[Fault], set[str]]:
         for fault in source_faults(SOURCES[home], pattern)
         if fault.concerns & of_rules
     )
-    beside = (f for home in (losses, optim) for f in source_faults(SOURCES[home], pattern))
+    beside = (f for home in BESIDE for f in source_faults(SOURCES[home], pattern))
     of_rules_alone = (fault for fault in rule_faults() if re.search(pattern, fault.name))
     faults = [*sentences, *of_rules_alone, *in_rules, *(f for f in beside if f.concerns)]
     unique = {fault.name: fault for fault in faults}

@@ -22,6 +22,9 @@ Array = NDArray[Any]
 # Drawing is slow: of the examples that a profile asks for, a twelfth are drawn, and at least five.
 DRAWN = max(5, (settings.default.max_examples if settings.default else 0) // 12)
 
+# A stem at the left and a foot at the bottom: any flip or turn shows.
+LETTER_L = np.array([[6.0, 0, 0], [7, 0, 0], [8, 0, 0], [9, 5, 4]])
+
 
 def rendered(figure: Figure) -> Array:
     """Return the figure's pixels, levels from 0 to 1; a warning would be an error here."""
@@ -90,3 +93,33 @@ def trained_once(model: Sequential) -> Sequential:
     """Return the model with gradients."""
     penalised_loss(model).backward()
     return model
+
+
+def image_of(ax: Axes, which: int = 0) -> Array:
+    """Return the numbers behind a picture, having seen that the first row is drawn on top."""
+    image = ax.get_images()[which]
+    bottom, top = ax.get_ylim()
+    left, right = ax.get_xlim()
+    assert (image.origin, bottom > top, left < right) == ("upper", True, True)
+    return np.ma.asarray(image.get_array())
+
+
+def titles_of(figure: Figure) -> list[str]:
+    """Return the titles of a figure's axes in reading order."""
+    return [ax.get_title() for ax in figure.axes]
+
+
+def luminance(rgb: Array) -> float:
+    """Return the relative luminance of a colour, as the web's contrast rules define it."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def assert_readable(figure: Figure, *, wide: bool = False) -> None:
+    """Demand a picture without a warning, no wider than a page, its texts neither small nor hidden.
+
+    Measured on what is drawn: titles, ticks, labels, numbers in cells and boxes.
+    """
+    assert isinstance(figure, Figure)
+    assert figure.get_figwidth() <= 8 or wide
+    assert unreadable(figure) == []

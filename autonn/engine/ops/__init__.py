@@ -85,7 +85,7 @@ from autonn.engine.ops.indexing import (
     take_along_axis,
 )
 from autonn.engine.ops.joining import array_split, concatenate, hstack, split, stack, vstack
-from autonn.engine.ops.labels import one_hot, one_hot_rows
+from autonn.engine.ops.labels import class_labels, one_hot, one_hot_rows
 from autonn.engine.ops.linalg import cholesky, cofactor, det, inv, slogdet, solve
 from autonn.engine.ops.losses import (
     cross_entropy,
@@ -179,6 +179,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "cholesky",
+    "class_labels",
     "clip",
     "cofactor",
     "concatenate",

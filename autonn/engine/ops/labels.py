@@ -37,14 +37,7 @@ def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> A
     """
     if operator.index(classes) < 1:
         raise ValueError(f"one_hot: classes is at least 1, not {classes}")
-    labels = checked_labels(y)
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        row = int(outside.argmax())
-        raise IndexError(
-            f"one_hot: class {labels[row]} of {classes} in row {row}; "
-            f"labels run from 0 to {classes - 1} and never wrap"
-        )
+    labels = class_labels(y, classes)
     rows = np.zeros((len(labels), classes), dtype)
     rows[np.arange(len(labels)), labels] = 1
     return rows
@@ -68,8 +61,19 @@ one_hot_rows = define(
 )
 
 
-def checked_labels(y: ArrayLike) -> Array:
-    """Return labels as a vector of whole numbers, or say what they are instead."""
+def class_labels(y: ArrayLike, classes: int) -> Array:
+    """Return classes as a vector of whole numbers, each from 0 to ``classes - 1``.
+
+    Raises
+    ------
+    IndexError, TypeError, ValueError
+        As `one_hot`.
+
+    Examples
+    --------
+    >>> class_labels([2, 0], classes=3)
+    array([2, 0])
+    """
     labels = np.asarray(y)
     if labels.dtype.kind == "f" and np.isnan(labels).any():
         row = int(np.flatnonzero(np.isnan(labels))[0])
@@ -78,4 +82,11 @@ def checked_labels(y: ArrayLike) -> Array:
         raise TypeError(f"labels must be integers, not {labels.dtype}; try y.astype(int)")
     if labels.ndim != 1:
         raise ValueError(f"labels must be a vector (m,), not {labels.shape}; try y.ravel()")
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        row = int(outside.argmax())
+        raise IndexError(
+            f"one_hot: class {labels[row]} of {classes} in row {row}; "
+            f"labels run from 0 to {classes - 1} and never wrap"
+        )
     return labels

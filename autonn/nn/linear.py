@@ -1,14 +1,14 @@
-"""Layers: functions of the data with weights of their own."""
+"""The affine layer: a function of the data with weights of its own."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
+from autonn.checks import whole
 from autonn.engine import ops
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.init import Initialiser, glorot_uniform, initial, zeros
@@ -23,7 +23,8 @@ class Layer(Module):
     inputs, outputs
         How many numbers each example has before and after.
     weight, bias
-        Initialisers, or given arrays of shape (outputs, inputs) and (outputs,).
+        Initialisers, or given arrays of shape (outputs, inputs) and (outputs,). With
+        ``bias=False`` or None there is none: ``z = x W'``, and the attribute `bias` is None.
     rng
         A `numpy.random.Generator`, or a seed for one.
     dtype
@@ -43,30 +44,37 @@ class Layer(Module):
     (2, 4)
     """
 
+    bias: Any  # a Tensor, or None
+
     def __init__(
         self,
         inputs: int,
         outputs: int,
         *,
         weight: Initialiser | ArrayLike = glorot_uniform,
-        bias: Initialiser | ArrayLike = zeros,
+        bias: Initialiser | ArrayLike | None = zeros,
         rng: np.random.Generator | int | None = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        for size in (inputs, outputs):
-            if not isinstance(size, Integral) or isinstance(size, bool):
-                raise TypeError(f"Layer({inputs!r}, {outputs!r}): sizes are whole numbers")
-            if size < 1:
-                raise ValueError(f"Layer({inputs}, {outputs}): sizes are at least 1")
-        self.inputs, self.outputs = int(inputs), int(outputs)
+        called = f"{type(self).__name__}({inputs!r}, {outputs!r})"
+        self.inputs = whole(f"{called}: inputs", inputs)
+        self.outputs = whole(f"{called}: outputs", outputs)
         generator = np.random.default_rng(rng)
         start = initial(weight, (self.outputs, self.inputs), generator)
         self.weight = Tensor(start, requires_grad=True, dtype=dtype)
-        self.bias = Tensor(initial(bias, (self.outputs,), generator), True, dtype=dtype)
+        self.bias = None
+        if bias is not None and bias is not False:
+            start = initial(zeros if bias is True else bias, (self.outputs,), generator)
+            self.bias = Tensor(start, requires_grad=True, dtype=dtype)
 
     @property
     def theta(self) -> Array:
-        """The tutorials' matrix, bias column first: ``[b | W]``, shape (outputs, inputs + 1)."""
+        """The tutorials' matrix, bias column first: ``[b | W]``, shape (outputs, inputs + 1).
+
+        Without a bias the column is 0, and has to be where the matrix is set.
+        """
+        if self.bias is None:
+            return np.pad(self.weight.numpy(), ((0, 0), (1, 0)))
         return np.column_stack([self.bias.numpy(), self.weight.numpy()])
 
     @theta.setter
@@ -75,15 +83,21 @@ class Layer(Module):
         expected = (self.outputs, self.inputs + 1)
         if theta.shape != expected:
             raise ValueError(f"theta of shape {theta.shape} for {self!r}, which needs {expected}")
-        self.bias.data = theta[:, 0]
+        if self.bias is not None:
+            self.bias.data = theta[:, 0]
+        elif theta[:, 0].any():
+            raise ValueError(f"theta with a bias column for {self!r}, which has no bias")
         self.weight.data = theta[:, 1:]
 
     def forward(self, x: Any) -> Tensor:
-        """Compute ``x W' + b``."""
+        """Compute ``x W' + b``, or ``x W'``."""
         if type(x) is not Tensor and type(x) is not ndarray:
             x = np.asarray(x)
         try:
-            z: Tensor = ops.affine(x, self.weight, self.bias)
+            if self.bias is None:
+                z: Tensor = ops.matmul(x, self.weight.T)
+            else:
+                z = ops.affine(x, self.weight, self.bias)
         except ValueError as error:
             raise ValueError(
                 f"{self!r} was fed shape {x.shape}; it takes (..., {self.inputs}), "
@@ -92,4 +106,8 @@ class Layer(Module):
         return z
 
     def __repr__(self) -> str:
-        return f"Layer({self.inputs}, {self.outputs})"
+        without = ", bias=False" if self.bias is None else ""
+        return f"{type(self).__name__}({self.inputs}, {self.outputs}{without})"
+
+
+Linear = Layer  # what PyTorch calls it

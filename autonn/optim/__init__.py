@@ -1,0 +1,33 @@
+"""Optimisers: how the gradients change the parameters.
+
+Two families share the cost function, the history of costs and the refusals. Those that take one
+step per gradient (`SGD`, `RMSprop`, `Adam`, `AdamW`) learn from mini-batches too; their learning
+rate may follow a schedule. Those that hand the whole search to SciPy (`LBFGS`, `Newton`) look at
+all the data at each step, and choose the lengths of their steps themselves.
+
+Read in this order: `schedules`, `base`, `steps`, `sgd`, `adaptive`, `search`.
+"""
+
+from autonn.optim.adaptive import Adam, AdamW, RMSprop
+from autonn.optim.base import Optimizer
+from autonn.optim.schedules import Schedule, constant, cosine, one_cycle, step_decay, warm_up
+from autonn.optim.search import LBFGS, Newton
+from autonn.optim.sgd import SGD
+from autonn.optim.steps import StepOptimizer
+
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Newton",
+    "Optimizer",
+    "RMSprop",
+    "Schedule",
+    "StepOptimizer",
+    "constant",
+    "cosine",
+    "one_cycle",
+    "step_decay",
+    "warm_up",
+]

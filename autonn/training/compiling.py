@@ -1,0 +1,160 @@
+"""Whether the step of a run can be a flat program, found by trying.
+
+Only what means "this cannot be compiled" lets the step run as it is; a fault of the compiler's own
+is raised, and so is what the model raises without it.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autonn.compiler import compile as compiled
+from autonn.engine.modes import CannotCompileError, changes
+from autonn.nn.module import Module
+from autonn.training.state import Run, Values, generators, random_states, set_random_states
+from autonn.training.task import Step
+
+Arguments = tuple[Any, ...]
+
+DRAWS = (
+    "a module draws random numbers in plain NumPy, which a program would use again and again; "
+    "autonn.engine.ops.random(rng, shape) draws them anew"
+)
+
+
+class Programs(NamedTuple):
+    """The programs of a run, or why there are none."""
+
+    step: Step | None = None
+    product: Callable[..., Any] | None = None  # of the Hessian and a vector
+    why_not: str = ""
+
+
+def programs(run: Run, compile: bool | None) -> Programs:
+    """Derive what the optimiser needs, and write down whether that could be done.
+
+    True asks for it, and is told by a warning if it can't be; None is for programs if they can be.
+    """
+    made = Programs(why_not="compile=False") if compile is False else _derived(run)
+    run.history.compiled, run.history.why_not = not made.why_not, made.why_not
+    if made.why_not and compile:
+        warnings.warn(
+            f"fit: compile=True, but the step can't be compiled and runs as it is: {made.why_not}",
+            RuntimeWarning,
+            stacklevel=4,  # the line that calls fit
+        )
+    return made
+
+
+def _derived(run: Run) -> Programs:
+    """Derive a program of the step and, for an optimiser that needs them, of the products."""
+    step, why_not = attempt(run.task.step, run.model, run.batches_of_each_size())
+    if step is None or not run.optimizer.needs_products:
+        return Programs(step, why_not=why_not)
+    X, y, _, weights = run.task.examples[:]
+    vectors = [*Values.of(run.model).weights.values()]
+    product, why_not = attempt(run.task.product, run.model, [(X, y, weights, vectors)])
+    if product is None:  # the products need the graph of the cost, which a program has not
+        return Programs(why_not=why_not)
+    return Programs(step, product)
+
+
+class Attempt(NamedTuple):
+    """The program of a function, or why there is none."""
+
+    program: Callable[..., Any] | None
+    why_not: str = ""
+
+
+def attempt(f: Callable[..., Any], model: Module, trials: Iterable[Arguments]) -> Attempt:
+    """Compile a function, and try it on each kind of arguments that it will see.
+
+    The trials leave no trace in the model.
+
+    Raises
+    ------
+    Exception
+        What the function itself raises for these arguments; or else a fault of the compiler.
+    """
+    program = compiled(f)
+    with np.errstate(all="ignore"):  # the training itself will warn
+        for arguments in trials:
+            why_not = _why_not(program, f, model, arguments)
+            if why_not:
+                return Attempt(None, why_not)
+    return Attempt(program)
+
+
+def _why_not(
+    program: Callable[..., Any], f: Callable[..., Any], model: Module, arguments: Arguments
+) -> str:
+    """Say why a program can't stand for the function; nothing if it can."""
+    try:
+        return _trial(program, model, arguments)
+    except CannotCompileError as error:
+        return str(error)
+    except Exception as error:
+        fault = error
+    if _came_from_user(fault):  # if it is raised without a program too, the first step will do so
+        return f"{type(fault).__name__} while tracing: {fault}"
+    with _untouched(model):
+        f(*arguments)  # what is wrong without a program too is raised here, and said better
+    raise fault
+
+
+def _trial(program: Callable[..., Any], model: Module, arguments: Arguments) -> str:
+    """Run a program, and say what it would not do at each call.
+
+    It draws the same numbers at each call; where the first call drew others, it was tracing that
+    drew them, in plain NumPy, and the program would use them again and again. Nor would it set
+    attributes.
+    """
+    drawn = []
+    for _ in range(2 if generators(model) else 1):
+        with _untouched(model) as before:
+            program(*arguments)
+            drawn.append(repr(random_states(generators(model))))
+            edited = [type(module).__name__ for module, edits, _ in before if module.edits != edits]
+            if edited:
+                return f"{edited[0]} sets attributes of its own in forward"
+    return DRAWS if len(set(drawn)) > 1 else ""
+
+
+@contextmanager
+def _untouched(model: Module) -> Iterator[list[tuple[Module, int, dict[str, Any]]]]:
+    """Give modules, their numbers of edits and attributes; and undo all that happens to them."""
+    attributes = [(module, module.edits, dict(vars(module))) for _, module in model.named_modules()]
+    found, values = generators(model), Values.of(model)
+    states = random_states(found)
+    try:
+        yield attributes
+    finally:
+        for module, edits, own in attributes:
+            if module.edits != edits:
+                own["edits"] = module.edits + 1  # never a number that was there before
+                vars(module).clear()
+                vars(module).update(own)
+                changes.count += 1
+        values.put_into(model)
+        set_random_states(found, states)
+
+
+def _came_from_user(error: BaseException) -> bool:
+    """Whether a line of the model's or the loss's own raised it, or called what did.
+
+    Such a line takes arrays, but not the Tensors that stand for them while it is compiled.
+    """
+    ours = {"autonn", "numpy", "scipy", None, *sys.stdlib_module_names}
+    place = error.__traceback__
+    while place is not None:
+        name = place.tb_frame.f_globals.get("__name__")  # a derived program has none
+        if (name and name.partition(".")[0]) not in ours:
+            return True
+        place = place.tb_next
+    return False

@@ -1,0 +1,177 @@
+"""Examples: what is shown to the model, checked once, and cut into batches of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from autonn import checks
+from autonn.engine.tensor import Array
+
+# How much each class counts: an array (k,), weights by class, or "balanced".
+ClassWeight = ArrayLike | Mapping[int, float] | str
+
+
+@dataclass
+class Examples:
+    """Examples and their targets; also as classes, where the targets are that; and weights."""
+
+    X: Array
+    y: Array
+    classes: Array | None
+    weights: Array | None = None
+
+    @classmethod
+    def checked(cls, X: ArrayLike, y: ArrayLike, name: str) -> Self:
+        """Take what is full, finite and of one length; refuse the rest by its row and column."""
+        X, y = _rows(f"{name}: X", X), _rows(f"{name}: y", y)
+        if len(X) != len(y):
+            raise ValueError(f"{name}: {len(X)} examples against {len(y)} targets")
+        if len(X) == 0:
+            raise ValueError(f"{name}: there are no examples")
+        return cls(X, y, _as_classes(y))
+
+    def weighted(self, by_class: ClassWeight | None, by_sample: ArrayLike | None) -> Self:
+        """Take in how much each example counts: the product of both weights."""
+        given = []
+        if by_class is not None:
+            given.append(_by_class(by_class, self.classes))
+        if by_sample is not None:
+            given.append(_checked_weights("fit: sample_weight", by_sample, len(self)))
+        for weights in given:
+            if self.X.dtype == np.float32:
+                weights = weights.astype(np.float32)
+            self.weights = weights if self.weights is None else self.weights * weights
+        return self
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, rows: Any) -> Batch:
+        y = _taken(self.y, rows)
+        classes = y if self.classes is self.y else _of(self.classes, rows)
+        return _taken(self.X, rows), y, classes, _of(self.weights, rows)
+
+
+# Rows of examples: X, y, the classes and the weights of the rows, where there are any.
+Batch = tuple[Array, Array, Array | None, Array | None]
+
+
+def held_out_examples(validation: Any) -> Examples:
+    """Take the pair of held-out examples and targets, and refuse what is no pair."""
+    if not isinstance(validation, tuple | list) or len(validation) != 2:
+        many = isinstance(validation, tuple | list)
+        what = f"{len(validation)} things" if many else f"a {type(validation).__name__}"
+        raise TypeError(f"fit: validation is a pair of examples and targets, (X, y), not {what}")
+    X, y = validation
+    return Examples.checked(X, y, "fit: validation")
+
+
+def _of(values: Array | None, rows: Any) -> Array | None:
+    return None if values is None else _taken(values, rows)
+
+
+def _taken(values: Array, rows: Any) -> Array:
+    if isinstance(rows, np.ndarray) and values.flags.c_contiguous:
+        return values.take(rows, axis=0)  # for 32 rows of 400 in 7 microseconds, by index in 12
+    return cast(Array, values[rows])
+
+
+def _rows(name: str, given: Any) -> Array:
+    """Return finite numbers, one row an example."""
+    if getattr(given, "dtypes", None) is not None and hasattr(given, "columns"):
+        given = _of_frame(name, given)
+    values = checks.plain(name, given)
+    if values.ndim == 0:
+        raise ValueError(f"{name} is the single number {values}; give one row for each example")
+    if values.dtype.kind in "fc":
+        checks.finite(name, values)
+    return values
+
+
+def _of_frame(name: str, frame: Any) -> Array:
+    """Take the numbers out of a frame, where booleans beside numbers come as objects."""
+    values = np.asarray(frame)
+    if values.dtype.kind != "O":
+        return values
+    for index, value in np.ndenumerate(values):
+        if not isinstance(value, Real | np.bool_):
+            raise TypeError(
+                f"{name} has {value!r} {checks.place(index)}; a model takes numbers: leave such "
+                "columns out, or put numbers in their place"
+            )
+    return values.astype(np.float64)
+
+
+def _as_classes(y: Array) -> Array | None:
+    """Return the classes if the targets are whole numbers in one row, or one-hot rows.
+
+    Booleans are the classes 0 and 1, and so is one column of zeros and ones.
+    """
+    if y.ndim == 1 and y.dtype.kind in "biu":
+        return y.astype(np.int64) if y.dtype.kind == "b" else y
+    if y.ndim == 2 and y.shape[1] > 0 and np.isin(y, (0, 1)).all():
+        if y.shape[1] == 1:
+            return y[:, 0].astype(np.int64)
+        if (y.sum(axis=1) == 1).all():
+            return cast(Array, y.argmax(axis=1))
+    return None
+
+
+# ---- how much they count
+
+
+def _checked_weights(name: str, given: ArrayLike, count: int | None) -> Array:
+    """Return so many weights, finite and at least 0, as float64; None is for any number."""
+    weights = checks.plain(name, given).astype(np.float64)
+    if weights.ndim != 1 or (count is not None and len(weights) != count):
+        wanted = "k" if count is None else count
+        raise ValueError(f"{name} has shape {weights.shape}, expected ({wanted},)")
+    checks.finite(name, weights)
+    if weights.min(initial=0) < 0:
+        raise ValueError(f"{name} is at least 0, not {weights.min()} as in row {weights.argmin()}")
+    return weights
+
+
+def _by_class(given: ClassWeight, classes: Array | None) -> Array:
+    """Return the weight of each example, which is that of its class."""
+    if classes is None:
+        raise ValueError("fit: class_weight needs targets that are classes")
+    if isinstance(given, str):
+        checks.one_of("fit: class_weight, as a word,", given, ["balanced"])
+        return _balanced(classes)
+    if isinstance(given, Mapping):
+        return _by_name(given, classes)
+    weights = _checked_weights("fit: class_weight", given, None)
+    if classes.max() >= len(weights) or classes.min() < 0:
+        raise ValueError(
+            f"fit: class_weight has {len(weights)} numbers, but the classes run from "
+            f"{classes.min()} to {classes.max()}; give one for each"
+        )
+    return weights[classes]
+
+
+def _balanced(classes: Array) -> Array:
+    """Let each class count as much as any other: ``m / (k m_c)`` for one of its m_c examples."""
+    _, places, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    return (len(classes) / (len(counts) * counts))[places]
+
+
+def _by_name(given: Mapping[int, float], classes: Array) -> Array:
+    """Let classes count as a dict says, and those that it leaves out 1."""
+    there = set(np.unique(classes).tolist())
+    unknown = [key for key in given if key not in there]
+    if unknown:
+        raise ValueError(
+            f"fit: class_weight speaks of {', '.join(map(repr, unknown))}, but the classes of the "
+            f"examples are {', '.join(map(str, sorted(there)))}"
+        )
+    weights = np.ones(len(classes))
+    for key, weight in given.items():
+        weights[classes == key] = checks.number(f"fit: class_weight[{key!r}]", weight, least=0)
+    return weights

@@ -1,0 +1,95 @@
+"""What a loss is to `fit`: how it is called, and what it may say about itself.
+
+All that training asks a loss is asked here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from autonn.engine.tensor import Array, Tensor
+
+
+class Loss(Protocol):
+    """What `fit` makes small: a function of predictions and targets that returns one number.
+
+    Where rows have weights it is also given these: by the name `weights`, or third if it has no
+    parameter of that name. Any function will do. A loss may say more about itself:
+
+    - ``takes_weights = True``, or False: whether it takes `weights`; of others the parameters tell.
+    - ``classifies = True``, or False: whether the targets are classes, so that there is an
+      accuracy to measure. Of others `fit` looks at the targets.
+    - ``check(targets, shape)``: raises for targets that it can't take, given the shape of their
+      predictions. `fit` calls it once, on all targets, before the first step. A subclass that has
+      a ``__call__`` of its own, and so may take other targets, is asked only for a `check` of its
+      own.
+    """
+
+    def __call__(self, predictions: Any, targets: Any, /, *args: Any, **kwargs: Any) -> Tensor:
+        """Compute the cost, a mean over examples."""
+        ...
+
+
+def checked_loss(loss: Any) -> Loss:
+    """Refuse what is no loss, with what to write in its place."""
+    if isinstance(loss, type):
+        name = loss.__name__
+        raise TypeError(f"fit: loss is the class {name}; give one of its kind, loss={name}()")
+    if not callable(loss):
+        raise TypeError(
+            f"fit: loss is {loss!r}; give a function of predictions and targets, such as "
+            "CrossEntropy() or MeanSquaredError()"
+        )
+    return cast(Loss, loss)
+
+
+def weighed(loss: Loss) -> Callable[[Any, Any, Any], Tensor] | None:
+    """Return the loss as a function of predictions, targets and weights; None if it takes none.
+
+    >>> weighed(lambda a, y: a) is None
+    True
+    >>> weighed(lambda a, y, *, weights: weights)(1, 2, 3)
+    3
+    """
+    says = getattr(loss, "takes_weights", None)
+    if says is False:
+        return None
+    try:
+        signature = inspect.signature(loss)
+    except (TypeError, ValueError):  # it is written in C
+        signature = inspect.Signature()
+    parameter = signature.parameters.get("weights")
+    if says or (parameter and parameter.kind is not parameter.POSITIONAL_ONLY):
+        return lambda predictions, targets, weights: loss(predictions, targets, weights=weights)
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        return None
+    return loss
+
+
+def check_targets(loss: Loss, targets: Array, shape: tuple[int, ...]) -> None:
+    """Let the loss refuse targets, of predictions of such a shape, if it has a check of its own."""
+    for kind in type(loss).__mro__:
+        if "check" in vars(kind):
+            getattr(loss, "check")(targets, shape)  # noqa: B009  # no loss needs to have one
+            return
+        if "__call__" in vars(kind):
+            return
+
+
+def classifies(loss: Loss) -> bool | None:
+    """Whether the targets are classes; None if the loss does not say."""
+    return getattr(loss, "classifies", None)
+
+
+def described(thing: Any) -> str:
+    """Describe a loss or an optimiser by its settings, the same in every process.
+
+    >>> described(len), described(print).partition(" at ")[1]
+    ('<built-in function len>', '')
+    """
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))

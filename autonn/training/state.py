@@ -1,0 +1,200 @@
+"""The state of a run: all that it depends on between two steps, and where that lives meanwhile.
+
+Weights and buffers live in the model, moments in the optimiser, states in the generators; what is
+left is `Progress`. `capture` brings them together as one value by name, and `restore` puts them
+back, so that a run goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autonn.engine.ownership import writable
+from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.nn.module import Module
+from autonn.optim.base import Optimizer
+from autonn.training.examples import Batch, Examples
+from autonn.training.history import Callback, History
+from autonn.training.interrupts import Interrupts
+from autonn.training.task import Task
+
+
+@dataclass
+class Values:
+    """What a model holds at a moment: copies of its parameters and of its buffers, by name."""
+
+    weights: dict[str, Array]
+    buffers: dict[str, Array]
+
+    @classmethod
+    def of(cls, model: Module) -> Values:
+        """Copy what the model holds."""
+        return cls(_copied(model.named_parameters()), _copied(model.named_buffers()))
+
+    def put_into(self, model: Module) -> None:
+        """Write the values into the Tensors that still have these names and shapes."""
+        _write(model.named_parameters(), self.weights)
+        _write(model.named_buffers(), self.buffers)
+
+
+@dataclass
+class Progress:
+    """How far a run is."""
+
+    history: History = field(default_factory=History)
+    steps: int = 0
+    # within an epoch: the batches shown, their mean cost so far, and how many were correct
+    batch: int = 0
+    cost: float = 0.0
+    correct: int | None = None
+    order: Mapping[str, Any] | None = None  # the state of the generator before it drew the order
+    best: Values | None = None  # those of the best validation, where there is patience
+
+    def add(self, cost: float, correct: Any) -> None:
+        """Count a batch, by its part of the epoch's cost."""
+        self.batch += 1
+        self.cost += cost
+        if correct is not None:
+            self.correct = (self.correct or 0) + int(correct)
+        self.steps += 1
+
+    def end_epoch(self) -> tuple[float, int | None]:
+        """Return the epoch's cost and the number of correct predictions, and begin a new one."""
+        ended = self.cost, self.correct
+        self.batch, self.cost, self.correct, self.order = 0, 0.0, None, None
+        return ended
+
+
+@dataclass
+class RunState:
+    """All that the next step depends on, as one value."""
+
+    values: Values
+    optimizer: dict[str, Any]
+    random: dict[str, Any]  # the states of generators
+    progress: Progress
+
+
+@dataclass
+class Run:
+    """One call of `fit`: what it is about, what it works with, and how far it is."""
+
+    task: Task
+    optimizer: Optimizer
+    rng: np.random.Generator
+    batch_size: int | None = None
+    callbacks: Sequence[Callback] = ()
+    patience: int | None = None
+    progress: Progress = field(default_factory=Progress)
+    interrupts: Interrupts = field(default_factory=Interrupts)
+
+    def __post_init__(self) -> None:
+        self.start = self.finite = Values.of(self.model)  # the last that were finite
+
+    @property
+    def model(self) -> Module:
+        """What is trained."""
+        return self.task.model
+
+    @property
+    def history(self) -> History:
+        """What was seen so far."""
+        return self.progress.history
+
+    @property
+    def held_out(self) -> Examples | None:
+        """What is validated with."""
+        return self.task.held_out
+
+    def keep_the_best(self) -> None:
+        """Go back to the weights of the best validation, if they were kept."""
+        if self.progress.best is not None:
+            self.progress.best.put_into(self.model)
+
+    def batches_of_each_size(self) -> list[Batch]:
+        """List one batch of each size that there will be: the last of an epoch may be short."""
+        m = len(self.task.examples)
+        size = min(self.batch_size or m, m)
+        return [self.task.examples[:k] for k in (size, m % size) if k]
+
+    def generators(self) -> dict[str, np.random.Generator]:
+        """Find all the generators that the run draws from, by name."""
+        return {"fit: seed": self.rng} | generators(self.model)
+
+
+def capture(run: Run) -> RunState:
+    """Bring together what the next step depends on."""
+    return RunState(
+        values=Values.of(run.model),
+        optimizer=run.optimizer.state_dict(),
+        random=random_states(run.generators()),
+        progress=run.progress,
+    )
+
+
+def restore(run: Run, state: RunState) -> None:
+    """Go on from a state, which was checked."""
+    state.values.put_into(run.model)
+    run.optimizer.load_state_dict(state.optimizer)
+    run.optimizer.costs.extend(state.progress.history.cost)
+    set_random_states(run.generators(), state.random)
+    run.progress = state.progress
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    return {name: values_of(tensor).copy() for name, tensor in tensors.items()}
+
+
+def _write(tensors: Mapping[str, Tensor], values: Mapping[str, Array]) -> None:
+    for name, tensor in tensors.items():
+        if name in values and values[name].shape == tensor.shape:
+            writable(tensor)[...] = values[name]
+
+
+# ---- random generators
+
+
+def generators(model: Module) -> dict[str, np.random.Generator]:
+    """Find the random generators that a model holds, as `Dropout` does, by dotted name.
+
+    >>> from autonn import Dropout, Sequential
+    >>> list(generators(Sequential(Dropout(0.5, rng=0))))
+    ['0.rng']
+    """
+    return {
+        f"{place}.{name}" if place else name: value
+        for place, module in model.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, np.random.Generator)
+    }
+
+
+def random_states(found: Mapping[str, np.random.Generator]) -> dict[str, Any]:
+    """Return the states of generators: dicts of numbers, and for some kinds of arrays.
+
+    >>> random_states({"a": np.random.default_rng(0)})["a"]["bit_generator"]
+    'PCG64'
+    """
+    return {name: generator.bit_generator.state for name, generator in found.items()}
+
+
+def set_random_states(found: Mapping[str, np.random.Generator], states: Mapping[str, Any]) -> None:
+    """Set generators to states of the same names and kinds."""
+    for name, generator in found.items():
+        generator.bit_generator.state = states[name]
+
+
+def check_random_states(
+    found: Mapping[str, np.random.Generator], states: Mapping[str, Any]
+) -> None:
+    """Raise `ValueError` or `TypeError` for states that the generators can't be set to."""
+    kinds = {name: type(generator.bit_generator).__name__ for name, generator in found.items()}
+    given = {name: state["bit_generator"] for name, state in states.items()}
+    if kinds != given:
+        raise ValueError(f"random generators: found {given}, expected {kinds}")
+    for name, generator in found.items():
+        type(generator.bit_generator)(0).state = states[name]  # another one of its kind
