@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 from tools import habits
+from tools.pages import ROOT
 from tools.rooms import HOUSE, module_of, room_of
 
 from autonn.engine.op import OPS
 
 FILES = sorted(HOUSE.rglob("*.py"))
-LONGEST_FILE, LONGEST_FUNCTION, MOST_WAYS = 500, 40, 15
+OUTSIDE = ["benchmarks", "docs", "examples"]
+LONGEST_FILE, LONGEST_FUNCTION = 500, 40
 
 
 # ---- sizes
+
+
+def test_files_and_functions_are_short() -> None:
+    lengths = {path: path.read_text().count("\n") for path in FILES}
+    assert {path: n for path, n in lengths.items() if n > LONGEST_FILE} == {}
+    found = {path: habits.oversized(path.read_text(), LONGEST_FUNCTION, 10**9) for path in FILES}
+    assert {path: large for path, large in found.items() if large} == {}
 
 
 def function(*lines: str) -> str:
@@ -47,6 +57,28 @@ def test_the_docstring_and_the_functions_inside_are_not_counted_twice() -> None:
 
 
 # ---- names
+
+
+@cache
+def private_names(path: Path) -> set[str]:
+    return habits.private_names(path.read_text())
+
+
+def privates(of_the_room: bool, room: str) -> set[str]:
+    """Return the private names that a room defines, or those of all others."""
+    files = (path for path in FILES if (room_of(module_of(path)) == room) == of_the_room)
+    return {name for path in files for name in private_names(path)}
+
+
+def test_a_private_name_stays_in_its_room() -> None:
+    found = {}
+    for path in FILES:
+        room = room_of(module_of(path))
+        ours, theirs = privates(True, room), privates(False, room)
+        found[path] = habits.taken(path.read_text(), room, ours, theirs)
+    for path in (path for folder in OUTSIDE for path in (ROOT / folder).glob("*.py")):
+        found[path] = habits.taken(path.read_text(), "", private_names(path), privates(False, ""))
+    assert {path: names for path, names in found.items() if names} == {}
 
 
 @pytest.mark.parametrize(
