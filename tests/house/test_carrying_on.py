@@ -68,3 +68,38 @@ def test_the_hosted_tests_begin_with_the_oldest_python_and_run_what_is_there() -
         assert (ROOT / script).is_file()
     for entry in re.findall(r"entry: python (\S+\.py)", (ROOT / SETTINGS[1]).read_text()):
         assert (ROOT / entry).is_file()
+
+
+# ---- the walks
+
+
+def walks() -> list[list[tuple[str, list[str]]]]:
+    """Read the walks: for each step the file to open, and what to look for in it."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    found = []
+    for part in re.split(r"^## ", page, flags=re.M):
+        rows = re.findall(r"^\| \d+ \| `([\w/.]+)` \| (.*?) \|", part, re.M)
+        found.append([(path, re.findall(r"`(\w+)`", names)) for path, names in rows])
+    return [walk for walk in found if walk]
+
+
+def test_a_walk_never_comes_back_to_a_file_and_finds_there_what_it_names() -> None:
+    assert len(walks()) == 3
+    for walk in walks():
+        files = [path for path, _ in walk]
+        assert len(set(files)) == len(files) >= 5
+        for path, names in walk:
+            assert names, path
+            assert absent(pages.place(path).read_text(), names) == [], path
+
+
+def absent(source: str, names: list[str]) -> list[str]:
+    """List the names that a source neither defines as functions and classes nor assigns."""
+    defined = rf"^\s*(?:(?:async )?def |class )({'|'.join(names)})\b|^({'|'.join(names)}) = "
+    found = {name for pair in re.findall(defined, source, re.M) for name in pair}
+    return [name for name in names if name not in found]
+
+
+def test_what_a_walk_would_not_find_is_missed() -> None:
+    source = "class A:\n    def f(self): ...\n\nexp = 1\n# g = 2\nh(1)\n"
+    assert absent(source, ["A", "f", "exp", "g", "h", "B"]) == ["g", "h", "B"]
