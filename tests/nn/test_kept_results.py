@@ -73,3 +73,14 @@ def test_a_result_that_is_kept_is_neither_a_parameter_nor_a_buffer(way: str) -> 
         np.testing.assert_array_equal(twin.predict(np.ones((3, 2))), model.predict(np.ones((3, 2))))
     model.last = Tensor(1.0)  # set from outside, it is the module's own
     assert list(model.named_buffers()) == ["last"]
+
+
+def test_a_result_set_from_outside_is_none_of_the_module_either() -> None:
+    model = Layer(2, 2, rng=0)
+    names = list(model.state_dict())
+    model.note = model(np.ones((3, 2)))
+    assert list(model.named_parameters()) == list(model.state_dict()) == names
+    assert len(optim.SGD(model, 0.1).parameters) == 2
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert not hasattr(twin, "note")
+        np.testing.assert_array_equal(twin.theta, model.theta)

@@ -115,3 +115,18 @@ def test_predict_gives_arrays_in_the_form_of_the_output() -> None:
     assert type(one) is np.ndarray
     np.testing.assert_array_equal(more["twice"], [2, 2])
     assert type(more["twice"]) is np.ndarray
+
+
+def test_what_lists_and_dicts_hold_is_looked_at_each_time() -> None:
+    """Nothing tells that an old Tensor, or an old module, was put into one."""
+    old, layer = Tensor(1.0, requires_grad=True), Layer(2, 2)
+    model = Sequential(Sigmoid())
+    model[0].several, model[0].named = [], {"first": Tensor(2.0, requires_grad=True)}
+    assert len(model.parameters()) == 1
+    model[0].several.append(old)
+    assert len(model.parameters()) == 2
+    model[0].named["second"] = layer
+    assert len(model.parameters()) == 4
+    assert len(model.weights()) == 3
+    model[0].several.clear()
+    assert len(model.parameters()) == 3

@@ -182,3 +182,13 @@ def test_a_step_within_a_compiled_function_is_refused() -> None:
     assert_refused(lambda: compile(step)(np.ones(1)), RuntimeError, ["SGD", "compiled", "outside"])
     assert x.data == 2
     assert optimizer.steps == 0
+
+
+def test_a_parameter_that_the_cost_does_not_need_stands_still_beside_others() -> None:
+    for make in MAKERS.values():
+        used, idle = Tensor([3.0], requires_grad=True), Tensor([7.0], requires_grad=True)
+        optimizer = make([used, idle])
+        (used**2).sum().backward()
+        optimizer.step()
+        assert used.data < 3
+        assert idle.data == 7
