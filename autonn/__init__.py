@@ -1,19 +1,19 @@
 """autonn: reverse-mode autodiff and neural networks in plain NumPy.
 
-Read the rooms in this order; each imports only rooms above it.
+The rooms in the order of reading, and what each stands on: it imports from there, from what those
+stand on, and from nowhere else. The files of a room have their order at the top of its own
+`__init__.py`.
 
-- ``checks.py``: the questions that every room asks of its arguments
-- ``threads.py``: the pools of BLAS, and workers that share rows out
-- ``engine/``: `Tensor`, an array that remembers where it came from; every op, its formula and its
-  rules in one paragraph; the backward pass, and `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`;
-  `gradcheck`, gradients against the function's own slopes
-- ``compiler/``: `compile`, the flat NumPy program of a function and its derivatives
-- ``nn/``: `Module` and `Sequential`, `Layer`, activations, losses, initialisers
-- ``files/``: weights in and out, the bytes of files, writing that leaves no half-written file
-- ``data/``: the digits, sets of pictures, the course's examples, photos, `split`, `batches`
-- ``optim/``: gradient descent and its kin, schedules; L-BFGS and Newton by SciPy
-- ``training/``: `fit`, which trains a model and keeps the history; checkpoints; metrics
-- ``plots/``: pictures, each in a file of its own; the computation graph of a loss as a diagram
+    checks       -                      the questions that every room asks of its arguments
+    threads      -                      the pools of BLAS, and workers that share rows out
+    engine       -                      `Tensor`, its ops and their rules, the backward pass
+    compiler     engine, threads        `compile`, the flat NumPy program of a function
+    nn           engine, checks         modules, layers, activations, losses, initialisers
+    files        nn                     weights in and out, the formats of files
+    data         files                  the digits, sets of pictures, the course's examples, photos
+    optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
+    training     compiler, optim, data  `fit`, its history and checkpoints, metrics
+    plots        training               pictures of digits, histories, boundaries and graphs
 """
 
 from autonn import nn, optim, plots

@@ -13,6 +13,23 @@ from typing import Any
 
 import numpy as np
 
+__all__ = [
+    "Array",
+    "NamesError",
+    "differences",
+    "finite",
+    "not_finite",
+    "not_negative",
+    "number",
+    "one_of",
+    "place",
+    "plain",
+    "positive",
+    "share",
+    "true_or_false",
+    "whole",
+]
+
 Array = np.ndarray[Any, Any]
 
 

@@ -1,7 +1,7 @@
 """The compiler: from a function to the flat NumPy program that it stands for.
 
-Read `graph`, `trace`, `simplify`, then `partition`, `layout`, `memory` and `emit_numpy`, which
-write a graph down, and `guards` and `compiled`, which run what was written.
+Read in this order: `graph`, `watching`, `reads`, `trace`, `simplify`, `partition`, `layout`,
+`memory`, `sources`, `emit_numpy`, `emit`, `arguments`, `guards`, `results`, `verify`, `compiled`.
 """
 
 from autonn.compiler.compiled import Compiled, compile

@@ -123,10 +123,10 @@ class _Search:
     def globals_of(self, code: CodeType, names: dict[str, Any]) -> None:
         """Note the globals that a code loads; a name that is built in must stay no global."""
         loaded = names_in(code)
-        if loaded.set:
+        if loaded.assigned:
             raise CannotCompileError(
                 f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} sets the global "
-                f"{min(loaded.set)!r}, which a program does not do"
+                f"{min(loaded.assigned)!r}, which a program does not do"
             )
         for name in sorted(loaded.globals):
             if name in names:

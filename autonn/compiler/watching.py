@@ -129,7 +129,7 @@ class Names(NamedTuple):
 
     globals: frozenset[str]
     attributes: frozenset[str]
-    set: frozenset[str]
+    assigned: frozenset[str]
 
 
 @functools.lru_cache(maxsize=512)
@@ -139,7 +139,7 @@ def names_in(code: CodeType) -> Names:
     >>> names_in((lambda x: len(x.shape)).__code__)[:2]
     (frozenset({'len'}), frozenset({'shape'}))
     """
-    found: dict[str, set[str]] = {"global": set(), "attribute": set(), "set": set()}
+    found: dict[str, set[str]] = {"global": set(), "attribute": set(), "assigned": set()}
     for instruction in dis.get_instructions(code):
         kind = _KINDS.get(instruction.opname)
         if kind is not None:
@@ -150,5 +150,5 @@ def names_in(code: CodeType) -> Names:
 _KINDS = {
     "LOAD_GLOBAL": "global", "LOAD_NAME": "global", "LOAD_ATTR": "attribute",
     "LOAD_METHOD": "attribute", "LOAD_SUPER_ATTR": "attribute", "IMPORT_FROM": "attribute",
-    "STORE_GLOBAL": "set", "DELETE_GLOBAL": "set",
+    "STORE_GLOBAL": "assigned", "DELETE_GLOBAL": "assigned",
 }  # fmt: skip

@@ -1,1 +1,5 @@
-"""The engine: Tensor, its ops and the backward pass."""
+"""The engine: Tensor, its ops and the backward pass.
+
+Read in this order: `modes`, `op`, `ownership`, `tensor`, `apply`, `lineage`, `ops`, `backward`,
+`trees`, `transforms`, `higher`, `recompute`, `gradcheck`.
+"""

@@ -20,6 +20,8 @@ from autonn.engine.tensor import Array, Tensor
 from autonn.engine.transforms import grad, vjp
 from autonn.engine.trees import Tree, tree_leaves, tree_unflatten
 
+__all__ = ["GradientError", "gradcheck"]
+
 _COMPLEX_STEP = 1e-100  # small enough that its square vanishes beside any number
 _STEP = 1e-3  # of central differences, relative; extrapolated twice, the error is of order h^6
 

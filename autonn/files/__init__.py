@@ -1,6 +1,9 @@
 """Files: weights in and out, and the bytes of the formats that they come in.
 
 Whatever is wrong with a file's content is a `FileFormatError`; nothing is ever unpickled.
+
+Read in this order: `errors`, `reading`, `atomic`, `npz`, `safetensors`, `text`, `mat4`, `mat5`,
+`mat`, `packed`, `idx`, `fields`, `thetas`, `weights`.
 """
 
 from autonn.files.atomic import atomic_write

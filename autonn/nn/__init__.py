@@ -1,4 +1,8 @@
-"""The building blocks of networks: modules, layers, activations, losses and initialisers."""
+"""The building blocks of networks: modules, layers, activations, losses and initialisers.
+
+Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
+`dropout`, `shape`, `targets`, `losses`, `penalties`.
+"""
 
 from autonn.nn import init
 from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh

@@ -4,6 +4,8 @@ Two families share the cost function, the history of costs and the refusals. Tho
 step per gradient (`SGD`, `RMSprop`, `Adam`, `AdamW`) learn from mini-batches too; their learning
 rate may follow a schedule. Those that hand the whole search to SciPy (`LBFGS`, `Newton`) look at
 all the data at each step, and choose the lengths of their steps themselves.
+
+Read in this order: `schedules`, `base`, `steps`, `sgd`, `adaptive`, `search`.
 """
 
 from autonn.optim.adaptive import Adam, AdamW, RMSprop

@@ -5,6 +5,9 @@ Every function gives back a Matplotlib figure, or the axes it drew on. Where suc
 last value of a notebook's cell, it is shown there; saving is the caller's
 (`figure.savefig("digits.png")`). Nothing here needs a display, touches Matplotlib's global state,
 or imports Matplotlib before a picture is asked for.
+
+Read in this order: `style`, `arguments`, `grids`, `predictions`, `history`, `confusion`,
+`boundary`, `gradients`, `surface`, `graph_boxes`, `graph_layout`, `graph`.
 """
 
 from autonn.plots.boundary import decision_boundary

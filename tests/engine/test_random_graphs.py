@@ -35,6 +35,7 @@ from tools.graph_ops import (
     SHAPES,
     UNARY,
     broadcasts,
+    choose,
     gram,
     gram_node,
     indices,
@@ -271,6 +272,20 @@ class Graphs(RuleBasedStateMachine):
         mask = np.random.default_rng(seed).random(shape) < 0.5
         how = lambda p, q: np.where(mask.copy(), p, q)  # noqa: E731
         self.keep(self.apply("where", how, moved(how), x, y))
+
+    @rule(name=st.sampled_from(["maximum", "minimum"]), k=ANY, seed=SEED)
+    def ties(self, name: str, k: int, seed: int) -> None:
+        """Compare a value with one that equals it in places: by chance two seldom do."""
+        x = self.pair(k)
+        others = Node(self.draw(x.tensor.shape, seed))
+        mask = np.random.default_rng(seed).random(x.tensor.shape) < 0.5
+        y = self.apply(
+            "where",
+            lambda a: np.where(mask, a, others.value.astype(self.dtype)),
+            lambda n: choose(mask, n, others),
+            x,
+        )
+        self.keep(self.named(BINARY, name, x, y))
 
     @rule(k=ANY, others=st.lists(ANY, min_size=1, max_size=2), axis=ANY)
     def concatenate(self, k: int, others: list[int], axis: int) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tools import pages
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+README = (pages.ROOT / "README.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return pages.blocks(README, language)
 
 
 def test_every_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,10 +43,3 @@ def test_the_commands_are_single_lines_that_make_their_own_environment() -> None
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install")
     assert commands[0].rstrip().endswith("examples/digits.py")
     assert commands[1].rstrip().endswith("-m pytest -q")
-
-
-def test_links_and_files_that_it_names_exist() -> None:
-    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / path).exists(), path
-    for path in re.findall(r"`((?:autonn|tests|examples|benchmarks|data)/[\w/.]*)`", README):
-        assert (ROOT / path).exists(), path

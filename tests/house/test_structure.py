@@ -1,211 +1,78 @@
-"""The house keeps its order: rooms import only rooms above, and the front door is light."""
+"""The house keeps its order: each room stands on earlier ones, and the front door is light."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from tools import rooms
+from tools.rooms import HOUSE, module_of
 
-import autonn
-import autonn.data
-import autonn.files
+MAP = rooms.map_of_rooms()
+FILES = sorted(HOUSE.rglob("*.py"))
+FOLDERS = [path.parent for path in FILES if path.name == "__init__.py" and path.parent != HOUSE]
 
-HOUSE = Path(autonn.__file__).parent
-
-# The order of reading. A room may import the rooms before it, and no other.
-ROOMS = [
-    "checks",
-    "threads",
-    "engine.modes",
-    "engine.op",
-    "engine.ownership",
-    "engine.tensor",
-    "engine.apply",
-    "engine.lineage",
-    "engine.ops.safe",
-    "engine.ops.arithmetic",
-    "engine.ops.elementary",
-    "engine.ops.rowwise",
-    "engine.ops.comparisons",
-    "engine.ops.selection",
-    "engine.ops.shapes",
-    "engine.ops.indexing",
-    "engine.ops.arranging",
-    "engine.ops.joining",
-    "engine.ops.reductions",
-    "engine.ops.statistics",
-    "engine.ops.scans",
-    "engine.ops.contraction",
-    "engine.ops.products",
-    "engine.ops.linalg",
-    "engine.ops.probability",
-    "engine.ops.activations",
-    "engine.ops.labels",
-    "engine.ops.losses",
-    "engine.ops.chance",
-    "engine.ops.methods",
+# The engine is taken from file by file, and so are its ops as one.
+PUBLIC = [
+    *(room for room in MAP if room != "engine"),
+    *(name for name in rooms.modules("engine") if not name.startswith("engine.ops.")),
     "engine.ops",
-    "engine.backward",
-    "engine.trees",
-    "engine.transforms",
-    "engine.higher",
-    "engine.recompute",
-    "engine.gradcheck",
-    "compiler.graph",
-    "compiler.watching",
-    "compiler.reads",
-    "compiler.trace",
-    "compiler.simplify",
-    "compiler.partition",
-    "compiler.layout",
-    "compiler.memory",
-    "compiler.sources",
-    "compiler.emit_numpy",
-    "compiler.emit",
-    "compiler.arguments",
-    "compiler.guards",
-    "compiler.results",
-    "compiler.verify",
-    "compiler.compiled",
-    "compiler",
-    "nn.init",
-    "nn.summary",
-    "nn.walk",
-    "nn.module",
-    "nn.sequential",
-    "nn.linear",
-    "nn.activations",
-    "nn.dropout",
-    "nn.shape",
-    "nn.targets",
-    "nn.losses",
-    "nn.penalties",
-    "nn",
-    "files.errors",
-    "files.reading",
-    "files.atomic",
-    "files.npz",
-    "files.safetensors",
-    "files.text",
-    "files.mat4",
-    "files.mat5",
-    "files.mat",
-    "files.packed",
-    "files.idx",
-    "files.fields",
-    "files.thetas",
-    "files.weights",
-    "files",
-    "data.splits",
-    "data.resample",
-    "data.course",
-    "data.digits",
-    "data.images",
-    "data.photos",
-    "data.pictures",
-    "data",
-    "optim.schedules",
-    "optim.base",
-    "optim.steps",
-    "optim.sgd",
-    "optim.adaptive",
-    "optim.search",
-    "optim",
-    "training.history",
-    "training.progress",
-    "training.loss",
-    "training.examples",
-    "training.metrics",
-    "training.task",
-    "training.interrupts",
-    "training.state",
-    "training.fingerprint",
-    "training.checkpoints",
-    "training.compiling",
-    "training.stopping",
-    "training.loop",
-    "training.fitting",
-    "training",
-    "plots.style",
-    "plots.arguments",
-    "plots.grids",
-    "plots.predictions",
-    "plots.history",
-    "plots.confusion",
-    "plots.boundary",
-    "plots.gradients",
-    "plots.surface",
-    "plots.graph_boxes",
-    "plots.graph_layout",
-    "plots.graph",
-    "plots",
 ]
 
 
-def room_path(room: str) -> Path:
-    path = HOUSE / Path(*room.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+# ---- the map
 
 
-def is_file(module: str) -> bool:
-    """Whether it is a file or folder of the house, and not a name in one."""
-    path = HOUSE.parent / Path(*module.split("."))
-    return path.is_dir() or path.with_suffix(".py").is_file()
+def test_the_map_names_every_room_and_each_stands_on_earlier_ones() -> None:
+    there = {path.stem for path in HOUSE.iterdir() if (path / "__init__.py").is_file()}
+    there |= {path.stem for path in HOUSE.glob("*.py")} - {"__init__"}
+    assert set(MAP) == there
+    before: set[str] = set()
+    for room, below in MAP.items():
+        assert before.issuperset(below), room
+        before.add(room)
 
 
-def imports(source: str) -> list[tuple[str, bool]]:
-    """List the modules of autonn that a source imports, and whether inside a function."""
-    found = []
-    tree = ast.parse(source)
-    top = set(tree.body) | {n for node in tree.body if isinstance(node, ast.If) for n in node.body}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports name the whole path"
-            within = [f"{node.module}.{alias.name}" for alias in node.names]
-            modules = [m if is_file(m) else node.module or "" for m in within]
-        elif isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        else:
-            continue
-        found += [(m, node in top) for m in modules if m.split(".")[0] == "autonn"]
-    return found
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_room_says_in_which_order_to_read_its_files(folder: Path) -> None:
+    there = {path.stem for path in folder.iterdir() if (path / "__init__.py").is_file()}
+    there |= {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    said = rooms.order_of_files(folder)
+    assert set(said) == there
+    assert len(said) == len(there)
 
 
-def complaints(room: str, source: str) -> list[str]:
-    above = {f"autonn.{name}" for name in ROOMS[: ROOMS.index(room)]}
-    return [
-        f"{room} imports {module}{'' if at_top else ' inside a function'}"
-        for module, at_top in imports(source)
-        if module not in above or not at_top
-    ]
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_rooms_above_it(room: str) -> None:
-    assert complaints(room, room_path(room).read_text()) == []
-
-
-def test_every_file_is_a_room() -> None:
-    files = {path for path in HOUSE.rglob("*.py") if path.name != "__init__.py"}
-    assert files == {room_path(room) for room in ROOMS if room_path(room).name != "__init__.py"}
+def test_a_file_imports_only_what_its_room_stands_on_and_earlier_files_of_its_own() -> None:
+    inside = [(module_of(path), path) for path in FILES if module_of(path)]
+    assert [c for name, path in inside for c in rooms.wrong_imports(name, path.read_text())] == []
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         "from autonn.optim import SGD",
+        "from autonn.nn import Sequential",
         "from autonn import fit",
+        "from autonn import nn",
+        "import autonn",
         "import autonn.training",
         "def f():\n    from autonn.engine.tensor import Tensor",
         "if True:\n    from autonn.plots import digits",
+        "from autonn.nn.losses import CrossEntropy",
     ],
 )
 def test_the_order_is_seen_to_be_broken(wrong: str) -> None:
-    assert complaints("nn.linear", wrong)
+    sound = "import numpy\nfrom autonn.engine.tensor import Tensor\nfrom autonn.nn import init\n"
+    assert rooms.wrong_imports("nn.activations", sound) == []
+    assert len(rooms.wrong_imports("nn.activations", sound + wrong)) == 1
+
+
+# ---- the front door
 
 
 def test_the_front_door_is_light() -> None:
@@ -215,14 +82,18 @@ def test_the_front_door_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("room", [autonn, autonn.files, autonn.data])
-def test_every_public_name_is_there_and_documented(room: ModuleType) -> None:
-    assert room.__all__ == sorted(room.__all__)
-    for name in room.__all__:
-        assert getattr(room, name).__doc__, f"{room.__name__}.{name} has no docstring"
+@pytest.mark.parametrize("room", ["autonn", *(f"autonn.{room}" for room in PUBLIC)])
+def test_a_room_says_what_is_public_and_all_that_is_documented(room: str) -> None:
+    module = importlib.import_module(room)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert not name.startswith("_")
+        value = getattr(module, name)
+        documented = bool(value.__doc__) or not (inspect.isroutine(value) or inspect.isclass(value))
+        assert documented, f"{room}.{name} has no docstring"
 
 
 def test_the_library_never_prints() -> None:
-    for path in HOUSE.rglob("*.py"):
+    for path in FILES:
         calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
         assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], path

@@ -245,11 +245,13 @@ def changed_codes(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, Code
             yield from changed_codes(before, after)
 
 
-def functions_by_code(home: ModuleType) -> dict[CodeType, list[FunctionType]]:
-    found: dict[CodeType, list[FunctionType]] = defaultdict(list)
+@functools.cache
+def functions_by_module() -> dict[int, dict[CodeType, list[FunctionType]]]:
+    """Look through the memory once: the functions of each module, by their code."""
+    found: dict[int, dict[CodeType, list[FunctionType]]] = defaultdict(lambda: defaultdict(list))
     for thing in gc.get_objects():
-        if type(thing) is FunctionType and thing.__globals__ is vars(home):
-            found[thing.__code__].append(thing)
+        if type(thing) is FunctionType and HOUSE_NAME in str(thing.__globals__.get("__file__")):
+            found[id(thing.__globals__)][thing.__code__].append(thing)
     return found
 
 
@@ -262,7 +264,7 @@ class Source:
         self.text = Path(self.path).read_text()
         self.statements = ast.parse(self.text).body
         self.imports = [s for s in self.statements if isinstance(s, ast.Import | ast.ImportFrom)]
-        self.functions = functions_by_code(home)
+        self.functions = functions_by_module()[id(vars(home))]
 
     @functools.cached_property
     def right(self) -> CodeType:

@@ -5,6 +5,10 @@ give the gradient for one argument. It is the formula and nothing else. Shapes a
 business (the pass sums a gradient back over what was broadcast) and so are dtypes. Rules are
 plain NumPy: on arrays they give numbers, on Tensors they give a graph that can be differentiated
 again. Linear ops come in pairs, each the other's rule, so that no order runs out of rules.
+
+Read in this order: `safe`, `arithmetic`, `elementary`, `rowwise`, `comparisons`, `selection`,
+`shapes`, `indexing`, `arranging`, `joining`, `reductions`, `statistics`, `scans`, `contraction`,
+`products`, `linalg`, `probability`, `activations`, `labels`, `losses`, `chance`, `methods`.
 """
 
 from autonn.engine.ops.activations import elu, gelu, leaky_relu, relu, silu
