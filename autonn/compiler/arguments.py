@@ -44,6 +44,8 @@ def form_of(tree: Tree) -> Any:
         return type(tree), tuple((form_of(key), form_of(branch)) for key, branch in tree.items())
     if isinstance(tree, list | tuple):
         return type(tree), tuple(map(form_of, tree))
+    if isinstance(tree, np.generic) and not isinstance(tree, np.inexact):
+        return type(tree), tree.dtype, tree.tobytes()
     if isinstance(tree, ndarray | np.generic | Tensor):
         return isinstance(tree, Tensor), tree.shape, tree.dtype
     if type(tree) is float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import FunctionType
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -20,6 +21,7 @@ from autonn.compiler.memory import Plan, Stretch, plan, writes
 from autonn.compiler.simplify import DOT
 from autonn.compiler.sources import Source, dtype_text, identifier, literal
 from autonn.engine import ops
+from autonn.engine.modes import CannotCompileError
 from autonn.engine.op import Op
 
 __all__ = ["write_function"]
@@ -219,7 +221,7 @@ class _Emitter:
     def returned(self, k: int, output: Argument) -> str:
         """Write a result: the caller's own, never memory that is used again or given twice."""
         if not isinstance(output, Node):
-            return literal(output)
+            return _result_literal(output)
         text = self.text(output)
         if output.shape == ():
             if _is_infix(output):
@@ -333,6 +335,15 @@ class _Emitter:
     def operand(self, a: Argument) -> str:
         text = self.text(a)
         return f"({text})" if text.startswith("-") else text
+
+
+def _result_literal(value: Any) -> str:
+    try:
+        return literal(value)
+    except TypeError as error:
+        raise CannotCompileError(
+            f"the function returns what {error}; return arrays, numbers and texts"
+        ) from error
 
 
 def _commented(code: str, comment: str) -> str:

@@ -89,7 +89,7 @@ class Guards:
             "evaluated": evaluated.get, "is_same": is_same, "same_items": _same_items,
             "MISS": MISS, "MISSING": MISSING, "changes": changes, "values_of": values_of,
             "failures": (ValueError, AttributeError, TypeError, KeyError), "all": all, "map": map,
-            "eq": operator.eq, "fingerprint": fingerprint, "getattr": getattr,
+            "eq": operator.eq, "fingerprint": fingerprint, "getattr": getattr, "len": len,
         }  # fmt: skip
         exec(text, scope)
         function: Callable[..., Any] = scope.pop(name)  # or it would hold itself
@@ -114,7 +114,9 @@ class Guards:
 
     def about_parameters(self) -> list[str]:
         """Write the test whether the same Tensors require gradients: looked at if any changed."""
-        wanted = [(t, t.requires_grad) for t in self.live if type(t) is Tensor]
+        held = (t for m in self.modules for t in (*m.parameters(), *m.buffers()))
+        found = {id(t): t for t in (*self.live, *held) if type(t) is Tensor}
+        wanted = [(t, t.requires_grad) for t in found.values()]
         if not wanted:
             return []
         seen = Changes(changes.count)
@@ -136,6 +138,10 @@ class Guards:
             return self.unchanged(f"{owner}.get({read.key!r}, MISSING)", read.value)
         if read.kind == "cell" and read.value is not MISSING:
             return self.unchanged(f"{owner}.cell_contents", read.value)
+        if read.kind == "size":
+            return f"len({owner}) == {read.value}"
+        if read.kind == "class":
+            return f"{owner}.__class__ is {self.named(read.value)}"
         if read.kind == "items":
             return f"same_items({owner}, {self.named(read.value)})"
         if read.kind == "attribute":

@@ -49,7 +49,7 @@ class Read(NamedTuple):
     """One thing that was read: where it stands, under which key, and what stood there.
 
     `kind` is "key" for a dict's item, "cell", "attribute", "items" for a whole list, dict or set,
-    and "builtins" for names that no global must hide.
+    "size" for how many a dict has, and "class".
     """
 
     kind: str
@@ -87,6 +87,10 @@ def reads_of(f: Any, args: Any, seen: Seen) -> Reads:
     return search.reads
 
 
+# What autonn itself reads of a module and of its class.
+_ALWAYS = ("forward", "training", "biases", "__call__")
+
+
 class _Search:
     """Follows what is within reach, each thing once."""
 
@@ -95,10 +99,10 @@ class _Search:
         self.everything = everything  # whether to follow all attributes, not those that are loaded
         self.codes = seen.codes
         attributes = (names_in(code).attributes for code in seen.codes)
-        self.attributes = frozenset[str]().union(*attributes)
+        self.attributes = frozenset(_ALWAYS).union(*attributes)
         self.done: dict[int, Any] = {}  # by id, and what it was, so that the id stays its own
         self.waiting: list[tuple[Any, str]] = []
-        self.known: set[tuple[int, Any]] = set()
+        self.known: set[tuple[int, str, Any]] = set()
 
     def follow(self, value: Any, name: str) -> None:
         """Look at a thing later."""
@@ -114,10 +118,10 @@ class _Search:
 
     def note(self, kind: str, owner: Any, key: Any, value: Any, name: str) -> None:
         """Note a thing that was read, once, and follow it."""
-        if (id(owner), key) not in self.known:
-            self.known.add((id(owner), key))
+        if (id(owner), kind, key) not in self.known:
+            self.known.add((id(owner), kind, key))
             self.reads.things.append(Read(kind, owner, key, value, name))
-            if kind != "items":  # the list was made here, and what it holds is followed
+            if kind not in ("items", "size"):  # the list was made here; what it holds is followed
                 self.follow(value, name)
 
     def globals_of(self, code: CodeType, names: dict[str, Any]) -> None:
@@ -240,9 +244,11 @@ class _Search:
             return
         for key, inner in attributes.items():
             holds = isinstance(inner, Tensor | list | dict | tuple) or hasattr(inner, "children")
-            if holds or self.everything or key in self.attributes or key == "training":
+            if holds or self.everything or key in self.attributes:
                 self.note("attribute", value, key, inner, f"{kind}.{key}")
-        for key in ({"training"} | self.attributes) - attributes.keys():  # it may be set later
+        self.note("size", attributes, None, len(attributes), f"the attributes of a {kind}")
+        self.note("class", value, "__class__", type(value), f"the class of a {kind}")
+        for key in self.attributes - attributes.keys():  # it may be set later
             if hasattr(type(value), key):
                 self.note("attribute", value, key, MISSING, f"{kind}.{key}")
 

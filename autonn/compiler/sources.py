@@ -25,6 +25,7 @@ from scipy import special
 from scipy.linalg import blas
 
 from autonn.compiler.graph import Node, is_even
+from autonn.engine.op import Op
 from autonn.engine.tensor import Array
 
 __all__ = ["Source", "dtype_text", "identifier", "literal"]
@@ -70,10 +71,12 @@ def literal(a: Any) -> str:
     if a is None or a is Ellipsis or isinstance(a, bool):
         return repr(a)
     plain: Any
-    for plain in (int, float, complex, str, bytes):
+    if isinstance(a, complex):
+        return f"complex({literal(a.real)}, {literal(a.imag)})"  # its repr loses signs of zero
+    for plain in (int, float, str, bytes):
         if isinstance(a, plain):
             return repr(plain(a))
-    raise TypeError(f"{type(a).__name__} cannot be written into a program")
+    raise TypeError(f"cannot be written into a program: {type(a).__name__}")
 
 
 class Source:
@@ -213,8 +216,11 @@ class _Helpers:
             return self.module(value, name)
         if id(value) in self.known:
             return self.known[id(value)][1]
+        op = getattr(value, "op", None)
+        if op is not None and op.residuals:
+            return self.without_residuals(op, name)
         if callable(value) and not isinstance(value, type):
-            return self.path(getattr(getattr(value, "op", None), "forward", value), name)
+            return self.path(getattr(op, "forward", value), name)
         text = _constant_text(value)
         if text is None:
             own = self.source.hand_over(value, name)
@@ -222,6 +228,14 @@ class _Helpers:
             own = self.source.reserve(identifier(name, "k"))
             self.texts[own] = [f"{own} = {text}"]
         self.known[id(value)] = value, own
+        return own
+
+    def without_residuals(self, op: Op, name: str) -> str:
+        """Print what calls the forward of an op, and returns the result alone."""
+        inner = self.path(op.with_residuals, f"{name}_and_residuals")
+        own = self.source.reserve(identifier(name, "helper"))
+        self.texts[own] = ["", f"def {own}(*values):", f"    return {inner}(*values)[0]"]
+        self.known[id(op.forward)] = op.forward, own
         return own
 
     def module(self, module: ModuleType, name: str) -> str:

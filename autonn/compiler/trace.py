@@ -100,7 +100,8 @@ def as_array(a: Any) -> Any:
     """Turn Tensors and NumPy's numbers into arrays, and leave all else as it is."""
     if isinstance(a, Tensor):
         return values_of(a)
-    return np.asarray(a) if isinstance(a, np.generic) else a
+    floating = isinstance(a, np.inexact)  # a whole number may be a size or a place
+    return np.asarray(a) if floating else a
 
 
 def run_traced(

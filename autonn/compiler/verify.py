@@ -43,6 +43,8 @@ def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Traced
         if _states(generators) != states:
             raise _refusal(f, "it draws random numbers in plain NumPy or Python")
         guards = Guards(traced.reads, traced.modules, [])
+        for array, _ in traced.reads.arrays.values():
+            guards.watch(array, whole=array.nbytes <= _COMPARED_BYTES)
         again = run_traced(f, args, kwargs, leaves)
     if not guards.hold():
         raise _refusal(f, f"it changes what it reads ({guards.changed()})")

@@ -47,6 +47,9 @@ class TracedModule(Protocol):
     def named_parameters(self) -> Any:
         """Return the parameters by name."""
 
+    def parameters(self) -> Any:
+        """Return the parameters."""
+
     def buffers(self) -> Any:
         """Return the buffers, which a step may change."""
 

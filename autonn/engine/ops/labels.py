@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from autonn.engine.apply import define
 from autonn.engine.op import Memory
-from autonn.engine.tensor import Array, Tensor
+from autonn.engine.tensor import Array
 
 
 def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
@@ -35,11 +35,13 @@ def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> A
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    if isinstance(y, Tensor):
-        rows: Array = one_hot_rows(y, classes=classes, dtype=dtype)
-        return rows
     if operator.index(classes) < 1:
         raise ValueError(f"one_hot: classes is at least 1, not {classes}")
+    rows: Array = one_hot_rows(y, classes=classes, dtype=dtype)
+    return rows
+
+
+def _rows_of_classes(y: ArrayLike, classes: int, dtype: DTypeLike) -> Array:
     labels = class_labels(y, classes)
     rows = np.zeros((len(labels), classes), dtype)
     rows[np.arange(len(labels)), labels] = 1
@@ -54,7 +56,7 @@ def _keeps_rows(call: Any, axes: Sequence[int | None]) -> int | None:
 # As an op, so that a compiled cost makes the rows anew, and checks the classes, at each call.
 one_hot_rows = define(
     "one_hot",
-    one_hot,
+    _rows_of_classes,
     "Y = 0 but Y[i, y_i] = 1",
     None,
     numpy=(),
