@@ -1,7 +1,7 @@
 """The compiler: from a function to the flat NumPy program that it stands for.
 
-Read in this order: `graph`, `trace`, `simplify`, `partition`, `layout`, `memory`, `sources`,
-`emit_numpy`, `emit`, `guards`, `results`, `compiled`.
+Read in this order: `graph`, `watching`, `reads`, `trace`, `simplify`, `partition`, `layout`,
+`memory`, `sources`, `emit_numpy`, `emit`, `arguments`, `guards`, `results`, `verify`, `compiled`.
 """
 
 from autonn.compiler.compiled import Compiled, compile

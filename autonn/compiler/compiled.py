@@ -15,13 +15,14 @@ from typing import Any, Self
 import numpy as np
 from numpy import ndarray
 
+from autonn.compiler.arguments import Numbers, as_arrays, form_of
 from autonn.compiler.emit import template_of, write_program
-from autonn.compiler.guards import MISS, Guards, Numbers, Scope, form_of
+from autonn.compiler.guards import MISS, Guards
 from autonn.compiler.results import Finish
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
-from autonn.compiler.trace import as_array, run_traced
-from autonn.engine.modes import TracedValueError, is_tracing
+from autonn.compiler.verify import trace_twice, verify, watch_arrays
+from autonn.engine.modes import is_tracing
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.engine.trees import tree_leaves
 from autonn.threads import share
@@ -106,13 +107,13 @@ class Programs:
         form = form_of((args, kwargs))
         numbers = self.numbers.setdefault(form, Numbers())
         key = form, numbers.fixed([a for a in leaves if type(a) is float])
-        arrays = _as_arrays(leaves, numbers.varying)
+        arrays = as_arrays(leaves, numbers.varying)
         candidates = self.kept.setdefault(key, [])
         program = next((candidate for candidate in candidates if candidate.guards.hold()), None)
         if program is None:
             try:
-                program = Program(self.f, args, kwargs, arrays, self.share_rows)
-            except TracedValueError:
+                program = Program(self.f, args, kwargs, arrays, self.share_rows, candidates)
+            except Exception:
                 if not numbers.varying:
                     raise
                 numbers.never()  # the function reads them, as `if lam > 0` does
@@ -124,13 +125,16 @@ class Programs:
         return program, arrays
 
     def forget(self) -> None:
-        """Drop the oldest programs where there are too many."""
+        """Drop the oldest programs where there are too many, and what is known of their numbers."""
         while sum(map(len, self.kept.values())) > _KEPT:
             key, candidates = next(iter(self.kept.items()))
             if len(candidates) > 1:
                 candidates.pop(0)
             else:
                 del self.kept[key]
+        forms = {form for form, _ in self.kept}
+        for form in self.numbers.keys() - forms:
+            del self.numbers[form]
 
 
 def _miss(args: tuple[Any, ...]) -> Any:
@@ -139,7 +143,12 @@ def _miss(args: tuple[Any, ...]) -> Any:
 
 
 class Program:
-    """A program that is ready to run, and what must hold for it to be the right one."""
+    """A program that is ready to run, and what must hold for it to be the right one.
+
+    The function is run three times for it: traced twice, as what differs then depends on chance,
+    on the time or on how often it ran; and once as it is, since it may go another way for arrays
+    than for the Tensors of a trace. What they were told of random numbers is as if only one ran.
+    """
 
     def __init__(
         self,
@@ -148,11 +157,13 @@ class Program:
         kwargs: dict[str, Any],
         leaves: Sequence[Any],
         share_rows: bool,
+        before: Sequence[Program] = (),
     ) -> None:
-        traced = run_traced(f, args, kwargs, leaves)
+        traced = trace_twice(f, args, kwargs, leaves)
         graph = simplify(traced.graph)
         wraps = any(isinstance(a, Tensor) for a in tree_leaves((args, kwargs)))
-        template = None if traced.outside or wraps else template_of(graph.form)
+        finishes = traced.outside or traced.buffers or wraps
+        template = None if finishes else template_of(graph.form)
         self.source = Source(graph.name)
         shared = write_program(self.source, graph, template, share_rows)
         self.function = self.source.load()["program"]
@@ -160,7 +171,9 @@ class Program:
             self.function = functools.partial(self.function, share=share)
         self.live = [node.value for node in self.source.given]
         self.finish = None if template is not None else Finish(f, traced, wraps)
-        self.guards = Guards(traced.modules, self.live, Scope(f))
+        self.guards = Guards(traced.reads, traced.modules, self.live)
+        self.arrays = watch_arrays(self, traced.reads, before)
+        verify(self, f, args, kwargs, leaves)
         self.quick: Callable[[tuple[Any, ...]], Any] = _miss
         if not kwargs and _count_arrays(args) == len(graph.inputs):
             self.quick = self.guards.quick(args, self.function, self.finish)
@@ -176,23 +189,6 @@ def _count_arrays(args: tuple[Any, ...]) -> int:
     if any(isinstance(a, list | tuple | dict | Tensor | np.generic) for a in args):
         return -1
     return sum(type(a) is ndarray for a in args)
-
-
-def _as_arrays(leaves: list[Any], varying: set[int]) -> list[Any]:
-    """Turn the data among the leaves into arrays; numbers too, where they were seen to change.
-
-    A number never widens float32: it becomes an array of what the others are.
-    """
-    narrow = any(getattr(a, "dtype", None) == np.float32 for a in leaves)
-    wide = any(getattr(a, "dtype", None) == np.float64 for a in leaves)
-    dtype = np.float32 if narrow and not wide else np.float64
-    position = -1
-    arrays: list[Any] = []
-    for leaf in leaves:
-        position += type(leaf) is float
-        varies = type(leaf) is float and position in varying
-        arrays.append(np.asarray(leaf, dtype) if varies else as_array(leaf))
-    return arrays
 
 
 def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:

@@ -27,6 +27,7 @@ def emit(graph: Graph, target: str = "numpy", share_rows: bool = True) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from autonn.compiler.simplify import simplify
     >>> from autonn.compiler.trace import trace
     >>> print(emit(simplify(trace(lambda x: x * 2, np.ones(3)))).partition("def ")[2])

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from autonn.engine.modes import Place
 from autonn.engine.op import Function, Memory, Op
 from autonn.engine.tensor import Array
 
-__all__ = ["Argument", "Given", "Graph", "Node", "behind", "is_even", "stand_in"]
+__all__ = ["Argument", "Given", "Graph", "Node", "behind", "difference", "is_even", "stand_in"]
 
 # Node, number, or another Python value that an op was given: an axis, a shape, a dtype.
 Argument = Any
@@ -53,10 +54,12 @@ class Node:
         Arguments are made before what is made of them, so this number orders every graph.
     label
         What a person would call it, if anything.
+    place
+        The user's line and the modules that it was computed in, where that is known.
     """
 
     __slots__ = (
-        "args", "attributes", "dtype", "given", "label", "op", "serial", "shape", "value",
+        "args", "attributes", "dtype", "given", "label", "op", "place", "serial", "shape", "value",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +76,7 @@ class Node:
         self.value: Any = None
         self.serial = next(_serials)
         self.label = ""
+        self.place: Place | None = None
 
     @classmethod
     def of(cls, given: Given, value: Any, array: Array, label: str = "") -> Node:
@@ -208,3 +212,36 @@ def is_even(value: Any) -> bool:
     width = rows.itemsize * math.prod(rows.shape[1:])
     raw = rows.reshape(-1).view(np.uint8).reshape(len(rows), width)
     return bool((raw == raw[:1]).all())
+
+
+def difference(a: Graph, b: Graph) -> str:
+    """Say what two graphs of one function compute differently; "" where they are the same."""
+    before, after = a.nodes(), b.nodes()
+    place_a = {node: k for k, node in enumerate(before)}
+    place_b = {node: k for k, node in enumerate(after)}
+    for x, y in zip(before, after, strict=False):
+        if _described(x, place_a) != _described(y, place_b):
+            where = f" at {x.place.line}" if x.place else ""
+            what = x.op.name if x.op is not None else "a value"
+            return f"{what}{where}"
+    ends = [[p.get(o, o) if isinstance(o, Node) else repr(o) for o in g.outputs]
+            for g, p in ((a, place_a), (b, place_b))]  # fmt: skip
+    return "" if len(before) == len(after) and ends[0] == ends[1] else "its result"
+
+
+def _described(node: Node, places: dict[Node, int]) -> Any:
+    """Describe a node so that the same one of another run is described alike."""
+    if node.is_constant:
+        return node.shape, node.dtype, node.value.tobytes()
+    args = [places.get(a, -1) if isinstance(a, Node) else repr(a) for a in node.args]
+    named = [(k, _bits(v)) for k, v in node.attributes.items()]
+    thing: Any = id(node.value)
+    if isinstance(node.value, np.ndarray):  # another view of the same numbers is as good
+        thing = node.value.ctypes.data, node.value.strides
+    return node.op, node.given, thing, node.shape, node.dtype, args, named
+
+
+def _bits(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_bits(v) for v in value]
+    return value.tobytes() if isinstance(value, np.ndarray) else repr(value)

@@ -1,98 +1,34 @@
 """Guards: what must hold for a program to be the right one, and the quick look whether it does.
 
 A program was derived from one run of a function. It runs again only on arguments of the same form,
-with the modules in the same mode, and with the same things behind the names that the function
-reads. The guards are written as text, one flat expression: the same in loops takes 2 microseconds
-more, of 50.
+with the modules in the same mode, and with all that the function reads as it was (`reads`). The
+guards are written as text, one flat expression: the same in loops takes 2 microseconds more, of 50.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Hashable, Sequence
-from types import CellType, FunctionType
+import math
+import operator
+from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine.modes import (
-    Changes,
-    TracedModule,
-    changes,
-    evaluated,
-    is_recording,
-    is_tracing,
-)
+from autonn.compiler.reads import MISSING, Read, Reads
+from autonn.compiler.watching import is_users
+from autonn.engine.modes import Changes, changes, evaluated, is_recording, is_tracing
 from autonn.engine.tensor import Tensor, values_of
-from autonn.engine.trees import Tree
 
-__all__ = ["MISS", "Guards", "Numbers", "Scope", "form_of"]
+__all__ = ["MISS", "Guards", "fingerprint", "is_same"]
 
 # What a quick look returns where anything is not as it was.
 MISS = object()
 
-
-def form_of(tree: Tree) -> Any:
-    """Describe what a program depends on: structure, shapes, dtypes, and values of the rest."""
-    if isinstance(tree, dict):
-        return "dict", tuple((key, form_of(branch)) for key, branch in tree.items())
-    if isinstance(tree, list | tuple):
-        return type(tree), tuple(map(form_of, tree))
-    if isinstance(tree, ndarray | np.generic | Tensor):
-        return isinstance(tree, Tensor), tree.shape, tree.dtype
-    if type(tree) is float:
-        return float
-    return type(tree), tree if isinstance(tree, Hashable) else id(tree)
-
-
-class Numbers:
-    """Which of the numbers among the arguments were seen to change: these become data."""
-
-    def __init__(self) -> None:
-        self.first: list[float] | None = None
-        self.varying: set[int] = set()
-        self.may_vary = True
-
-    def fixed(self, numbers: list[float]) -> tuple[float | None, ...]:
-        """Compare with the first ones; return those that are still part of the program."""
-        self.first = self.first or numbers
-        if self.may_vary:
-            pairs = enumerate(zip(self.first, numbers, strict=True))
-            self.varying |= {k for k, (a, b) in pairs if a != b}
-        return tuple(None if k in self.varying else number for k, number in enumerate(numbers))
-
-    def never(self) -> None:
-        """Make them part of the program for good."""
-        self.may_vary, self.varying = False, set()
-
-
-class Scope:
-    """The names that a function reads from around it, and what they stood for.
-
-    Functions that it holds are looked into as well: a transform holds the one it transforms.
-    """
-
-    def __init__(self, f: Any) -> None:
-        self.cells: list[tuple[CellType, Any]] = []
-        self.names: list[tuple[dict[str, Any], str, Any]] = []
-        self.enter(f, set())
-
-    def enter(self, f: Any, seen: set[int]) -> None:
-        """Look into a function, once."""
-        f = getattr(f, "__func__", f)
-        if not isinstance(f, FunctionType) or id(f) in seen:
-            return
-        seen.add(id(f))
-        if not (f.__module__ or "").startswith("autonn."):
-            for name in f.__code__.co_names:
-                if name in f.__globals__:
-                    self.names.append((f.__globals__, name, f.__globals__[name]))
-                    self.enter(f.__globals__[name], seen)
-        for cell in f.__closure__ or ():
-            with contextlib.suppress(ValueError):  # it is empty: not assigned yet
-                self.cells.append((cell, cell.cell_contents))
-                self.enter(cell.cell_contents, seen)
+# Arrays up to this size are compared as they are, of larger ones some numbers of all parts.
+_WHOLE_BYTES = 4096
+_SAMPLES = 64
 
 
 class Guards:
@@ -104,63 +40,140 @@ class Guards:
         Whether all is as it was when the program was derived.
     """
 
-    def __init__(self, modules: Sequence[TracedModule], live: Sequence[Any], scope: Scope) -> None:
-        once = {id(module): module for module in modules}.values()
-        self.modules = [(module, module.training, module.edits) for module in once]
-        self.live = live
+    def __init__(self, reads: Reads, modules: Sequence[Any], live: Sequence[Any]) -> None:
+        self.reads, self.live = reads, live
+        self.modules = list({id(m): m for m in (*reads.modules.values(), *modules)}.values())
         self.known: dict[str, Any] = {}  # what the guards compare with, by name
-        self.known["seen"] = Changes(-1)  # at which count the modules were last as they were
-        look = ["count = changes.count", f"if {' and '.join(self.about_modules())}:"]
-        # Modes for a while are not counted: where there are any, each module is asked.
-        look += ["    if evaluated() is None:", "        seen.count = count"]
-        look += ["    return True", "return False"]
-        self.known["modules_hold"] = self.made("modules_hold", [], look)
-        counted = "changes.count == seen.count and evaluated() is None"
-        self.tests = [f"({counted} or modules_hold())", *self.about_names(scope)]
-        self.hold = self.made("guards", [], [f"return {' and '.join(self.tests)}"])
+        self.names: dict[int, str] = {}
+        self.prints: dict[int, Any] = {}  # of arrays, by id
+        on = bool(is_recording())
+        tests = [f"(recording() is {on} or recording_is({on}))", *self.about_modules()]
+        tests += self.about_parameters()
+        tests += [test for read in reads.things if (test := self.about(read))]
+        self.tests = [*tests, *self.about_builtins()]
+        self.hold: Callable[[], bool] = self.made("guards", [], self.tests, "True", "False")
+
+    # ---- text
 
     def named(self, value: Any) -> str:
-        """Name something for the guards."""
-        name = f"v{len(self.known)}"
-        self.known[name] = value
-        return name
+        """Name something for the guards, one name for each."""
+        if id(value) not in self.names:
+            self.names[id(value)] = f"v{len(self.known)}"
+            self.known[self.names[id(value)]] = value
+        return self.names[id(value)]
 
     def unchanged(self, now: str, value: Any) -> str:
         """Write the test whether an expression is what it was."""
         old = self.named(value)
-        return f"({now} is {old} or is_same({now}, {old}))"
+        if isinstance(value, bool | int | float | complex | str | bytes | tuple | frozenset):
+            return f"({now} is {old} or is_same({now}, {old}))"
+        return f"{now} is {old}"
 
-    def made(self, name: str, parameters: list[str], body: list[str]) -> Callable[..., Any]:
-        """Make a function of a few lines that see what is known."""
-        lines = [f"def {name}({', '.join(parameters)}):", *(f"    {line}" for line in body)]
+    def made(
+        self, name: str, parameters: list[str], tests: list[str], result: str, otherwise: str,
+        first: Sequence[str] = (),
+    ) -> Callable[..., Any]:  # fmt: skip
+        """Make a function that returns a result where all tests hold, and else another.
+
+        What raises, as an emptied cell does, does not hold.
+        """
+        body = [
+            *first, "try:", f"    fits = {' and '.join(tests)}", "except failures:",
+            f"    return {otherwise}", f"return {result} if fits else {otherwise}",
+        ]  # fmt: skip
+        text = "\n".join([f"def {name}({', '.join(parameters)}):", *(f"    {b}" for b in body)])
         scope = self.known | {
+            "__name__": __name__,
             "ndarray": ndarray, "tracing": is_tracing, "recording": is_recording,
-            "is_same": _is_same, "MISS": MISS, "changes": changes, "values_of": values_of,
-            "evaluated": evaluated.get,
+            "recording_is": _recording_is,
+            "evaluated": evaluated.get, "is_same": is_same, "same_items": _same_items,
+            "MISS": MISS, "MISSING": MISSING, "changes": changes, "values_of": values_of,
+            "failures": (ValueError, AttributeError, TypeError, KeyError), "all": all, "map": map,
+            "eq": operator.eq, "fingerprint": fingerprint, "getattr": getattr,
         }  # fmt: skip
-        exec("\n".join(lines), scope)
-        function: Callable[..., Any] = scope[name]
+        exec(text, scope)
+        function: Callable[..., Any] = scope.pop(name)  # or it would hold itself
         return function
 
+    # ---- what they look at
+
     def about_modules(self) -> list[str]:
-        """Write the tests whether modules and parameters are as they were."""
-        tests = ["True"]
-        for module, training, edits in self.modules:
-            name = self.named(module)
-            tests.append(f"{name}.training is {training} and {name}.edits == {edits}")
-        for thing in self.live:
-            if type(thing) is Tensor:
-                tests.append(f"{self.named(thing)}.requires_grad is {thing.requires_grad}")
+        """Write the tests whether modules are in the same mode, and ours hold the same."""
+        modes = [(m, m.training) for m in self.modules]
+        self.known["modes_hold"] = lambda: all(m.training is t for m, t in modes)
+        tests = []
+        if evaluated.get() is None:
+            tests.append("(evaluated() is None or modes_hold())")
+        else:
+            tests.append("modes_hold()")
+        held = [vars(m) for m in self.modules if not is_users(type(m).__module__)]
+        if held:  # a dict's comparison asks first whether its values are the very same
+            then = self.named([dict(attributes) for attributes in held])
+            tests.append(f"all(map(eq, {self.named(held)}, {then}))")
         return tests
 
-    def about_names(self, scope: Scope) -> list[str]:
-        """Write the tests whether what the function reads from around it is as it was."""
-        tests = [f"recording() is {is_recording()}"]
-        for cell, value in scope.cells:
-            tests.append(self.unchanged(f"{self.named(cell)}.cell_contents", value))
-        for names, key, value in scope.names:
-            tests.append(self.unchanged(f"{self.named(names)}.get({key!r})", value))
-        return tests
+    def about_parameters(self) -> list[str]:
+        """Write the test whether the same Tensors require gradients: looked at if any changed."""
+        wanted = [(t, t.requires_grad) for t in self.live if type(t) is Tensor]
+        if not wanted:
+            return []
+        seen = Changes(changes.count)
+
+        def hold() -> bool:
+            count = changes.count
+            if any(t.requires_grad is not w for t, w in wanted):
+                return False
+            seen.count = count
+            return True
+
+        self.known["seen"], self.known["parameters_hold"] = seen, hold
+        return ["(changes.count == seen.count or parameters_hold())"]
+
+    def about(self, read: Read) -> str:
+        """Write the test whether one thing that was read is as it was."""
+        owner = self.named(read.owner)
+        if read.kind == "key" and read.value is not MISSING:
+            return self.unchanged(f"{owner}.get({read.key!r}, MISSING)", read.value)
+        if read.kind == "cell" and read.value is not MISSING:
+            return self.unchanged(f"{owner}.cell_contents", read.value)
+        if read.kind == "items":
+            return f"same_items({owner}, {self.named(read.value)})"
+        if read.kind == "attribute":
+            return self.unchanged(self.attribute(owner, read), read.value)
+        return ""
+
+    def attribute(self, owner: str, read: Read) -> str:
+        """Write an attribute: a function's own, what an object's dict holds, or a slot."""
+        if isinstance(read.owner, FunctionType) and read.key in _OF_FUNCTIONS:
+            return f"{owner}.{read.key}"
+        if hasattr(read.owner, "__dict__") and not _is_slot(read.owner, read.key):
+            return f"{owner}.__dict__.get({read.key!r}, MISSING)"
+        return f"getattr({owner}, {read.key!r}, MISSING)"
+
+    def about_builtins(self) -> list[str]:
+        """Write the tests whether no global hides a name that is built in."""
+        hidden: dict[int, tuple[Any, set[str]]] = {}
+        for read in self.reads.things:
+            if read.kind == "key" and read.value is MISSING:
+                hidden.setdefault(id(read.owner), (read.owner, set()))[1].add(read.key)
+        pairs = hidden.values()
+        return [f"{self.named(d)}.keys().isdisjoint({self.named(n)})" for d, n in pairs]
+
+    def changed(self) -> str:
+        """Name the first thing that is not as it was, for a message."""
+        for read in self.reads.things:
+            test = self.about(read)
+            if test and not self.made("guard", [], [test], "True", "False")():
+                return read.name
+        return "a module, or its mode"
+
+    def watch(self, array: ndarray[Any, Any], whole: bool) -> None:
+        """Look at an array's numbers too: at all, or where there are many at some."""
+        if id(array) not in self.prints:
+            self.prints[id(array)] = fingerprint(array, whole)
+            old = self.named(self.prints[id(array)])
+            self.tests.append(f"fingerprint({self.named(array)}, {whole}) == {old}")
+            self.hold = self.made("guards", [], self.tests, "True", "False")
 
     def quick(self, args: tuple[Any, ...], function: Any, finish: Any) -> Callable[..., Any]:
         """Write the function that looks whether all is as it was, and only then runs the program.
@@ -184,10 +197,56 @@ class Guards:
         call = f"function({', '.join(inputs)})"
         if finish is not None:
             call = f"finish({call}, args, {{}})"
-        body = [f"if len(args) == {len(args)}:", f"    {row}= args"] if args else ["if not args:"]
-        body += [f"    if {' and '.join(tests)}:", f"        return {call}", "return MISS"]
-        return self.made("quick", ["args"], body)
+        first = [f"if len(args) != {len(args)}:", "    return MISS"]
+        first += [f"{row}= args"] if args else []
+        return self.made("quick", ["args"], tests, call, "MISS", first)
 
 
-def _is_same(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and isinstance(a, bool | int | float | str) and a == b
+_OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
+
+
+def _is_slot(owner: Any, key: str) -> bool:
+    return key not in owner.__dict__ and key in {
+        slot for base in type(owner).__mro__ for slot in base.__dict__.get("__slots__", ())
+    }
+
+
+def _recording_is(wanted: bool) -> bool:
+    return bool(is_recording()) is wanted
+
+
+def _same_items(now: Any, then: list[Any]) -> bool:
+    """Whether a list, dict or set holds the same things, in the same order."""
+    if len(now) != len(then):
+        return False
+    items = now.items() if isinstance(now, dict) else now
+    return all(a is b or is_same(a, b) for a, b in zip(items, then, strict=True))
+
+
+def is_same(a: Any, b: Any) -> bool:
+    """Whether two immutable values are the same: 1 is not True, nor 0.0 -0.0; NaN is itself.
+
+    >>> is_same(1.0, 1), is_same(0.0, -0.0), is_same(float("nan"), float("nan")), is_same(2, 2)
+    (False, False, True, True)
+    """
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
+    if isinstance(a, tuple):
+        same = (x is y or is_same(x, y) for x, y in zip(a, b, strict=False))
+        return len(a) == len(b) and all(same)
+    if isinstance(a, int | str | bytes | frozenset | complex | np.dtype | range):
+        return bool(a == b) and repr(a) == repr(b)
+    if isinstance(a, np.generic):
+        return bool(a.dtype == b.dtype) and a.tobytes() == b.tobytes()
+    return False
+
+
+def fingerprint(array: ndarray[Any, Any], whole: bool = True) -> Any:
+    """Return what tells an array's numbers apart: all of a small one, some of a large one."""
+    if whole or array.nbytes <= _WHOLE_BYTES or array.dtype.hasobject:
+        return array.shape, array.dtype, array.tobytes()
+    step = max(1, array.size // _SAMPLES)
+    sample = array.reshape(-1)[::step] if array.flags.c_contiguous else array.flat[::step]
+    return array.shape, array.dtype, sample.tobytes()

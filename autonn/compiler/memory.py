@@ -125,7 +125,7 @@ def _roots(calls: Sequence[Node], inputs: Sequence[Node]) -> dict[Node, list[Nod
         node: [node] for node in inputs if node.given is Given.DONATED and node.shape
     }
     for node in calls:
-        if node.shape != () and node.memory() is Memory.VIEW:
+        if node.memory() is Memory.VIEW:
             roots[node] = roots.get(node.args[0], [])
         elif node.shape == () or _has_memory(node):
             roots[node] = [node]

@@ -22,9 +22,12 @@ class Finish:
         self.f, self.form, self.outside = f, traced.graph.form, traced.outside
         self.ready, self.wraps = traced.has_gradients, wraps
         self.tracked, self.tensors = traced.tracked, traced.tensors
+        self.buffers = traced.buffers
 
     def __call__(self, row: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the result of a call of the program."""
+        for buffer, value in zip(self.buffers, row[len(row) - len(self.buffers) :], strict=True):
+            buffer.data = value
         leaves = list(row[: len(self.tensors)])
         for k, value in enumerate(leaves):
             if self.tracked[k]:
@@ -40,7 +43,8 @@ class Finish:
         again = _RecomputedProgram(
             lambda *args: tree_leaves(self.f(*args, **kwargs))[k], args, self.outside
         )
-        again.ready = row[len(self.tensors) :] if self.ready else None
+        gradients = row[len(self.tensors) : len(self.tensors) + len(self.outside)]
+        again.ready = gradients if self.ready else None
         return again.node(_COMPILED, value)
 
 

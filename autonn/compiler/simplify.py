@@ -362,13 +362,15 @@ def _power(builder: _Builder, node: Node) -> Argument | None:
 def _safe_divide(builder: _Builder, node: Node) -> Argument | None:
     """Divide plainly where neither the numerator nor the denominator can be 0."""
     g, d = node.args
-    safe = any(_is_number(a) and a != 0 for a in (g, d))
+    safe = any(_is_number(a) and node.dtype.type(a) != 0 for a in (g, d))  # float32 may have 0
     return builder.call(ops.divide, g, d) if safe else None
 
 
 def _safe_multiply(builder: _Builder, node: Node) -> Argument | None:
     numbers = [a for a in node.args if _is_number(a)]
-    safe = any(math.isfinite(a) and a != 0 for a in numbers)
+    with np.errstate(over="ignore"):
+        own = [float(node.dtype.type(a)) for a in numbers]  # as float32 it may be 0 or inf
+    safe = any(math.isfinite(a) and a != 0 for a in own)
     return builder.call(ops.multiply, *node.args) if safe else None
 
 
@@ -394,8 +396,6 @@ def _dot(builder: _Builder, x: Node, y: Node) -> Argument:
 def _spelled_sum(builder: _Builder, node: Node) -> Argument | None:
     x = node.args[0]
     axes = spelled_axes(node.attribute("axis"), x.ndim)
-    if not axes and _same(x, node):  # nothing is summed, and the dtype stays
-        return x
     spelled = {"axis": axes, "keepdims": bool(node.attribute("keepdims"))}
     if node.attributes == spelled:
         return None

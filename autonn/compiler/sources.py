@@ -106,7 +106,7 @@ class Source:
 
     def load(self) -> dict[str, Any]:
         """Run the source and return its names."""
-        namespace: dict[str, Any] = dict(self.outside)
+        namespace: dict[str, Any] = {"__name__": __name__, **self.outside}
         exec(compile(self.text(), f"<{self.name}, derived by autonn.compile>", "exec"), namespace)
         return namespace
 

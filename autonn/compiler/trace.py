@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.compiler.graph import Argument, Given, Graph, Node
+from autonn.compiler.reads import Reads, reads_of
+from autonn.compiler.watching import watched
 from autonn.engine.backward import seed
 from autonn.engine.lineage import (
     age_of,
@@ -23,11 +26,12 @@ from autonn.engine.lineage import (
     attributes_of,
     op_of,
     operands_of,
+    place_of,
     saved_values,
     sources_since,
     tensors_of,
 )
-from autonn.engine.modes import Trace, tracing
+from autonn.engine.modes import Trace, is_recording, noting, tracing
 from autonn.engine.op import STOP_GRADIENT
 from autonn.engine.ops import affine, positive
 from autonn.engine.tensor import Tensor, leaf, values_of
@@ -48,8 +52,12 @@ class Traced:
     modules
         The modules that were called.
     outside
-        The parameters that the result depends on; their gradients are the last outputs where
-        `has_gradients`.
+        The parameters that the result depends on; their gradients are outputs after the results
+        where `has_gradients`.
+    buffers
+        The buffers that are set; what they are set to are the last outputs.
+    reads
+        What the function reads from around it.
     tensors, tracked
         Which leaves of the result were Tensors, and which lead to parameters.
     """
@@ -58,6 +66,8 @@ class Traced:
     modules: list[Any] = field(default_factory=list)
     outside: list[Tensor] = field(default_factory=list)
     has_gradients: bool = False
+    buffers: list[Tensor] = field(default_factory=list)
+    reads: Reads = field(default_factory=Reads)
     tensors: list[bool] = field(default_factory=list)
     tracked: list[bool] = field(default_factory=list)
 
@@ -101,17 +111,24 @@ def run_traced(
     inputs = {k: leaf(a) for k, a in enumerate(leaves) if isinstance(a, ndarray)}
     stand_ins = [inputs.get(k, a) for k, a in enumerate(leaves)]
     full, named = tree_unflatten((args, kwargs), stand_ins)
-    notes = Trace()
+    notes = Trace(start)
     token = tracing.set(notes)
     try:
-        with np.errstate(all="ignore"):  # the program warns, as f would
-            result = f(*full, **named)
+        with np.errstate(all="ignore"), _places():  # the program warns, as f would
+            with watched() as seen:
+                result = f(*full, **named)
             outputs = tree_leaves(result)
             outside, gradients = _closed_over(outputs, start)
     finally:
         tracing.reset(token)
-    reading = _Reading(start, _names(f, full, named, notes))
-    nodes = reading.read([*outputs, *gradients], list(inputs.values()))
+    if notes.refusal is not None:  # the function swallowed it, and went another way
+        raise notes.refusal
+    seen.refuse()
+    reads = reads_of(f, (*full, *named.values()), seen)
+    reading = _Reading(start, _names(f, full, named, notes), notes.writes, reads)
+    written = {age_of(buffer): (buffer, value) for buffer, value, _ in notes.writes}
+    values = [value for _, value in written.values()]
+    nodes = reading.read([*outputs, *gradients, *values], list(inputs.values()))
     _label_gradients(notes, reading.nodes)
     graph = Graph(
         [reading.nodes[age_of(t)] for t in inputs.values()],
@@ -121,7 +138,13 @@ def run_traced(
     )
     tensors = [isinstance(t, Tensor) for t in outputs]
     tracked = [isinstance(t, Tensor) and t.requires_grad and bool(outside) for t in outputs]
-    return Traced(graph, notes.modules, outside, bool(gradients), tensors, tracked)
+    buffers = [buffer for buffer, _ in written.values()]
+    return Traced(graph, notes.modules, outside, bool(gradients), buffers, reads, tensors, tracked)
+
+
+def _places() -> AbstractContextManager[Any]:
+    """Note places where a graph is recorded at all."""
+    return noting() if is_recording() else nullcontext()
 
 
 def _closed_over(outputs: list[Any], start: int) -> tuple[list[Tensor], list[Any]]:
@@ -135,14 +158,20 @@ def _closed_over(outputs: list[Any], start: int) -> tuple[list[Tensor], list[Any
     if len(tracked) != 1 or tracked[0].shape != () or not outside:
         return outside, []
     root = (tracked[0], seed(tracked[0], None, True))
-    return outside, pulled_back([root], outside, Kind.TENSORS)
+    return outside, pulled_back([root], outside, Kind.TENSORS, beyond=False)
 
 
 class _Reading:
     """Reads Tensors as nodes; `nodes` says by age which became which."""
 
-    def __init__(self, start: int, names: dict[int, str]) -> None:
-        self.start, self.names = start, names
+    def __init__(
+        self,
+        start: int,
+        names: dict[int, str],
+        writes: Sequence[tuple[Tensor, Tensor, int]],
+        reads: Reads,
+    ) -> None:
+        self.start, self.names, self.writes, self.reads = start, names, writes, reads
         self.nodes: dict[int, Node] = {}
         self.given: dict[int, Node] = {}  # by the id of what was given, which the nodes keep alive
         self.private: set[int] = set()
@@ -164,7 +193,10 @@ class _Reading:
 
     def inside(self, tensor: Tensor) -> list[Tensor]:
         """List what to follow: not what lies behind what was there before."""
-        return tensors_of(tensor) if age_of(tensor) >= self.start else []
+        if age_of(tensor) < self.start:
+            return []
+        found = tensors_of(tensor)
+        return [self.as_of(a, age_of(tensor)) for a in found] if self.writes else found
 
     def node(self, tensor: Tensor) -> Node:
         """Make the node of a Tensor whose operands have theirs."""
@@ -175,9 +207,19 @@ class _Reading:
             return Node.constant(values)
         operands, attributes = op.bind(operands_of(tensor), attributes_of(tensor))
         args = tuple(
-            self.nodes[age_of(a)] if isinstance(a, Tensor) else self.beside(a) for a in operands
+            self.nodes[age_of(self.as_of(a, age_of(tensor)))]
+            if isinstance(a, Tensor)
+            else self.beside(a)
+            for a in operands
         )
-        return Node(op, args, attributes, values.shape, values.dtype)
+        node = Node(op, args, attributes, values.shape, values.dtype)
+        node.place = place_of(tensor)
+        return node
+
+    def as_of(self, a: Tensor, age: int) -> Tensor:
+        """Return what a buffer was last set to before an age, or the Tensor itself."""
+        values = [value for buffer, value, when in self.writes if buffer is a and when < age]
+        return self.as_of(values[-1], age_of(values[-1])) if values else a
 
     def beside(self, a: Any) -> Argument:
         """Take what an op was given beside Tensors.
@@ -194,10 +236,16 @@ class _Reading:
         return self.give(Given.ARRAY, a, a)
 
     def plain(self, a: Any) -> Argument:
-        """Take what a function returned that is not a Tensor: arrays are read at each call."""
+        """Take what a function returned that is not a Tensor: its own arrays are constants."""
         if isinstance(a, np.generic):
             return Node.constant(a)
-        return self.give(Given.ARRAY, a, a) if isinstance(a, ndarray) else a
+        if not isinstance(a, ndarray):
+            return a
+        root = a
+        while isinstance(root.base, ndarray) and id(root) not in self.reads.arrays:
+            root = root.base
+        known = id(root) in self.reads.arrays
+        return self.give(Given.ARRAY, a, a) if known else Node.constant(np.array(a))
 
     def give(self, given: Given, thing: Any, array: Any) -> Node:
         """Make the node of something given, one for each."""

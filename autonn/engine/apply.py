@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine.modes import is_recording, is_tracing
+from autonn.engine.modes import Notes, Place, is_recording, is_tracing, users_line
 from autonn.engine.op import OPS, Function, Memory, NotDifferentiableError, Op, Rows, Rule
 from autonn.engine.ownership import COPY_BYTES, ReadOnlyLock, protect_saved
 from autonn.engine.tensor import Array, Tensor, implementations, leaf, record
@@ -196,7 +196,8 @@ def _result(
         values = [*values, residuals]
     if type(data) is not ndarray:
         data = np.asarray(data)
-    if tracked and not shared and data.dtype.kind == "f" and is_recording():  # most come by here
+    mode = is_recording()
+    if tracked and not shared and data.dtype.kind == "f" and mode is True:  # most come by here
         out = leaf(data)
         out._tracked = True
         out._op, out._args, out._saved = op, args, values
@@ -204,7 +205,7 @@ def _result(
         return out
     if shared and (data.base is not None or any(data is value for value in values)):
         data = data.copy("K")  # or it would be, or look at, what others may write to
-    recorded = tracked and is_recording()
+    recorded = tracked and bool(mode)
     if recorded and data.dtype.kind != "f":
         recorded = _differentiable(op, data, args)
     out = leaf(data)
@@ -221,6 +222,8 @@ def _result(
             else:
                 locks = (ReadOnlyLock(values[shared - 1]),)
         record(out, op, args, values, attributes, locks)
+    if isinstance(mode, Notes):
+        out._place = Place(users_line(), tuple(mode.modules))
     return out
 
 

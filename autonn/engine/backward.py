@@ -30,21 +30,27 @@ __all__ = ["backpropagate", "backward", "pull_back", "seed"]
 Ends = list[tuple[Tensor, Any]]  # tensors that a pass was to reach, each with its gradient
 
 
-def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None) -> Ends:
-    """Pull cotangents back from the roots to the leaves, or to the wanted tensors, on Tensors."""
-    useful = None if wanted is None else _useful(roots, wanted)
+def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None, beyond: bool = True) -> Ends:
+    """Pull cotangents back from the roots to the leaves, or to the wanted tensors, on Tensors.
+
+    What is wanted may lie behind something else that is: unless nothing is to pass `beyond`.
+    """
     ends = {tensor._index for tensor in wanted or ()}
+    behind = _behind(roots, ends, beyond)
+    useful = None if wanted is None else _useful(behind, ends)
     cotangents: dict[int, Any] = {}
     for root, g in roots:
         _add(cotangents, root, g)
     reached: Ends = []
-    for tensor in reversed(ancestors(root for root, _ in roots)):
+    for tensor in reversed(behind):
         if tensor._index not in cotangents:
             continue
         g = cotangents.pop(tensor._index)
         _note(g, tensor)
         if tensor._op is None or tensor._index in ends:
             reached.append((tensor, g))
+        if tensor._index in ends and not beyond:
+            continue
         for k, a in enumerate(_arguments(tensor)):
             if type(a) is Tensor and a._tracked and (useful is None or a._index in useful):
                 _add(cotangents, a, _vjp(tensor, k, g))
@@ -103,10 +109,19 @@ def _inputs(tensor: Tensor) -> list[Any]:
     return inputs + [None] * (len(saved) - len(args))
 
 
-def _useful(roots: Ends, wanted: Sequence[Tensor]) -> set[int]:
-    """Find which tensors lie on a way from the wanted ones to the roots: no other is needed."""
-    useful = {tensor._index for tensor in wanted}
-    for tensor in ancestors(root for root, _ in roots):
+def _behind(roots: Ends, ends: set[int], beyond: bool) -> list[Tensor]:
+    """List what lies behind the roots, the oldest first: not beyond the ends, if it is not to."""
+
+    def inputs(tensor: Tensor) -> list[Tensor]:
+        return [] if not beyond and tensor._index in ends else inputs_of(tensor)
+
+    return ancestors((root for root, _ in roots), inputs)
+
+
+def _useful(behind: Sequence[Tensor], ends: set[int]) -> set[int]:
+    """Find which tensors lie on a way from the ends to the roots: no other is needed."""
+    useful = set(ends)
+    for tensor in behind:
         if any(a._index in useful for a in inputs_of(tensor)):
             useful.add(tensor._index)
     return useful
@@ -188,15 +203,20 @@ class _Pending:
 
 
 def backpropagate(
-    roots: Ends, *, retain: bool = False, wanted: Sequence[Tensor] | None = None
+    roots: Ends,
+    *,
+    retain: bool = False,
+    wanted: Sequence[Tensor] | None = None,
+    beyond: bool = True,
 ) -> Ends:
     """Pull arrays back from the roots, and return ``(tensor, gradient)`` for each end reached.
 
-    The ends are the leaves, or the `wanted` tensors. The graph is given back on the way, unless
-    it is to be retained.
+    The ends are the leaves, or the `wanted` tensors, as of `pull_back`. The graph is given back
+    on the way, unless it is to be retained.
     """
-    pending = _Pending(None if wanted is None else _useful(roots, wanted))
-    through = frozenset(tensor._index for tensor in wanted or () if tensor._op is not None)
+    through = {tensor._index for tensor in wanted or ()}
+    needed = None if wanted is None else _useful(_behind(roots, through, beyond), through)
+    pending = _Pending(needed)
     passed: Ends = []
     for root, g in roots:
         pending.add(root, g)
@@ -205,6 +225,8 @@ def backpropagate(
         tensor, g = pending.ends.pop(index)
         if index in through:
             passed.append((tensor, g))
+            if not beyond:
+                continue
         _spend(tensor, g, pending)
         if not retain:
             tensor._args = tensor._saved = tensor._locks = None

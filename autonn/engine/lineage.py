@@ -5,9 +5,11 @@ Nobody else reads what a Tensor remembers but the ops that wrote it and the pass
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from autonn.engine.modes import Place
 from autonn.engine.op import Function, Op
 from autonn.engine.tensor import Array, Tensor
 
@@ -21,6 +23,8 @@ __all__ = [
     "is_freed",
     "op_of",
     "operands_of",
+    "path_of",
+    "place_of",
     "saved_values",
     "sources_since",
     "tensors_of",
@@ -77,6 +81,31 @@ def tensors_of(tensor: Tensor) -> list[Tensor]:
 def inputs_of(tensor: Tensor) -> list[Tensor]:
     """List the Tensors that a gradient of the result goes to."""
     return [a for a in operands_of(tensor) if type(a) is Tensor and a._tracked]
+
+
+def place_of(tensor: Tensor) -> Place | None:
+    """Return where a result was computed: the user's line, and the modules under way.
+
+    It is known of what was computed within `noting`, or while a function was traced.
+    """
+    return getattr(tensor, "_place", None)
+
+
+def path_of(place: Place) -> str:
+    """Name the innermost module of a place by its path from the outermost, as "1.layer".
+
+    >>> from autonn import Layer, Sequential, Tensor
+    >>> from autonn.engine.modes import noting
+    >>> model = Sequential(Layer(2, 3, rng=0), Layer(3, 1, rng=0))
+    >>> with noting():
+    ...     z = model(Tensor([[1.0, 2.0]]))
+    >>> path_of(place_of(z))
+    '1'
+    """
+    names = []
+    for outer, inner in itertools.pairwise(place.modules):
+        names += [name for name, child in outer.children() if child is inner][:1]
+    return ".".join(names)
 
 
 def age_of(tensor: Tensor) -> int:

@@ -8,19 +8,22 @@ engine below and the modules above need not know the compiler.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from contextlib import ContextDecorator
+from collections.abc import Iterable, Iterator
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 __all__ = [
     "CannotCompileError",
     "Changes",
+    "Notes",
+    "Place",
     "Trace",
     "TracedModule",
     "TracedValueError",
+    "called",
     "changes",
     "depth",
     "enable_grad",
@@ -28,6 +31,7 @@ __all__ = [
     "is_recording",
     "is_tracing",
     "no_grad",
+    "noting",
     "tracing",
     "transforming",
     "users_line",
@@ -43,13 +47,38 @@ class TracedModule(Protocol):
     def named_parameters(self) -> Any:
         """Return the parameters by name."""
 
+    def buffers(self) -> Any:
+        """Return the buffers, which a step may change."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output."""
+
 
 @dataclass
 class Trace:
     """What `compile` learns while a function runs, beside the graph that its results remember."""
 
+    start: int = 0  # the age of what was made first
     modules: list[TracedModule] = field(default_factory=list)  # those called: modes are guarded
     gradients: dict[int, int] = field(default_factory=dict)  # of which tensor one is the gradient
+    refusal: Exception | None = None  # raised at the end, where the function swallowed it
+    writes: list[tuple[Any, Any, int]] = field(default_factory=list)  # buffer, value, and when
+
+
+class Place(NamedTuple):
+    """Where in the user's code, and in which modules, a result was computed."""
+
+    line: str  # "file:number"
+    modules: tuple[Any, ...]  # those whose calls were under way, the outermost first
+
+
+class Notes:
+    """Turns the noting of places on while it is what `recording` holds; `modules` is a stack."""
+
+    __slots__ = ("modules",)
+
+    def __init__(self) -> None:
+        self.modules: list[Any] = []
 
 
 class Changes:
@@ -68,12 +97,12 @@ class Changes:
 changes = Changes()
 
 # The two switches. A ContextVar starts anew in every thread and task.
-recording: ContextVar[bool] = ContextVar("recording", default=True)
+recording: ContextVar[bool | Notes] = ContextVar("recording", default=True)
 tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
 is_recording = recording.get
 is_tracing = tracing.get
 
-# The modes that modules are in for a while, by id, whatever mode they were set to.
+# Which modules a thread has set to evaluation for a while, by id: see `Module.evaluating`.
 evaluated: ContextVar[dict[int, bool] | None] = ContextVar("evaluated", default=None)
 
 # How many transforms, as `grad`, are evaluating a function in this thread.
@@ -103,8 +132,9 @@ class no_grad(ContextDecorator):
     _value = False
 
     def __enter__(self) -> None:
-        self._tokens: list[Token[bool]] = getattr(self, "_tokens", [])
-        self._tokens.append(recording.set(self._value))
+        self._tokens: list[Token[Any]] = getattr(self, "_tokens", [])
+        noting = self._value and isinstance(recording.get(), Notes)  # goes on within enable_grad
+        self._tokens.append(recording.set(recording.get() if noting else self._value))
 
     def __exit__(self, *exception: object) -> None:
         recording.reset(self._tokens.pop())
@@ -123,6 +153,31 @@ class enable_grad(no_grad):
     """
 
     _value = True
+
+
+@contextmanager
+def noting() -> Iterator[Notes]:
+    """Let results remember their place, the user's line and the modules, for a while."""
+    notes = Notes()
+    token = recording.set(notes)
+    try:
+        yield notes
+    finally:
+        recording.reset(token)
+
+
+def called(module: TracedModule, *args: Any, **kwargs: Any) -> Any:
+    """Call a module's forward, and tell a trace and the notes of places of it."""
+    trace, notes = is_tracing(), is_recording()
+    if trace is not None:
+        trace.modules.append(module)
+    if not isinstance(notes, Notes):
+        return module.forward(*args, **kwargs)
+    notes.modules.append(module)
+    try:
+        return module.forward(*args, **kwargs)
+    finally:
+        notes.modules.pop()
 
 
 # Packages whose lines are not the user's own when a message names one.

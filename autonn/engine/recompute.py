@@ -79,7 +79,8 @@ class Recomputed:
                 result = self.f(*self.args)
             kind = Kind.TENSORS if isinstance(g, Tensor) else Kind.ARRAYS
             root = (result, seed(result, g, bool(kind)))
-            self.pulled = g, pulled_back([root], self.outside, kind)
+            # what lies behind the outside gets its part from the pass that asks here
+            self.pulled = g, pulled_back([root], self.outside, kind, beyond=False)
         return self.pulled[1]
 
 

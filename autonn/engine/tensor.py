@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autonn.engine.modes import TracedValueError, changes, is_tracing, users_line
+from autonn.engine.modes import Place, Trace, TracedValueError, changes, is_tracing, users_line
 from autonn.engine.op import STOP_GRADIENT, NotDifferentiableError, Op
 from autonn.engine.ownership import writable
 
@@ -74,7 +74,7 @@ class Tensor:
 
     __slots__ = (
         "__weakref__", "_aliased", "_args", "_attributes", "_data", "_index", "_locks", "_op",
-        "_saved", "_tracked", "grad",
+        "_place", "_saved", "_tracked", "grad",
     )  # fmt: skip
 
     _data: Array
@@ -89,6 +89,7 @@ class Tensor:
     _saved: Any  # the values of the arguments as the op saw them, then its residuals, if any
     _attributes: dict[str, Any]  # what else the op was given by name
     _locks: Any  # what keeps others from writing to the saved values
+    _place: Place  # where it was computed; set only within `noting`
 
     def __init_subclass__(cls) -> None:
         raise TypeError("Tensor has no subclasses: ops look for the type itself, as it is faster")
@@ -131,6 +132,10 @@ class Tensor:
     @data.setter
     def data(self, value: ArrayLike) -> None:
         if value is self._data:  # what `t.data -= step` does last
+            return
+        trace = is_tracing()
+        if trace is not None and self._index < trace.start and not self._tracked:
+            _note_write(trace, self, value)
             return
         self._refuse_tracing("setting .data of")
         if self._op is not None:
@@ -265,11 +270,13 @@ class Tensor:
         return _unpickle, (self._data, self._tracked, self.grad)
 
     def _refuse_tracing(self, action: str) -> None:
-        if is_tracing():
-            raise TracedValueError(
+        trace = is_tracing()
+        if trace is not None:
+            trace.refusal = TracedValueError(
                 f"{users_line()}: {action} a Tensor while its function is being compiled: the "
                 "value is not known yet; use np.where, or leave this out of what is compiled"
             )
+            raise trace.refusal
 
     # ---- what it is to NumPy
 
@@ -403,6 +410,17 @@ def refuse_tracing(x: Any, action: str) -> None:
     """Raise `TracedValueError` where a Tensor's values are asked for while it is traced."""
     if type(x) is Tensor:
         x._refuse_tracing(action)
+
+
+def _note_write(trace: Trace, buffer: Tensor, value: Any) -> None:
+    """Note what a buffer is set to while a function is traced: a program writes it back."""
+    value = value if isinstance(value, Tensor) else Tensor(value)
+    if value.shape != buffer.shape or value.dtype != buffer.dtype:
+        raise ValueError(
+            f"data of shape {value.shape}, {value.dtype} set on a tensor of shape {buffer.shape}, "
+            f"{buffer.dtype}; reshape or cast it first, or make a new Tensor"
+        )
+    trace.writes.append((buffer, value, _next_index()))
 
 
 def _unpickle(data: Array, requires_grad: bool, grad: Any) -> Tensor:

@@ -149,14 +149,14 @@ def _lift(x: Any) -> Tensor:
 
 
 def pulled_back(
-    roots: Sequence[tuple[Tensor, Any]], wanted: Sequence[Tensor], kind: int
+    roots: Sequence[tuple[Tensor, Any]], wanted: Sequence[Tensor], kind: int, beyond: bool = True
 ) -> list[Any]:
     """Pull gradients back to the wanted tensors; what the roots do not depend on gets zeros."""
     with enable_grad():
         if kind:
-            ends = pull_back(list(roots), wanted)
+            ends = pull_back(list(roots), wanted, beyond)
         else:
-            ends = backpropagate(list(roots), retain=True, wanted=wanted)
+            ends = backpropagate(list(roots), retain=True, wanted=wanted, beyond=beyond)
     reached = {age_of(tensor): gradient for tensor, gradient in ends}
     return [_own(reached.get(age_of(w)), w, kind) for w in wanted]
 

@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from autonn.checks import NamesError, differences
-from autonn.engine.modes import changes, evaluated, is_tracing, no_grad
+from autonn.engine.modes import called, changes, evaluated, no_grad
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.summary import table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
@@ -118,10 +118,8 @@ class Module(Holder):
 
     def __call__(self, x: Any) -> Tensor:
         """Compute the output, as ``model(x)``."""
-        trace = is_tracing()
-        if trace is not None:
-            trace.modules.append(self)
-        return self.forward(x)
+        result: Tensor = called(self, x)
+        return result
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules it holds, each with its name."""

@@ -11,7 +11,7 @@ from numpy import ndarray
 from autonn.engine.apply import define, implements
 from autonn.engine.op import Function, Memory, mixes_rows
 from autonn.engine.ops.safe import is_known
-from autonn.engine.tensor import Array, Operand, Tensor
+from autonn.engine.tensor import Array, Operand, Tensor, refuse_tracing
 
 
 def is_basic(key: Any) -> bool:
@@ -112,6 +112,13 @@ scatter: Function = define(
     prints=_scattered,
 )
 
+
+def _read_memory(call: Any) -> Memory:
+    """Say that indices without axes read as whole numbers do: NumPy gives a view for them."""
+    single = all(len(getattr(a, "shape", ())) == 0 for a in call.args[1:])
+    return Memory.MAY_ALIAS if single else Memory.NEW
+
+
 gather: Function = define(
     "gather",
     lambda x, *indices, key: x[_filled(key, indices)],
@@ -119,7 +126,7 @@ gather: Function = define(
     lambda k, g, z, x, *indices, key: scatter(g, *indices, key=key, shape=x.shape),
     variadic=True,
     rows=mixes_rows,
-    memory=Memory.NEW,
+    memory=_read_memory,
     prints=_indexed,
 )
 
@@ -133,6 +140,8 @@ def read(x: Any, key: Any) -> Any:
             return tuple(slotted(part) for part in k)
         if not isinstance(k, Tensor) or is_known(k):
             return copied_key(k)
+        if k.dtype == bool:
+            refuse_tracing(k, "the number of elements that x[mask] reads depends on the values of")
         indices.append(k)
         return Slot(len(indices) - 1)
 

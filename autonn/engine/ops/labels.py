@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from autonn.engine.apply import define
 from autonn.engine.op import Memory
-from autonn.engine.tensor import Array
+from autonn.engine.tensor import Array, Tensor
 
 
 def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
@@ -35,6 +35,9 @@ def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> A
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
+    if isinstance(y, Tensor):
+        rows: Array = one_hot_rows(y, classes=classes, dtype=dtype)
+        return rows
     if operator.index(classes) < 1:
         raise ValueError(f"one_hot: classes is at least 1, not {classes}")
     labels = class_labels(y, classes)

@@ -88,7 +88,8 @@ def summed_to(x: Array, shape: tuple[int, ...]) -> Any:
 def _sum_to_parts(x: Any, shape: tuple[int, ...]) -> Any:
     lead = x.ndim - len(shape)
     stretched = (lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
-    return np.reshape(np.sum(x, axis=(*range(lead), *stretched)), shape)
+    axes = (*range(lead), *stretched)
+    return np.reshape(np.sum(x, axis=axes) if axes else x, shape)
 
 
 sum_to = define(

@@ -1,0 +1,298 @@
+"""What a function reads from around it: everything that could change what its program computes.
+
+It follows from the code that ran: the globals whose names it loads; the cells and defaults of the
+functions within reach; the attributes whose names it loads of the objects within reach; and what
+the lists, dicts and sets among these hold. What is immutable is compared by value, functions,
+classes and other objects by identity; modules of autonn count themselves what is set on them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import functools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from autonn.compiler.watching import Seen, is_users, names_in
+from autonn.engine.modes import CannotCompileError
+from autonn.engine.tensor import Tensor
+
+__all__ = ["MISSING", "Read", "Reads", "generators_near", "reads_of"]
+
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
+
+# A container of more things would take longer to look through than most programs to run.
+_MANY = 10_000
+
+_PLAIN = (
+    bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice,
+    BuiltinFunctionType, np.ufunc, np.dtype, np.generic, frozenset,
+)  # fmt: skip
+
+
+class Read(NamedTuple):
+    """One thing that was read: where it stands, under which key, and what stood there.
+
+    `kind` is "key" for a dict's item, "cell", "attribute", "items" for a whole list, dict or set,
+    and "builtins" for names that no global must hide.
+    """
+
+    kind: str
+    owner: Any
+    key: Any
+    value: Any
+    name: str  # as a message calls it
+
+
+@dataclass
+class Reads:
+    """What a function reads: `things` to compare, and what has to be treated in its own way."""
+
+    things: list[Read] = field(default_factory=list)
+    arrays: dict[int, tuple[ndarray[Any, Any], str]] = field(default_factory=dict)  # by id
+    modules: dict[int, Any] = field(default_factory=dict)  # autonn's, by id
+    generators: list[Any] = field(default_factory=list)
+
+
+def reads_of(f: Any, args: Any, seen: Seen) -> Reads:
+    """Find what a function read while this code was seen to run.
+
+    Raises
+    ------
+    CannotCompileError
+        For what cannot be compared, as an iterator, and for a function that sets globals.
+    """
+    search = _Search(seen)
+    for code, names in seen.codes.items():
+        search.globals_of(code, names)
+    search.follow(f, "the function")
+    for argument in args:
+        search.follow(argument, "an argument")
+    search.run()
+    return search.reads
+
+
+class _Search:
+    """Follows what is within reach, each thing once."""
+
+    def __init__(self, seen: Seen, everything: bool = False) -> None:
+        self.reads = Reads()
+        self.everything = everything  # whether to follow all attributes, not those that are loaded
+        self.codes = seen.codes
+        attributes = (names_in(code).attributes for code in seen.codes)
+        self.attributes = frozenset[str]().union(*attributes)
+        self.done: dict[int, Any] = {}  # by id, and what it was, so that the id stays its own
+        self.waiting: list[tuple[Any, str]] = []
+        self.known: set[tuple[int, Any]] = set()
+
+    def follow(self, value: Any, name: str) -> None:
+        """Look at a thing later."""
+        if id(value) not in self.done and not isinstance(value, _PLAIN):
+            self.done[id(value)] = value
+            self.waiting.append((value, name))
+
+    def run(self) -> None:
+        """Look at all that is within reach."""
+        while self.waiting:
+            value, name = self.waiting.pop()
+            self.look(value, name)
+
+    def note(self, kind: str, owner: Any, key: Any, value: Any, name: str) -> None:
+        """Note a thing that was read, once, and follow it."""
+        if (id(owner), key) not in self.known:
+            self.known.add((id(owner), key))
+            self.reads.things.append(Read(kind, owner, key, value, name))
+            if kind != "items":  # the list was made here, and what it holds is followed
+                self.follow(value, name)
+
+    def globals_of(self, code: CodeType, names: dict[str, Any]) -> None:
+        """Note the globals that a code loads; a name that is built in must stay no global."""
+        loaded = names_in(code)
+        if loaded.set:
+            raise CannotCompileError(
+                f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} sets the global "
+                f"{min(loaded.set)!r}, which a program does not do"
+            )
+        for name in sorted(loaded.globals):
+            if name in names:
+                self.note("key", names, name, names[name], name)
+            elif hasattr(builtins, name):
+                self.note("key", names, name, MISSING, name)
+
+    def look(self, value: Any, name: str) -> None:
+        """Note what is read of one thing, by its kind."""
+        if isinstance(value, ndarray):
+            self.reads.arrays[id(value)] = value, name
+        elif isinstance(value, Tensor):
+            pass  # read at each call; whether it requires a gradient is guarded with it
+        elif isinstance(value, np.random.Generator | np.random.RandomState | random.Random):
+            self.reads.generators.append(value)
+        elif isinstance(value, FunctionType):
+            self.function(value, name)
+        elif isinstance(value, MethodType):
+            self.follow(value.__self__, name)
+            self.follow(value.__func__, name)
+        elif isinstance(value, functools.partial):
+            programs = getattr(value, "programs", None)  # of what `compile` made
+            parts = (value.func, value.args, value.keywords) if programs is None else (programs.f,)
+            for part in parts:
+                self.follow(part, name)
+        elif isinstance(value, dict | list | tuple | set):
+            self.container(value, name)
+        elif isinstance(value, ModuleType):
+            if is_users(value.__name__):
+                self.attributes_of(value, vars(value), name)
+        elif isinstance(value, type):
+            if is_users(value.__module__):
+                self.klass(value, name)
+        elif isinstance(value, staticmethod | classmethod):
+            self.follow(value.__func__, name)
+        elif isinstance(value, property):
+            self.follow(value.fget, name)
+        elif isinstance(value, GeneratorType) or hasattr(type(value), "__next__"):
+            if self.everything:
+                return
+            raise CannotCompileError(
+                f"{name} is an iterator ({type(value).__name__}), which gives another thing each "
+                "time; take its items before, or leave it out of what is compiled"
+            )
+        else:
+            self.instance(value, name)
+
+    def function(self, f: FunctionType, name: str) -> None:
+        """Note cells and defaults of a function; of autonn's own only what it was given."""
+        name = f.__name__ if f.__name__ != "<lambda>" else name
+        self.follow(getattr(f, "__wrapped__", None), name)
+        for variable, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+            self.cell(cell, variable)
+        if not is_users(f.__module__):
+            return
+        self.note("attribute", f, "__code__", f.__code__, f"the code of {name}")
+        self.note("attribute", f, "__defaults__", f.__defaults__, f"a default of {name}")
+        self.note("attribute", f, "__kwdefaults__", f.__kwdefaults__, f"a default of {name}")
+        if f.__dict__:
+            self.attributes_of(f, f.__dict__, name)
+
+    def cell(self, cell: CellType, name: str) -> None:
+        try:
+            value = cell.cell_contents
+        except ValueError:  # it is empty: not assigned yet
+            value = MISSING
+        self.note("cell", cell, None, value, name)
+
+    def container(self, value: Any, name: str) -> None:
+        """Note what a list, dict, tuple or set holds."""
+        if len(value) > _MANY:
+            if self.everything:
+                return
+            raise CannotCompileError(
+                f"{name} holds {len(value):,} things, too many to look through at each call; pass "
+                "what is needed of it as an argument"
+            )
+        items = list(value.items()) if isinstance(value, dict) else list(value)
+        if not isinstance(value, tuple):
+            self.note("items", value, None, items, name)
+        for item in items:
+            for part in item if isinstance(value, dict) else (item,):
+                self.follow(part, name)
+
+    def klass(self, value: type, name: str) -> None:
+        """Note the attributes of a class of the user's, and of those above it."""
+        for base in value.__mro__:
+            if is_users(base.__module__):
+                self.attributes_of(base, dict(vars(base)), name)
+
+    def instance(self, value: Any, name: str) -> None:
+        """Note the attributes of an object: by the names that are loaded; of ours the plain."""
+        self.follow(type(value), type(value).__name__)
+        attributes = getattr(value, "__dict__", None)
+        if hasattr(value, "named_modules"):
+            self.module(value, attributes or {})
+        elif isinstance(attributes, dict):
+            self.attributes_of(value, attributes, name)
+        for slot in _slots(type(value)):
+            if slot in self.attributes:
+                found = getattr(value, slot, MISSING)
+                self.note("attribute", value, slot, found, f"{name}.{slot}")
+
+    def module(self, value: Any, attributes: dict[str, Any]) -> None:
+        """Note a module: of ours all is compared, of the user's what is read, and what it holds."""
+        self.reads.modules[id(value)] = value
+        kind = type(value).__name__
+        if not is_users(type(value).__module__):
+            for key, inner in attributes.items():
+                self.follow(inner, f"{kind}.{key}")
+            return
+        for key, inner in attributes.items():
+            holds = isinstance(inner, Tensor | list | dict | tuple) or hasattr(inner, "children")
+            if holds or self.everything or key in self.attributes or key == "training":
+                self.note("attribute", value, key, inner, f"{kind}.{key}")
+        for key in ({"training"} | self.attributes) - attributes.keys():  # it may be set later
+            if hasattr(type(value), key):
+                self.note("attribute", value, key, MISSING, f"{kind}.{key}")
+
+    def attributes_of(self, owner: Any, attributes: dict[str, Any], name: str) -> None:
+        """Note the attributes of something by the names that the code loads; of ours all."""
+        ours = not is_users(getattr(type(owner), "__module__", "")) and not isinstance(
+            owner, ModuleType | type | FunctionType
+        )
+        for key in attributes if ours or self.everything else self.attributes & attributes.keys():
+            value = attributes[key]
+            if isinstance(value, ndarray) and ours:
+                continue  # the data of a task: an argument of what is compiled
+            self.note("attribute", owner, key, value, f"{name}.{key}")
+        if not ours and not isinstance(owner, type | ModuleType | FunctionType):
+            for key in self.attributes - attributes.keys():  # it may be set later
+                if hasattr(type(owner), key):
+                    self.note("attribute", owner, key, MISSING, f"{name}.{key}")
+
+
+def _slots(kind: type) -> Iterator[str]:
+    for base in (base for base in kind.__mro__ if is_users(base.__module__)):
+        slots = base.__dict__.get("__slots__", ())
+        yield from (slots,) if isinstance(slots, str) else slots
+
+
+def generators_near(f: Any, args: Any) -> list[Any]:
+    """Find the random generators that a function could draw from, before it runs.
+
+    By the names in all functions within reach, whether they will run or not.
+    """
+    seen = Seen()
+    while True:
+        search = _Search(seen, everything=True)
+        with contextlib.suppress(CannotCompileError):
+            for code, names in list(seen.codes.items()):
+                search.globals_of(code, names)
+            for thing in (f, *args):
+                search.follow(thing, "")
+            search.run()
+        before = len(seen.codes)
+        for thing in search.done.values():
+            if isinstance(thing, FunctionType) and is_users(thing.__module__):
+                for code in _with_inner(thing.__code__):
+                    seen.codes[code] = thing.__globals__
+        if len(seen.codes) == before:
+            return search.reads.generators
+
+
+def _with_inner(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _with_inner(constant)

@@ -1,0 +1,207 @@
+"""Whether a program may be trusted: the function is run again, and has to do the same.
+
+A function that draws random numbers in plain NumPy, counts its calls or reads the clock is another
+one each time; one that asks ``isinstance(x, np.ndarray)`` is another for a trace. Both are found by
+running it, and refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from autonn.compiler.graph import difference
+from autonn.compiler.guards import Guards
+from autonn.compiler.reads import Reads, generators_near
+from autonn.compiler.trace import Traced, run_traced
+from autonn.engine.modes import CannotCompileError
+from autonn.engine.tensor import leaf, values_of
+from autonn.engine.trees import tree_form, tree_leaves, tree_unflatten
+
+__all__ = ["trace_twice", "verify", "watch_arrays"]
+
+# Up to this size the numbers of an array are compared at each call, which takes 60 microseconds
+# for that much; a larger one that is computed with beside Tensors has to be an argument.
+_COMPARED_BYTES = 1 << 20
+
+# How often an array's numbers may have changed without changing the program until it is believed
+# that they are only read where they stand.
+_ENOUGH = 2
+
+
+def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Traced:
+    """Trace a function twice; raise `CannotCompileError` where it did not do the same."""
+    generators = generators_near(f, (*args, *kwargs.values()))
+    with chance_put_back(generators):
+        states = _states(generators)
+        traced = run_traced(f, args, kwargs, leaves)
+        if _states(generators) != states:
+            raise _refusal(f, "it draws random numbers in plain NumPy or Python")
+        guards = Guards(traced.reads, traced.modules, [])
+        again = run_traced(f, args, kwargs, leaves)
+    if not guards.hold():
+        raise _refusal(f, f"it changes what it reads ({guards.changed()})")
+    what = difference(traced.graph, again.graph)
+    if what:
+        raise _refusal(f, f"it computes something else each time: {what} differs")
+    return traced
+
+
+def verify(program: Any, f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> None:
+    """Run the function as it is, and see that the program gives the same.
+
+    Raises
+    ------
+    CannotCompileError
+        Where it does not: the function goes another way for arrays than for Tensors.
+    """
+    generators = [*generators_near(f, (*args, *kwargs.values()))]
+    with chance_put_back(generators), np.errstate(all="ignore"), _buffers_put_back(program):
+        expected = _eagerly(f, args, kwargs, leaves)
+    with chance_put_back(generators), np.errstate(all="ignore"), _buffers_put_back(program):
+        inputs = [a for a in leaves if isinstance(a, ndarray)]
+        found = program.run(inputs, args, kwargs)
+    what = _disagreement(expected, found)
+    if what:
+        raise _refusal(f, f"its program does not give what it gives as it is ({what})")
+
+
+def _eagerly(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Any:
+    """Run a function as it is; on Tensors where it does not take arrays."""
+    try:
+        return f(*args, **kwargs)
+    except (TypeError, AttributeError):
+        tensors = [leaf(np.array(a)) if isinstance(a, ndarray) else a for a in leaves]
+        full, named = tree_unflatten((args, kwargs), tensors)
+        return f(*full, **named)
+
+
+def _disagreement(expected: Any, found: Any) -> str:
+    """Say where two results differ by more than rounding could; "" where they do not."""
+    if repr(tree_form(expected)) != repr(tree_form(found)):
+        return "the form of the result"
+    for k, (a, b) in enumerate(zip(tree_leaves(expected), tree_leaves(found), strict=True)):
+        a, b = values_of(a), values_of(b)
+        if not isinstance(a, ndarray | np.generic | float | int | complex):
+            continue
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return f"output {k}: {b.shape} {b.dtype} for {a.shape} {a.dtype}"
+        if not _is_close(a, b):
+            return f"output {k} differs"
+    return ""
+
+
+def _is_close(a: Any, b: Any) -> bool:
+    """Whether two arrays agree, relative to their largest number; loosely, as rounding may grow."""
+    if a.dtype.kind in "biuSUO":
+        return bool(np.array_equal(a, b))
+    finite = np.isfinite(a)
+    if not np.array_equal(finite, np.isfinite(b)):
+        return False
+    with np.errstate(all="ignore"):
+        scale = np.abs(a[finite]).max(initial=0)
+        off = np.abs(a[finite] - b[finite]).max(initial=0)
+    tolerance = {2: 1e-1, 4: 1e-2, 8: 1e-4}.get(a.real.dtype.itemsize, 1e-4)
+    return bool(off <= tolerance * scale or off < np.finfo(a.real.dtype).tiny)
+
+
+def watch_arrays(program: Any, reads: Reads, before: Sequence[Any]) -> dict[int, int]:
+    """Let the guards look at the arrays that a function closes over; raise where that can't be.
+
+    One that is an operand is read where it stands. Whether plain NumPy computes with it as well
+    can't be seen: so it is looked at until its numbers were seen to change without changing the
+    program. Returns by id how often that was seen.
+    """
+    live = {id(root) for thing in program.live for root in _roots(values_of(thing))}
+    seen: dict[int, int] = {}
+    for old in before:
+        if old.source.text() == program.source.text():
+            for key, count in old.arrays.items():
+                seen[key] = max(seen.get(key, 0), count + 1)
+    for array, name in reads.arrays.values():
+        is_live = any(id(root) in live for root in _roots(array))
+        count = seen.setdefault(id(array), 0)
+        if is_live and count >= _ENOUGH:
+            continue
+        if not is_live and array.nbytes > _COMPARED_BYTES:
+            raise CannotCompileError(
+                f"{name}, an array of {array.nbytes / 2**20:.0f} MB, is read in plain NumPy; what "
+                "was computed from it would be kept though it may change: make it an argument"
+            )
+        program.guards.watch(array, whole=not is_live)
+    return seen
+
+
+def _roots(array: Any) -> Iterator[Any]:
+    while isinstance(array, ndarray):
+        yield array
+        array = array.base
+
+
+# ---- as if nothing had run
+
+
+@contextlib.contextmanager
+def chance_put_back(generators: Sequence[Any]) -> Iterator[None]:
+    """Give random generators, and the ones of NumPy and Python, their states back at the end."""
+    states = _states(generators)
+    try:
+        yield
+    finally:
+        now = [*generators, np.random.mtrand._rand, random]
+        for generator, state in zip(now, states, strict=True):
+            _set_state(generator, state)
+
+
+def _states(generators: Sequence[Any]) -> list[Any]:
+    return [_State(g) for g in (*generators, np.random.mtrand._rand, random)]
+
+
+class _State:
+    """The state of a generator, which can be compared."""
+
+    def __init__(self, generator: Any) -> None:
+        if isinstance(generator, np.random.Generator):
+            self.value: Any = generator.bit_generator.state
+        elif isinstance(generator, np.random.RandomState):
+            self.value = generator.get_state(legacy=False)
+        else:
+            self.value = generator.getstate()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _State) and repr(self.value) == repr(other.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state.value
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(state.value)
+    else:
+        generator.setstate(state.value)
+
+
+@contextlib.contextmanager
+def _buffers_put_back(program: Any) -> Iterator[None]:
+    """Give the buffers of the modules their values back at the end."""
+    buffers = [b for m in program.guards.modules for b in m.buffers()]
+    values = [b.numpy() for b in buffers]
+    try:
+        yield
+    finally:
+        for buffer, value in zip(buffers, values, strict=True):
+            if not np.array_equal(values_of(buffer), value, equal_nan=value.dtype.kind == "f"):
+                buffer.data = value
+
+
+def _refusal(f: Any, why: str) -> CannotCompileError:
+    name = getattr(f, "__name__", "the function")
+    return CannotCompileError(f"{name} cannot be compiled: {why}")

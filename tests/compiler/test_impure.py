@@ -1,0 +1,331 @@
+"""What a function reads from around it changes: its program follows, or there is none.
+
+Each case says what the function is and what changes between its calls; the oracle is the function
+itself, run as it is on the same state. A program may be refused, and must never differ.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import random
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autonn import Dropout, Layer, Module, Tensor, compile, l2_penalty, op, value_and_grad
+from autonn.engine.modes import CannotCompileError
+from autonn.engine.tensor import values_of
+from autonn.engine.trees import tree_leaves
+
+X3 = np.array([1.0, 2.0, 3.0])
+ROWS = np.arange(6.0).reshape(2, 3)
+
+scale = 2.0
+weights = np.array([1.0, 2.0, 3.0])
+labels = np.array([0, 1, 2])
+
+
+def set_scale(k: int) -> None:
+    global scale
+    scale = float(k)
+
+
+def agree(a: Any, b: Any) -> bool:
+    left, right = tree_leaves(a), tree_leaves(b)
+    pairs = zip(map(values_of, left), map(values_of, right), strict=True)
+    return len(left) == len(right) and all(
+        np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=1e-9, equal_nan=True)
+        for x, y in pairs
+    )
+
+
+def outcomes(f: Callable[..., Any], calls: list[Any], change: Callable[[int], Any]) -> set[str]:
+    """Call a function and its program in turn, and say what came of it."""
+    compiled, seen = compile(f), set()
+    for k, given in enumerate(calls):
+        change(k)
+        args, named = given if isinstance(given, tuple) else ((given,), {})
+        states = np.random.get_state(), random.getstate()  # noqa: NPY002
+        expected = f(*args, **named)
+        np.random.set_state(states[0])  # noqa: NPY002
+        random.setstate(states[1])
+        try:
+            seen.add("right" if agree(compiled(*args, **named), expected) else "wrong")
+        except CannotCompileError:
+            seen.add("refused")
+    return seen
+
+
+# ---- followed: each change is seen
+
+
+class Box:
+    w = 1.0
+
+    def __init__(self) -> None:
+        self.inner: Any = SimpleNamespace(lam=1.0)
+
+    def __call__(self, x: Any) -> Any:
+        return x * scale
+
+    @staticmethod
+    def twice(x: Any) -> Any:
+        return x * scale * 2
+
+    def method(self, x: Any) -> Any:
+        return x * self.inner.lam
+
+
+class Stack(Module):
+    def __init__(self) -> None:
+        self.layers = [Layer(3, 3, rng=0)]
+        self.by_name = {"first": Layer(3, 3, rng=1)}
+        self.factor = 1.0
+
+    def forward(self, x: Any) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        for layer in self.by_name.values():
+            x = layer(x)
+        scaled: Tensor = x * self.factor
+        return scaled
+
+
+def default(x: Any, s: float = 1.0, *, t: float = 1.0) -> Any:
+    return x * s * t
+
+
+def inner(x: Any) -> Any:
+    def multiplied(y: Any) -> Any:
+        return y * scale
+
+    return multiplied(x)
+
+
+def following() -> Iterator[tuple[str, Callable[..., Any], Callable[[int], Any]]]:
+    yield "a global", lambda x: x * scale, set_scale
+    yield "in a comprehension", lambda x: sum([x * scale for _ in range(2)]), set_scale
+    yield "in an inner function", inner, set_scale
+    yield "in a lambda", lambda x: (lambda y: y * scale)(x), set_scale
+    yield "in a partial", functools.partial(lambda s, x: x * scale * s, 2.0), set_scale
+    yield "in a callable object", Box(), set_scale
+    yield "in a static method", lambda x: Box.twice(x), set_scale
+    table = {"f": lambda x: x * scale}
+    yield "in a function in a dict", lambda x: table["f"](x), set_scale
+    other = compile(lambda x: x * scale)
+    yield "in another compiled function", lambda x: other(x) + 1, set_scale
+    box = Box()
+    yield "an attribute of an attribute", box.method, lambda k: setattr(box.inner, "lam", k + 0.5)
+    yield (
+        "another object behind a name",
+        box.method,
+        lambda k: setattr(box, "inner", SimpleNamespace(lam=k + 0.5)),
+    )
+    yield "an attribute of a class", lambda x: x * Box.w, lambda k: setattr(Box, "w", float(k))
+    numbers = [1.0]
+    yield "a list", lambda x: x * sum(numbers), numbers.append
+    known = {"a": 1.0}
+    yield "a dict", lambda x: x * known["a"], lambda k: known.update(a=k + 0.5)
+    names = {1}
+    yield "a set", lambda x: x * len(names), lambda k: names.add(k + 5)
+    yield "a default", lambda x: default(x), lambda k: setattr(default, "__defaults__", (k + 0.5,))
+    yield (
+        "a default by name",
+        lambda x: default(x),
+        lambda k: setattr(default, "__kwdefaults__", {"t": k + 0.5}),
+    )
+    cell = 1.0
+
+    def set_cell(k: int) -> None:
+        nonlocal cell
+        cell = k + 0.5
+
+    yield "a cell", lambda x: x * cell, set_cell
+    yield (
+        "an index array",
+        lambda x: x[labels],
+        lambda k: labels.__setitem__(slice(None), np.roll(labels, 1)),
+    )
+    yield "a mask", lambda x: np.where(labels > 0, x, 0), lambda k: labels.__setitem__(0, k % 2)
+
+    def grow(k: int) -> None:
+        weights[:] += 1
+
+    yield "an operand", lambda x: x * weights, grow
+    yield "an operand in another dtype", lambda x: x * weights.astype(np.float32), grow
+    yield "a Tensor made of an array", lambda x: x * Tensor(weights), grow
+    yield "an operand and its sum", lambda x: x * weights + weights.sum(), grow
+    yield "a gradient beside an operand", value_and_grad(lambda x: np.sum(x * weights)), grow
+
+
+@pytest.mark.parametrize(("f", "change"), [c[1:] for c in following()],
+                         ids=[c[0] for c in following()])  # fmt: skip
+def test_what_changes_is_followed(f: Callable[..., Any], change: Callable[[int], Any]) -> None:
+    assert outcomes(f, [X3] * 5, change) == {"right"}
+
+
+def test_modules_are_followed_also_where_they_are_not_called() -> None:
+    stack, drop = Stack(), Dropout(0.5, rng=0)
+    run = lambda x: stack(x).detach()  # noqa: E731
+    penalty = lambda x: np.sum(x) + l2_penalty(stack, 1.0, examples=2).detach()  # noqa: E731
+    for f in (run, penalty):
+        assert outcomes(f, [ROWS] * 3, lambda k: stack.layers.append(Layer(3, 3, rng=k))) == {
+            "right"
+        }
+        assert outcomes(
+            f, [ROWS] * 3, lambda k: stack.by_name.update(first=Layer(3, 3, rng=k))
+        ) == {"right"}
+    assert outcomes(run, [ROWS] * 3, lambda k: setattr(stack, "factor", k + 0.5)) == {"right"}
+    assert outcomes(run, [ROWS] * 3, lambda k: stack.train(k % 2 == 0)) == {"right"}
+    assert outcomes(lambda x: x * drop.p, [X3] * 3, lambda k: setattr(drop, "p", 0.1 * k)) == {
+        "right"
+    }
+
+
+def test_what_is_put_back_behind_a_modules_back_is_seen() -> None:
+    layer = Layer(3, 2, rng=0)
+    kept, others = dict(vars(layer)), [Tensor(np.full((2, 3), float(k)), True) for k in range(4)]
+
+    def change(k: int) -> None:
+        vars(layer).update(kept)
+        layer.weight = others[k]
+
+    assert outcomes(lambda x: layer(x).detach(), [ROWS] * 4, change) == {"right"}
+
+
+# ---- arguments that are no arrays
+
+
+@dataclasses.dataclass
+class Setting:
+    a: float
+
+
+class Alike:
+    def __init__(self, a: float) -> None:
+        self.a = a
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alike)
+
+    def __hash__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("f", "calls"),
+    [
+        (lambda x, cfg: x * max(cfg), [((X3,), {"cfg": {k, k + 1}}) for k in range(9)]),
+        (lambda x, cfg: x * cfg.a, [((X3,), {"cfg": Setting(k + 0.5)}) for k in range(9)]),
+        (lambda x, cfg: x * cfg.a, [((X3,), {"cfg": Alike(k + 0.5)}) for k in range(9)]),
+        (lambda x, cfg: x * cfg[0].a, [((X3, [Alike(k + 0.5)]), {}) for k in range(9)]),
+        (lambda x, n: x / n, [((X3, n), {}) for n in (0.0, -0.0, 1, 1.0, True, 2)]),
+        (lambda x, n: x * float(f"{n}"), [((X3, 0.1 * k), {}) for k in range(4)]),
+        (lambda x, n: x * round(n, 1), [((X3, 0.13 * k), {}) for k in range(4)]),
+        (lambda x, n: x * (n // 0.2), [((X3, 0.13 * k), {}) for k in range(4)]),
+        (lambda x, n: x * (2 if isinstance(n, float) else 3), [((X3, n), {}) for n in (1.0, 2.0)]),
+        (lambda x, n: x * np.full(3, n), [((X3, 0.13 * k), {}) for k in range(4)]),
+        (lambda n: np.ones(n), [((n,), {}) for n in (3, 4, 3)]),
+    ],
+)
+def test_arguments_are_told_apart(f: Any, calls: list[Any]) -> None:
+    with np.errstate(divide="ignore"):
+        assert outcomes(f, calls, lambda k: None) == {"right"}
+
+
+# ---- refused: a program can't repeat it
+
+GENERATOR = np.random.default_rng(0)
+COUNT = [0]
+ITEMS = iter([1.0] * 100)
+
+
+def counting(x: Any) -> Any:
+    COUNT[0] += 1
+    return x * COUNT[0]
+
+
+def swallowing(x: Any) -> Any:
+    try:
+        return x * float(np.sum(x))
+    except RuntimeError:
+        return x * 0
+
+
+@pytest.mark.parametrize(
+    ("f", "words"),
+    [
+        (lambda x: x * np.random.uniform(), "random"),  # noqa: NPY002
+        (lambda x: x * random.random(), "random"),
+        (lambda x: x * random.uniform(1, 2), "random"),
+        (lambda x: x * GENERATOR.uniform(), "random"),
+        (lambda x: x * [GENERATOR][0].uniform(), "random"),
+        (lambda x: x * np.random.default_rng().uniform(), "another answer"),
+        (lambda x: x * time.time(), "time"),
+        (lambda x: x * next(iter([1.0])) * next(ITEMS), "iterator"),
+        (lambda x: x * 2 if isinstance(x, np.ndarray) else x * 3, "as it is"),
+        (counting, "changes what it reads (COUNT)"),
+        (swallowing, "float()"),
+        (lambda x: x[x > 0], "mask"),
+        (value_and_grad(lambda x: np.mean(x[x > 0] ** 2)), "mask"),
+    ],
+)
+def test_what_cannot_be_repeated_is_refused(f: Any, words: str) -> None:
+    with pytest.raises(CannotCompileError) as caught:
+        compile(f)(X3)
+    assert words in str(caught.value)
+
+
+def legacy_state() -> Any:
+    state: Any = np.random.get_state()  # noqa: NPY002
+    return state[1].tolist()
+
+
+def test_a_refusal_leaves_chance_as_it_was() -> None:
+    for f in (lambda x: x * GENERATOR.uniform(), lambda x: x * np.random.uniform()):  # noqa: NPY002
+        before = GENERATOR.bit_generator.state, legacy_state()
+        with pytest.raises(CannotCompileError):
+            compile(f)(X3)
+        after = GENERATOR.bit_generator.state, legacy_state()
+        assert before == after
+
+
+# ---- names and ops
+
+
+def test_an_op_of_ones_own_is_not_taken_for_the_librarys() -> None:
+    for name in ("softmax", "sigmoid", "mean", "sum", "max", "cast", "negative", "transpose"):
+
+        def forward(x: Any) -> Any:
+            return np.exp(x) / np.sum(np.exp(x), axis=0)
+
+        forward.__name__ = name
+        own = op(lambda g, z, x: g, formula="of my own")(forward)
+        assert outcomes(lambda x, own=own: own(x), [ROWS] * 2, lambda k: None) == {"right"}
+
+
+@pytest.mark.parametrize("name", ['f"""\nraise SystemExit', "x y", "lambda", "", "é"])
+def test_no_text_from_outside_is_run(name: str) -> None:
+    def f(x: Any) -> Any:
+        return {name: x * 2}
+
+    f.__name__ = name
+    own = op(lambda g, z, x: g, formula=f"z\n{name}")(lambda x: x + 1)
+    own.op.formula  # noqa: B018
+    compiled = compile(lambda x: (f(x), own(x)))
+    assert agree(compiled(X3), (f(X3), own(X3)))
+    exec(compiled.source, {})
+
+
+def test_ops_that_have_no_text_are_compiled_too() -> None:
+    def with_default(x: Any, k: Any = weights.shape[0]) -> Any:
+        return x * k
+
+    for forward in (lambda x: x * 2, np.vectorize(lambda x: x + 1.0), with_default, Box().__call__):
+        own = op(lambda g, z, x: g)(forward)
+        assert outcomes(lambda x, own=own: own(x), [X3] * 2, lambda k: None) == {"right"}
