@@ -6,15 +6,20 @@ python docs/gradient_contract.py
 from __future__ import annotations
 
 import ast
+import builtins
+import functools
 import inspect
+import re
+from collections.abc import Callable
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
 from scipy import special
 
-from autonn.engine import ops
-from autonn.engine.op import OPS, Op
+from autonn.compiler import trace
+from autonn.engine.op import OPS, Op, elementwise, mixes_rows
 from autonn.engine.tensor import implementations
 
 PAGE = Path(__file__).with_name("gradient-contract.md")
@@ -26,15 +31,24 @@ What every op of autonn computes, and what its gradient is, also where the deriv
 exist. This page is generated from the declarations in `autonn/engine/ops/` by
 `python docs/gradient_contract.py`; a test keeps it fresh, and every row has its tests.
 
-In a rule, `g` is the incoming gradient, `z` the output, and the other names are the arguments.
-A named rule may be told, last, the residuals that its op kept for it.
+In a rule, `g` is the incoming gradient, `z` the output, and the other names are the arguments;
+of an op of any number of them, `k` is the place of one. What a rule calls is NumPy's, another op of
+this page, or said beside it.
 What broadcasting stretched is summed back, and a gradient has the dtype of its argument: float32
 in, float32 out. `safe_divide(g, d)` is `g / d`, and 0 where `g` is 0: **a gradient of zero stays
 zero where the derivative is infinite**, so that `np.where(x > 0, np.log(x), 0)` is right at 0.
 Complex numbers, integers and booleans have no gradient.
 
+The last two columns are for compiled programs: what becomes of the rows of an operand, which can be
+shared out among threads where it does not depend on the others; and which ops it is taken apart
+into, so that a value and its gradient share what they have in common.
+
 """
 
+HEAD = [
+    "op", "NumPy", "formula", "rule for each argument", "dtypes", "at ties, kinks and zeros",
+    "rows", "taken apart into",
+]  # fmt: skip
 
 COMPOSED = """
 ## Written with these ops
@@ -46,29 +60,74 @@ Their gradients follow from the ops above.
 """
 
 
-def rules_by_op() -> dict[str, list[str]]:
-    """Read the rules of each op as text, from the sources of the ops."""
-    found: dict[str, list[str]] = {}
-    functions: dict[str, str] = {}
-    files = sorted(Path(inspect.getfile(ops)).parent.glob("*.py"))
-    for node in (node for file in files for node in ast.parse(file.read_text()).body):
-        if isinstance(node, ast.FunctionDef):
-            functions[node.name] = (ast.get_docstring(node) or "").split("\n")[0]
-        value = getattr(node, "value", None)
-        if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "define":
-            name = ast.literal_eval(value.args[0])
-            found[name] = [rule_text(rule, functions) for rule in value.args[3:]]
-    return found
+# ---- rules as formulas
 
 
-def rule_text(rule: ast.expr, functions: dict[str, str]) -> str:
-    """Show a lambda by its body, a named rule by its name and sentence, no rule by a dash."""
-    if isinstance(rule, ast.Lambda):
-        return f"`{ast.unparse(rule.body)}`"
-    if isinstance(rule, ast.Name):
-        sentence = functions.get(rule.id, "")
-        return f"`{rule.id}`" + (f": {sentence}" if sentence else "")
-    return "-"
+def rule_text(rule: Callable[..., Any] | None, told: dict[str, str]) -> str:
+    """Show a lambda by its body, a named rule by the formula of its docstring, no rule by a dash.
+
+    What the body calls is added to `told`, with its formula.
+    """
+    if rule is None:
+        return "-"
+    if rule.__name__ != "<lambda>":
+        return formula_of(rule)
+    readable = Readable(rule.__globals__, told)
+    return f"`{ast.unparse(readable.visit(body_of(rule.__code__)))}`"
+
+
+def formula_of(function: Callable[..., Any]) -> str:
+    """Return what the first sentence of a docstring says, after "Use", "Compute" or "Return"."""
+    sentence = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
+    if "``" not in sentence:
+        raise ValueError(f"{function.__name__} needs a docstring with its formula, as ``g x``")
+    return re.sub(r"^(Use|Compute|Return) ", "", sentence).rstrip(".").replace("``", "`")
+
+
+@functools.cache
+def lambdas(file: str) -> list[ast.Lambda]:
+    """Read the lambdas of a file."""
+    return [n for n in ast.walk(ast.parse(Path(file).read_text())) if isinstance(n, ast.Lambda)]
+
+
+def body_of(code: CodeType) -> ast.expr:
+    """Find the expression that the code of a lambda was made from, a copy of it."""
+    names = list(code.co_varnames[: code.co_argcount])
+    there = (n for n in lambdas(code.co_filename) if n.lineno == code.co_firstlineno)
+    bodies = {ast.unparse(n.body) for n in there if [a.arg for a in n.args.args] == names}
+    if len(bodies) != 1:
+        raise LookupError(
+            f"{code.co_filename}:{code.co_firstlineno}: {len(bodies)} lambdas of {names}; "
+            "put each rule on a line of its own"
+        )
+    return ast.parse(bodies.pop(), mode="eval").body
+
+
+class Readable(ast.NodeTransformer):
+    """Names what a rule calls as users know it: by NumPy's or SciPy's name, or as an op."""
+
+    MODULES: dict[str, str] = {"math": "np", "special": "scipy.special"}  # noqa: RUF012
+
+    def __init__(self, known: dict[str, Any], told: dict[str, str]) -> None:
+        self.known, self.told = known, told
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        """Return the name to be shown, and note what it stands for."""
+        thing = self.known.get(node.id)
+        if inspect.ismodule(thing):
+            return ast.Name(self.MODULES.get(node.id, node.id))
+        declared = getattr(thing, "op", None)
+        if declared is not None:
+            return ast.Name(declared.name)
+        if not inspect.isfunction(thing) or hasattr(builtins, node.id):
+            return node
+        name = node.id.strip("_")
+        call = f"{name}({', '.join(inspect.signature(thing).parameters)})"
+        self.told[name] = f"`{call}` is {formula_of(thing)}"
+        return ast.Name(name)
+
+
+# ---- the other columns
 
 
 def public_name(function: Any) -> str:
@@ -108,19 +167,76 @@ def dtypes(op: Op) -> str:
     return ", ".join(name for kind, name in names.items() if kind in kinds)
 
 
-def row(op: Op, rules: list[str]) -> str:
+def signature(op: Op) -> str:
+    """Name the op, and what else it is given, with the defaults."""
+    if isinstance(op.with_residuals, np.ufunc):
+        return f"`{op.name}`"
+    given = list(inspect.signature(op.with_residuals).parameters.values())
+    given = (
+        given[op.operands :] if not op.variadic else [p for p in given if p.kind is p.KEYWORD_ONLY]
+    )
+    texts = [str(p.replace(annotation=p.empty)).replace(" ", "") for p in given]
+    return ", ".join([f"`{op.name}`", *(text for text in texts if text not in UNUSED)])
+
+
+# What NumPy's own function takes besides, and an op does not.
+UNUSED = {"out=None", "subok=False"}
+
+
+def rows(op: Op) -> str:
+    """Say what the op does to rows, in the words of its trait."""
+    known = {elementwise: "element by element", mixes_rows: "mixes rows"}
+    if op.rows is None:
+        return "as its parts"
+    if op.rows in known:
+        return known[op.rows]
+    sentence = (inspect.getdoc(op.rows) or "").split("\n")[0].rstrip(".")
+    return re.sub(r"^Say that (it )?", "", sentence)
+
+
+# What some ops need in order to be called: other shapes, and what has no default.
+SHAPES: dict[str, list[tuple[int, ...]]] = {"affine": [(2, 3), (4, 3), (4,)]}
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "expand_dims": {"axis": 0},
+    "swapaxes": {"axis1": 0, "axis2": 1},
+    "moveaxis": {"source": 0, "destination": 1},
+    "sum_to": {"shape": (3,)},
+}
+
+
+def parts(op: Op) -> str:
+    """List the ops that an op is taken apart into: those that a call of it makes."""
+    if op.decompose is None:
+        return ""
+    shapes = SHAPES.get(op.name, [(2, 3)] * max(op.operands, 1))
+    call = functools.partial(op.decompose, **ATTRIBUTES.get(op.name, {}))
+    nodes = trace(call, *(np.ones(shape) for shape in shapes)).nodes()
+    return ", ".join(dict.fromkeys(node.op.name for node in nodes if node.op is not None))
+
+
+# ---- the page
+
+
+def rules(op: Op) -> str:
+    """Lay out the rules of an op, and below them what they call."""
+    told: dict[str, str] = {}
+    texts = [rule_text(rule, told) for rule in op.rules] if any(op.rules) else ["-"]
+    return "<br>".join(texts) + "".join(f"<br>{text}" for text in told.values())
+
+
+def row(op: Op) -> str:
     """Lay one op out as a row of the table."""
-    texts = rules or ["`0`" if any(op.rules) else "-"]
-    cells = [f"`{op.name}`", public_names(op), op.formula, "<br>".join(texts), dtypes(op), op.kinks]
+    cells = [
+        signature(op), public_names(op), op.formula, rules(op), dtypes(op), op.kinks, rows(op),
+        parts(op),
+    ]  # fmt: skip
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def page() -> str:
     """Make the whole page."""
-    rules = rules_by_op()
-    head = "| op | NumPy | formula | rule for each argument | dtypes | at ties, kinks and zeros |\n"
-    head += "|---|---|---|---|---|---|\n"
-    table = "\n".join(row(op, rules.get(op.name, [])) for op in OPS.values())
+    head = f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}\n"
+    table = "\n".join(map(row, OPS.values()))
     return f"{INTRODUCTION}{head}{table}\n{COMPOSED}{composed()}\n"
 
 

@@ -99,6 +99,7 @@ def op(
     """
 
     def declare(forward: Callable[..., Any]) -> Function:
+        """Declare the op that a function of NumPy is the forward of."""
         name = getattr(forward, "__name__", "op")
         declared = define(
             name, forward, formula or name, *rules, numpy=(), listed=False,
@@ -131,9 +132,11 @@ _NUMBERS = frozenset({float, int, bool, complex, np.float64, np.float32, np.int6
 
 
 def _general(op: Op) -> Callable[..., Any]:
+    """Make the call of an op with any arguments: arrays, numbers, Tensors, lists."""
     forward, operands = op.with_residuals, op.operands if not op.variadic else 1 << 30
 
     def general(*args: Any, **attributes: Any) -> Any:
+        """Apply the op, and remember the call where a gradient may be asked for."""
         values = []
         tracked = None  # None: no Tensor so far; then whether one of them wants a gradient
         shared = 0  # the place of the one array that others may write to, -1 if there are several
@@ -284,9 +287,11 @@ def _takes(function: Any) -> int:
 
 
 def _unary(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the call of an op of one argument, a result most of the time."""
     forward = op.with_residuals
 
     def call(x: Any) -> Any:
+        """Apply the op; what is not usual is left to the general call."""
         if type(x) is not Tensor or x._aliased or not x._tracked:
             return general(x)
         value = x._data
@@ -300,9 +305,11 @@ def _unary(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _binary(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the call of an op of two arguments, most of them results or small."""
     forward = op.with_residuals
 
     def call(x: Any, y: Any) -> Any:
+        """Apply the op; what is not usual is left to the general call."""
         tracked = False
         a, b = x, y
         if type(x) is Tensor:

@@ -30,10 +30,11 @@ __all__ = ["backpropagate", "backward", "pull_back", "seed"]
 Ends = list[tuple[Tensor, Any]]  # tensors that a pass was to reach, each with its gradient
 
 
-def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None, beyond: bool = True) -> Ends:
+def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None, *, beyond: bool = True) -> Ends:
     """Pull cotangents back from the roots to the leaves, or to the wanted tensors, on Tensors.
 
-    What is wanted may lie behind something else that is: unless nothing is to pass `beyond`.
+    Of wanted tensors one may be made of another, which gets what comes through the first as well,
+    unless the pass is not to go `beyond` any.
     """
     ends = {tensor._index for tensor in wanted or ()}
     behind = _behind(roots, ends, beyond)
@@ -78,6 +79,7 @@ def _vjp(tensor: Tensor, k: int, g: Any) -> Any:
 
 
 def _arguments(tensor: Tensor) -> Sequence[Any]:
+    """Return what an op was given; `RuntimeError` where the graph was freed."""
     if tensor._op is None:
         return ()
     if tensor._args is None:
@@ -211,8 +213,8 @@ def backpropagate(
 ) -> Ends:
     """Pull arrays back from the roots, and return ``(tensor, gradient)`` for each end reached.
 
-    The ends are the leaves, or the `wanted` tensors, as of `pull_back`. The graph is given back
-    on the way, unless it is to be retained.
+    The ends are the leaves, or the `wanted` tensors, `beyond` which the pass goes to others, as in
+    `pull_back`. The graph is given back on the way, unless it is to be retained.
     """
     through = {tensor._index for tensor in wanted or ()}
     needed = None if wanted is None else _useful(_behind(roots, through, beyond), through)

@@ -91,6 +91,7 @@ def gradcheck(
 def _check_once(
     f: Function, inputs: Sequence[Tree], projections: int | None, rng: Any, level: int
 ) -> None:
+    """Check the gradients of one order, by each element of each argument."""
     leaves = [_float64(leaf) for leaf in tree_leaves(list(inputs))]
     with np.errstate(all="ignore"):
         value, pullback = vjp(f, *inputs)
@@ -135,6 +136,7 @@ def _slope(
     """Differentiate all outputs by one number."""
 
     def at(step: complex) -> Array:
+        """Evaluate the function with that one number moved by a step."""
         moved = [np.array(leaf, dtype=np.result_type(leaf, step)) for leaf in leaves]
         moved[k][index] += step
         args = tree_unflatten(list(inputs), iter([Tensor(m, copy=False) for m in moved]))
@@ -186,6 +188,7 @@ def _jumps(left: list[Array], right: list[Array]) -> Array:
 
 
 def _compare(gradient: Any, slope: _Slope, weight: Array, where: str, level: int) -> None:
+    """Demand that a gradient lies between the slopes on both sides, to their tolerance."""
     low = np.sum(np.where(weight < 0, slope.right, slope.left) * weight)
     high = np.sum(np.where(weight < 0, slope.left, slope.right) * weight)
     tolerance = np.sum(slope.tolerance * np.abs(weight))

@@ -114,6 +114,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
     @functools.wraps(f)
     def derivatives(*args: Any, **kwargs: Any) -> Any:
+        """Return the Jacobian at these arguments."""
         at = Evaluation(f, args, within(positions, args), kwargs)
         if isinstance(at.result, dict | list | tuple) or at.result is None:
             raise TypeError(

@@ -167,6 +167,7 @@ class Op:
     _defaults: dict[str, Any] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        """Complete what follows from the rest: the forward, the traits of a plain ufunc."""
         put = functools.partial(object.__setattr__, self)
         put("with_residuals", self.forward)
         if self.residuals:
@@ -203,6 +204,7 @@ class Op:
         return self._defaults or {}
 
     def _read_defaults(self) -> dict[str, Any]:
+        """Read the defaults off the forward; a ufunc has nothing but operands."""
         function = self.with_residuals
         if isinstance(function, np.ufunc):
             return {}

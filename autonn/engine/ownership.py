@@ -108,6 +108,7 @@ class ReadOnlyLock:
                 held[1].append(array)
 
     def __del__(self) -> None:
+        """Let the array be written to again, once the last graph has let go of it."""
         with _holds_lock:
             held = _holds[id(self.owner)]
             held[0] -= 1

@@ -34,6 +34,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def forgetful(*args: Any) -> Any:
+        """Compute the result and forget all that is inside."""
         if is_tracing():  # a compiled program plans its own memory
             return f(*args)
         start = age_of(leaf(np.zeros(())))

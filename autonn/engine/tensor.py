@@ -131,6 +131,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
+        """Hold another array of the same shape and dtype."""
         if value is self._data:  # what `t.data -= step` does last
             return
         trace = is_tracing()
@@ -163,6 +164,7 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        """Let gradients flow to a leaf, or no longer."""
         if value and self._data.dtype.kind != "f":
             raise NotDifferentiableError(
                 f"a Tensor of {self.dtype} cannot require a gradient, only floating point can; "
@@ -261,6 +263,7 @@ class Tensor:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a leaf by its array and gradient; a result has a graph, which is not pickled."""
         self._refuse_tracing("copying or pickling")
         if self._op is not None and self._tracked:
             raise RuntimeError(
@@ -287,6 +290,7 @@ class Tensor:
         )
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Do what stands for a ufunc of NumPy that was called with a Tensor."""
         implementation = implementations.get(ufunc)
         if implementation is not None and method == "__call__" and not options:
             return implementation(*inputs)
@@ -430,6 +434,7 @@ def _unpickle(data: Array, requires_grad: bool, grad: Any) -> Tensor:
 
 
 def _numbers(data: Any, dtype: DTypeLike | None, copy: bool) -> Array:
+    """Make the array that a Tensor holds: numbers, copied unless they are not to be."""
     if isinstance(data, Tensor):
         data._refuse_tracing("Tensor() of")
         copy = copy or not data.is_leaf  # a result stays as it is

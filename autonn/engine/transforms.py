@@ -85,6 +85,7 @@ class Evaluation:
 
     @staticmethod
     def _kind_of(leaves: Sequence[Any]) -> Kind:
+        """Tell what the transform returns: what its arguments are."""
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         if transforming() > 0 or any(t.requires_grad for t in tensors):
             return Kind.TENSORS
@@ -154,7 +155,7 @@ def pulled_back(
     """Pull gradients back to the wanted tensors; what the roots do not depend on gets zeros."""
     with enable_grad():
         if kind:
-            ends = pull_back(list(roots), wanted, beyond)
+            ends = pull_back(list(roots), wanted, beyond=beyond)
         else:
             ends = backpropagate(list(roots), retain=True, wanted=wanted, beyond=beyond)
     reached = {age_of(tensor): gradient for tensor, gradient in ends}
@@ -259,6 +260,7 @@ def value_and_grad(
 
     @functools.wraps(f)
     def both(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Return the value and the gradient at these arguments."""
         at = Evaluation(f, args, within(positions, args), kwargs)
         cost = _cost_of(at.result, has_aux)
         roots = []
@@ -342,6 +344,7 @@ def vjp(f: Callable[..., Any], *args: Tree) -> tuple[Any, Callable[[Any], tuple[
     at = Evaluation(f, args, positions)
 
     def pullback(gradient: Any) -> tuple[Tree, ...]:
+        """Pull a gradient of the outputs back to the arguments."""
         given = _of_form(gradient, at.result)
         kind = at.kind
         if not kind and any(isinstance(g, Tensor) for g in given):

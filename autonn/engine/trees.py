@@ -47,6 +47,7 @@ def tree_unflatten(form: Tree, leaves: Iterable[Any]) -> Tree:
 
 
 def _hung(form: Tree, leaves: Iterator[Any]) -> Tree:
+    """Hang leaves on a form, one after the other."""
     if isinstance(form, dict):
         return type(form)({key: _hung(branch, leaves) for key, branch in form.items()})
     if isinstance(form, list | tuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autonn.engine.op import OPS
+from autonn.engine.op import OPS, Op
 
 
 @contextmanager
@@ -22,3 +22,16 @@ def planted(op: str, position: int, wrong: Callable[..., Any]) -> Iterator[None]
         yield
     finally:
         object.__setattr__(OPS[op], "rules", rules)
+
+
+@contextmanager
+def planted_trait(op: Op, **wrong: Any) -> Iterator[None]:
+    """Let an op say something else of itself."""
+    right = {name: getattr(op, name) for name in wrong}
+    for name, value in wrong.items():
+        object.__setattr__(op, name, value)
+    try:
+        yield
+    finally:
+        for name, value in right.items():
+            object.__setattr__(op, name, value)

@@ -11,7 +11,7 @@ Read in this order: `safe`, `arithmetic`, `elementary`, `rowwise`, `comparisons`
 `products`, `linalg`, `probability`, `activations`, `labels`, `losses`, `chance`, `methods`.
 """
 
-from autonn.engine.ops.activations import elu, gelu, leaky_relu, relu, scaled_cdf, silu
+from autonn.engine.ops.activations import elu, gelu, leaky_relu, relu, silu
 from autonn.engine.ops.arithmetic import (
     absolute,
     add,
@@ -54,7 +54,6 @@ from autonn.engine.ops.elementary import (
     arctan,
     arctan2,
     arctanh,
-    bell,
     cbrt,
     cos,
     cosh,
@@ -171,7 +170,6 @@ __all__ = [
     "arctan2",
     "arctanh",
     "array_split",
-    "bell",
     "bitwise_and",
     "bitwise_or",
     "broadcast_to",
@@ -265,7 +263,6 @@ __all__ = [
     "round_",
     "safe_divide",
     "safe_multiply",
-    "scaled_cdf",
     "scatter",
     "sigmoid",
     "sigmoid_cross_entropy",

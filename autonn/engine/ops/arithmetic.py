@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autonn.engine.apply import define
-from autonn.engine.ops.safe import is_known, safe_divide, safe_divide_square, safe_multiply
+from autonn.engine.ops.safe import is_known, safe_divide, safe_multiply
 
 BROADCAST = "lengths on an axis must be equal or 1, counted from the last axis"
 
@@ -46,7 +46,7 @@ divide = define(
     np.divide,
     "z = x / y",
     lambda g, z, x, y: safe_divide(g, y),
-    lambda g, z, x, y: -safe_divide_square(g * x, y),
+    lambda g, z, x, y: -safe_divide(safe_multiply(g, z), y),
     kinks="At y = 0 the gradient is infinite, and 0 where the incoming one is.",
     symbol="{0} / {1}",
     hint=BROADCAST,
@@ -66,27 +66,20 @@ positive = define("positive", np.positive, "z = +x", lambda g, z, x: g)
 
 
 def _power_base(g: Any, z: Any, x: Any, y: Any) -> Any:
-    """Use ``y x^(y-1)``; below y = 1 as a quotient, which is infinite at x = 0.
+    """Compute ``g y x^(y-1)``; below y = 1 by a quotient, which is 0 where g or y is.
 
-    The general form is ``y x^a / x^b`` with a - b = y - 1 exactly: y - 1 is rounded below 1/2 and
-    from 2^53 on, which could cost 350 ulp.
+    That is ``y / x^(1-y)``, infinite at x = 0, and below y = 0, where that overflows, ``y z / x``.
     """
-    if is_known(y) and np.all(np.greater_equal(y, 1) & np.less_equal(y, 8)):
+    if is_known(y) and np.all(np.greater_equal(y, 1)):
         return g * (y * x ** (y - 1))
-    rounded = np.less(y, 0.5) | np.greater(y, 2.0**53)
-    split = rounded & np.not_equal(x, 0) & np.isfinite(x)
-    a = np.where(split, y, np.maximum(y - 1, 0))
-    b = np.where(split, 1, np.maximum(1 - y, 0))
-    half = np.rint(a / 2)  # x^a alone may underflow where y x^a does not
-    return safe_divide(safe_multiply(g, y * x**half * x ** (a - half)), x**b)
+    below = np.less(y, 0)
+    power = np.where(below, z, x ** np.maximum(y - 1, 0))
+    return safe_divide(safe_multiply(g, y * power), np.where(below, x, x ** np.clip(1 - y, 0, 1)))
 
 
 def _power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
-    """Use ``z ln x``; where z has lost digits or overflows, in two halves around the logarithm."""
-    slope = np.log(np.where(np.equal(x, 0), 1, x))
-    inside = np.greater(z, 2.0**-100) & np.isfinite(z)
-    root = np.where(inside, 1, x) ** (y / 2)
-    return g * np.where(inside, z * slope, root * slope * root)
+    """Compute ``g z ln x``, and 0 at x = 0."""
+    return g * (z * np.log(np.where(np.equal(x, 0), 1, x)))
 
 
 power = define(

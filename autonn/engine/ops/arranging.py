@@ -85,5 +85,7 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: Any
     widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
     shape = tuple(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))
     inside = tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True))
-    frame = np.pad(np.zeros(x.shape, x.dtype), widths, constant_values=constant_values)
-    return put(x, inside, shape) + frame
+    framed = put(x, inside, shape)
+    if np.all(np.equal(constant_values, 0)):
+        return framed
+    return framed + np.pad(np.zeros(x.shape, x.dtype), widths, constant_values=constant_values)

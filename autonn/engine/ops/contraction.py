@@ -14,7 +14,7 @@ from autonn.engine.tensor import Operand
 
 
 def _einsum_rule(k: int, g: Any, z: Any, *operands: Any, subscripts: str) -> Any:
-    """Contract the gradient with all operands but the k-th.
+    """Use ``einsum of g and all operands but x_k, with the indices of x_k for output``.
 
     Axes that only operand k has are multiplied by ones, so that the gradient reaches all of them;
     an axis that it has twice, as in ``ii``, gets its gradient on the diagonal.
@@ -41,7 +41,7 @@ def _einsum_rule(k: int, g: Any, z: Any, *operands: Any, subscripts: str) -> Any
 
 
 def _contracts(call: Any, axes: Sequence[int | None]) -> int | str | None:
-    """Say that rows keep their letter in the output, or that they are summed over."""
+    """Say that rows keep their letter in the output, or are summed over."""
     inputs, output = call.attribute("subscripts").split("->")
     labels = inputs.split(",")
     letters = {label[axis] for label, axis in zip(labels, axes, strict=True) if axis is not None}

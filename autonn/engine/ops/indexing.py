@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,53 @@ def is_basic(key: Any) -> bool:
     return all(isinstance(k, plain) for k in keys)
 
 
+def _sides(key: Any, ndim: int) -> Iterator[tuple[int | None, int | None, Any]]:
+    """Yield, for each part of a basic key, the axis of x, that of x[key], and the part.
+
+    >>> list(_sides((0, ..., None), 2))
+    [(0, None, 0), (1, 0, slice(None, None, None)), (None, 1, None)]
+    """
+    keys = list(key) if isinstance(key, tuple) else [key]
+    free = ndim - sum(k is not None and k is not Ellipsis for k in keys)
+    at = keys.index(Ellipsis) if Ellipsis in keys else len(keys)
+    keys[at : at + 1] = [slice(None)] * free
+    axes, places = itertools.count(), itertools.count()
+    for k in keys:
+        yield (
+            None if k is None else next(axes),
+            next(places) if k is None or isinstance(k, slice) else None,
+            k,
+        )
+
+
+def _is_all(k: Any, n: int) -> bool:
+    """Whether a part of a key takes all n places in order, and so all of fewer places too."""
+    return isinstance(k, slice) and range(n)[k] == range(n)
+
+
+def _reads_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
+    """Say that it reads within each row where a basic key takes all of the axis of the rows.
+
+    Where indices stand apart from each other, NumPy puts their axes first, before the rows.
+    """
+    (rows, x), key = (axes[0], call.args[0]), call.attribute("key")
+    if rows is None or not is_basic(key):
+        return None
+    sides = _sides(key, x.ndim)
+    return next((p for axis, p, k in sides if axis == rows and _is_all(k, x.shape[rows])), None)
+
+
+def _puts_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
+    """Say that it puts within each row where a basic key takes all of the axis of the rows."""
+    key = call.attribute("key")
+    if axes[0] is None or not is_basic(key):
+        return None
+    axis, k = next((axis, k) for axis, p, k in _sides(key, call.ndim) if p == axes[0])
+    return axis if axis is not None and _is_all(k, call.shape[axis]) else None
+
+
 def _put_forward(g: Array, key: Any, shape: tuple[int, ...]) -> Array:
+    """Make zeros with g at the key; where places repeat, their sum."""
     out = np.zeros(shape, g.dtype)
     if is_basic(key):
         out[key] = g
@@ -35,7 +82,7 @@ put: Function = define(
     _put_forward,
     "z = 0 but z[key] = x, repeated keys add up",
     lambda g, z, x, key, shape: getitem(g, key),
-    rows=mixes_rows,
+    rows=_puts_all_rows,
     memory=Memory.NEW,
 )
 
@@ -48,6 +95,7 @@ def _indexed(call: Any, text: Callable[[Any], str]) -> str:
     """Write ``x[key]``, the indices that are data by their names."""
 
     def part(key: Any) -> str:
+        """Write one part of a key."""
         if isinstance(key, slice):
             ends = ["" if e is None else repr(e) for e in (key.start, key.stop, key.step)]
             return ":".join(ends if key.step is not None else ends[:2])
@@ -61,24 +109,13 @@ def _indexed(call: Any, text: Callable[[Any], str]) -> str:
     return f"{text(call.args[0])}[{inside}]"
 
 
-def _takes_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
-    """Say that a key which begins with ``:`` and is basic reads within each row.
-
-    Where indices stand apart from each other, NumPy puts their axes first, before the rows.
-    """
-    key = call.attribute("key")
-    keys = key if isinstance(key, tuple) else (key,)
-    whole = bool(keys) and isinstance(keys[0], slice) and keys[0] == slice(None)
-    return 0 if axes[0] == 0 and whole and is_basic(key) else None
-
-
 getitem: Function = define(
     "getitem",
     lambda x, key: x[key],
     "z = x[key]",
     lambda g, z, x, key: put(g, key, x.shape),
     kinks="An element read several times gets the sum of the gradients.",
-    rows=_takes_all_rows,
+    rows=_reads_all_rows,
     memory=lambda call: Memory.VIEW if is_basic(call.attribute("key")) else Memory.NEW,
     prints=_indexed,
 )
@@ -91,6 +128,7 @@ def _filled(key: Any, indices: Sequence[Any]) -> Any:
 
 
 def _scattered(call: Any, text: Callable[[Any], str]) -> str:
+    """Write the call of what puts, the indices that are data by their names."""
     g, *indices = call.args
 
     def part(key: Any) -> str:
@@ -136,6 +174,7 @@ def read(x: Any, key: Any) -> Any:
     indices: list[Tensor] = []
 
     def slotted(k: Any) -> Any:
+        """Replace the indices that are traced by their numbers."""
         if isinstance(k, tuple):
             return tuple(slotted(part) for part in k)
         if not isinstance(k, Tensor) or is_known(k):

@@ -14,6 +14,7 @@ from autonn.engine.tensor import Operand, Tensor
 
 
 def _part(k: int, xs: Sequence[Any], axis: int) -> tuple[Any, ...]:
+    """Return the key ``[..., start:stop]`` of the places that x_k takes along axis."""
     axis %= xs[0].ndim
     start = sum(x.shape[axis] for x in xs[:k])
     return (slice(None),) * axis + (slice(start, start + xs[k].shape[axis]),)

@@ -47,6 +47,7 @@ def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> A
 
 
 def _keeps_rows(call: Any, axes: Sequence[int | None]) -> int | None:
+    """Say that each label becomes a row."""
     return axes[0]
 
 

@@ -23,10 +23,12 @@ inv: Function = define(
 
 
 def _solve_right(g: Any, z: Any, a: Any, b: Any) -> Any:
+    """Use ``A^-T G``."""
     return np.linalg.solve(swap_last(a), g)
 
 
 def _solve_left(g: Any, z: Any, a: Any, b: Any) -> Any:
+    """Use ``-(A^-T G) Z'``."""
     right = np.linalg.solve(swap_last(a), g)
     if b.ndim == 1:
         right, z = np.expand_dims(right, -1), np.expand_dims(z, -1)
@@ -53,7 +55,7 @@ def _cofactor_forward(x: Array) -> Any:
 
 
 def _cofactor_rule(g: Any, z: Any, x: Any) -> Any:
-    """Differentiate ``det(X) X^-T``; at a singular X this is an error of `inv`."""
+    """Use ``sum(G X^-T) Z - Z G' X^-T``, which at a singular X is an error of `inv`."""
     inverse = np.linalg.inv(x)
     total = np.sum(g * swap_last(inverse), axis=(-2, -1), keepdims=True)
     return total * z - np.matmul(z, np.matmul(swap_last(g), swap_last(inverse)))
@@ -119,7 +121,10 @@ def _half_diagonal(x: Any) -> Any:
 
 
 def _cholesky_rule(g: Any, z: Any, x: Any) -> Any:
-    """Use Murray (2016), "Differentiation of the Cholesky decomposition", equation 10."""
+    """Use ``Z^-T H(Z' G) Z^-1``, H the lower triangle and half of the diagonal, made symmetric.
+
+    This is equation 10 of Murray (2016), "Differentiation of the Cholesky decomposition".
+    """
     inverse = np.linalg.inv(z)
     middle = _half_diagonal(np.matmul(swap_last(z), g))
     s = np.matmul(swap_last(inverse), np.matmul(middle, inverse))

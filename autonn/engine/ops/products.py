@@ -15,11 +15,12 @@ from autonn.engine.tensor import Array, Operand
 
 
 def swap_last(x: Any) -> Any:
-    """Transpose the matrices in the last two axes."""
+    """Return ``x'``, the last two axes exchanged."""
     return np.transpose(x) if x.ndim == 2 else np.swapaxes(x, -1, -2)
 
 
 def _matmul_left(g: Any, z: Any, x: Any, y: Any) -> Any:
+    """Use ``G Y'``, for vectors with the axes that they lack."""
     if y.ndim == 1:
         return np.expand_dims(g, -1) * y
     if x.ndim == 1:
@@ -28,6 +29,7 @@ def _matmul_left(g: Any, z: Any, x: Any, y: Any) -> Any:
 
 
 def _matmul_right(g: Any, z: Any, x: Any, y: Any) -> Any:
+    """Use ``X' G``, for vectors with the axes that they lack."""
     if x.ndim == 1:
         return np.expand_dims(x, -1) * np.expand_dims(g, -2) if y.ndim > 1 else g * x
     if y.ndim == 1:
@@ -76,7 +78,7 @@ def _affine_forward(x: Array, weight: Array, bias: Array) -> Array:
 
 
 def flat_rows(x: Any) -> Any:
-    """Lay all axes but the last behind one another."""
+    """Return ``x`` as a matrix, all axes but the last behind one another."""
     return x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
 
 

@@ -35,12 +35,12 @@ def _reduced(function: str) -> Callable[..., str]:
 
 
 def restored(g: Any, axis: Axis, keepdims: bool) -> Any:
-    """Put the axes that a reduction took away back with length 1."""
+    """Return ``g`` with the axes that a reduction took away, of length 1."""
     return g if axis is None or keepdims else np.expand_dims(g, axis)
 
 
 def spread_back(g: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
-    """Give what a reduction over `axis` left, back to every element it came from."""
+    """Return ``g`` repeated along the axes that were reduced, to the shape of x."""
     return np.broadcast_to(restored(g, axis, keepdims), x.shape)
 
 
@@ -119,7 +119,7 @@ broadcast_to = define(
 
 
 def _extreme(g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Share the gradient evenly among the elements that are equal to the extreme."""
+    """Use ``g / k`` where x = z, of which there are k, and 0 elsewhere."""
     z = restored(z, axis, keepdims)
     hit = np.equal(x, z) | (np.not_equal(x, x) & np.not_equal(z, z))  # NaN is where NaN came from
     count = np.sum(np.where(hit, 1.0, 0.0), axis=axis, keepdims=True)
@@ -161,7 +161,10 @@ def product_of_others(x: Any) -> Any:
 
 
 def _prod_rule(g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Lay the reduced axes side by side at the end, multiply the others, and lay them back."""
+    """Use ``g`` times the product of all x but the own.
+
+    The reduced axes are laid side by side at the end, the others multiplied, and laid back.
+    """
     axes = spelled_axes(axis, x.ndim)
     kept = [a for a in range(x.ndim) if a not in axes]
     order = (*kept, *axes)

@@ -50,33 +50,12 @@ safe_divide: Function = define(
     _safe_divide_forward,
     "z = g / d, and 0 where g = 0",
     lambda c, z, g, d: safe_divide(c, d),
-    lambda c, z, g, d: -safe_divide_square(safe_multiply(c, g), d),
+    lambda c, z, g, d: -safe_divide(safe_multiply(c, z), d),
     kinks="0 / 0 is 0, and so is its gradient for d.",
     rows=elementwise,
     memory=Memory.NEW,
     prints=("np.divide({0}, {1}, out=np.zeros({shape}, {dtype}), where=np.not_equal({0}, 0))"),
 )
-
-
-def lift(size: Any) -> Any:
-    """Choose a power of two that brings sizes away from both ends of the range, exactly.
-
-    Quotients like x / y^2 are representable where x / y or y^2 are not, or have lost digits below
-    the smallest normal number. These factors suit float32 as well as float64.
-    """
-    small, huge, one = np.float32(2.0**60), np.float32(0.25), np.float32(1)
-    return np.where(np.less(size, 1), small, np.where(np.greater(size, 2.0**100), huge, one))
-
-
-def larger(x: Any, y: Any) -> Any:
-    """Take the larger of two sizes."""
-    return np.maximum(np.absolute(x), np.absolute(y))
-
-
-def safe_divide_square(g: Any, d: Any) -> Any:
-    """Compute ``g / d^2``."""
-    c = lift(larger(g, d))
-    return safe_divide(safe_divide(g * c, d), d * c)
 
 
 def is_known(x: Any) -> bool:

@@ -13,6 +13,7 @@ from autonn.engine.tensor import Operand
 
 
 def _flipped_cumsum(g: Any, axis: int) -> Any:
+    """Compute ``g_k + g_(k+1) + ...``, the sums from behind."""
     return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
 
 
@@ -34,9 +35,9 @@ def cumsum(x: Operand, axis: int | None = None) -> Any:
 
 
 def _cumprod_rule(g: Any, z: Any, x: Any, axis: int) -> Any:
-    """Multiply the product before k by ``t_k = g_k + x_(k+1) t_(k+1)``, summed up by doubling.
+    """Use ``t_k`` times the product before k, where ``t_k = g_k + x_(k+1) t_(k+1)``.
 
-    Nothing is divided, so zeros and tiny numbers lose no digits.
+    These are summed up by doubling. Nothing is divided, so zeros and tiny numbers lose no digits.
     """
     x, t = np.moveaxis(x, axis, -1), np.moveaxis(g, axis, -1)
     n = x.shape[-1]

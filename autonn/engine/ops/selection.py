@@ -16,11 +16,12 @@ from autonn.engine.tensor import Operand
 
 
 def no_slope(g: Any, z: Any, x: Any, *rest: Any, **attributes: Any) -> Any:
-    """Return zeros: the gradient of what is constant between its jumps."""
+    """Use ``0``: it is constant between its jumps."""
     return np.zeros(np.shape(x), z.dtype)
 
 
 def _step(function: Any, formula: str, *more: Any, **traits: Any) -> Function:
+    """Declare a function that is constant between its jumps."""
     return define(
         function.__name__,
         function,
@@ -57,6 +58,7 @@ heaviside = define(
 
 
 def _share(g: Any, first: Any, equal: Any) -> Any:
+    """Use ``g`` where the first holds, ``g / 2`` where both are equal, and 0 elsewhere."""
     return np.where(equal, g / 2, np.where(first, g, 0))
 
 

@@ -14,7 +14,7 @@ from autonn.engine.tensor import Operand
 
 
 def inverse_order(axes: Sequence[int] | None, ndim: int) -> tuple[int, ...] | None:
-    """Return the permutation that undoes another."""
+    """Return ``the axes`` that undo a permutation."""
     if axes is None:
         return None
     return tuple(int(i) for i in np.argsort([a % ndim for a in axes]))
@@ -138,6 +138,7 @@ roll = define(
 
 
 def _opposite(shift: Any) -> Any:
+    """Compute ``-shift``, of each axis."""
     return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
 
 

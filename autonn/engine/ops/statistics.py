@@ -14,10 +14,9 @@ from autonn.engine.ops.rowwise import Axis, reduces
 
 
 def _deviation(x: Any, axis: Axis) -> tuple[Any, Any]:
-    """Subtract the mean; equal values deviate by exactly 0, whatever the rounding of the mean.
+    """Compute ``x - mean x``, of equal values exactly 0, and where all are equal.
 
     Their mean is their maximum, whose gradient they share evenly, as they do that of the mean.
-    Returns the deviation and where all values are equal.
     """
     top = np.max(x, axis=axis, keepdims=True)
     equal = np.equal(top, np.min(x, axis=axis, keepdims=True))
@@ -25,6 +24,7 @@ def _deviation(x: Any, axis: Axis) -> tuple[Any, Any]:
 
 
 def _freedom(x: Any, z: Any, ddof: float) -> Any:
+    """Compute ``n - ddof``, NaN for 0."""
     freedom = x.size / max(z.size, 1) - ddof
     return freedom if freedom else math.nan
 

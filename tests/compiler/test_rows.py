@@ -1,0 +1,178 @@
+"""Rows: what an op says it does to them is true, and lets every row-wise op be shared out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from tools.optable import REAL, TABLE, each, rows
+from tools.planting import planted_trait
+from tools.rows import Case, assert_elementwise, assert_rows_pass, cases, passing
+
+import autonn
+from autonn import compile, op, value_and_grad
+from autonn.compiler.partition import LEAST_ROWS
+from autonn.engine import ops
+from autonn.engine.op import OPS, Memory, Op, elementwise, mixes_rows
+
+MANY = LEAST_ROWS + 5
+NAMES = list(dict.fromkeys(row.name for row in TABLE))
+
+# Where the table has no call of an op through which rows pass.
+ALSO: dict[str, Callable[[Any], Any]] = {
+    "flip": lambda x: np.flip(x, 1),
+    "roll": lambda x: np.roll(x, 1, axis=1),
+    "reshape": lambda x: np.reshape(x, (len(x), 3, 1)),
+    "expand_dims": lambda x: np.expand_dims(x, -1),
+    "broadcast_to": lambda x: np.broadcast_to(x, (2, *x.shape)),
+    "getitem": lambda x: x[:, 1:],
+    "getitem of a column": lambda x: x[..., None, 1],
+    "put": lambda x: ops.put(x, (slice(None), slice(1, 4)), (len(x), 5)),
+    "pad": lambda x: np.pad(x, ((0, 0), (1, 2))),
+    "put at last": lambda x: ops.put(x, (..., slice(1, 4), 0), (len(x), 5, 2)),
+    "sum": lambda x: np.sum(x, axis=1),
+    "min": lambda x: np.min(x, axis=1),
+    "argmax": lambda x: x * np.argmax(x, axis=1, keepdims=True),
+    "argmin": lambda x: x * np.argmin(x, axis=1, keepdims=True),
+    "argsort": lambda x: x * np.argsort(x, axis=1),
+    "any": lambda x: np.where(np.any(x > 1, axis=1, keepdims=True), x, 0),
+    "all": lambda x: np.where(np.all(x > 0, axis=1, keepdims=True), x, 0),
+    "count_nonzero": lambda x: x * np.count_nonzero(x > 0, axis=1, keepdims=True),
+    "isclose": lambda x: np.where(np.isclose(x, 0.5, atol=0.1), x, 0),
+    "bitwise_and": lambda x: np.where((x > 0) & (x < 1) | ~(x > -1), x, 0),
+    "logical_or": lambda x: np.where(
+        np.logical_or(np.logical_and(x > 0, x < 1), np.logical_not(x > -1)), x, 0
+    ),
+    "not_equal": lambda x: np.where((x != 1) & (x == x) & (x <= 2) & (x >= -2), x, 0),
+    "signbit": lambda x: np.where(np.signbit(x) | np.isnan(x) | np.isinf(x), x, np.isfinite(x)),
+}
+
+
+def shared(f: Any) -> bool:
+    return "\nSLICES = [" in f.source
+
+
+def assert_cut(f: Callable[..., Any], *args: Any) -> None:
+    """See that a function is computed in parts, and that they agree with the whole."""
+    cut, whole = compile(f), compile(f, share_rows=False)
+    with np.errstate(all="ignore"):
+        found, expected = cut(*args), whole(*args)
+    assert shared(cut), "not cut"
+    assert not shared(whole)
+    for a, b in zip(leaves(found), leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9 * np.max(np.abs(b), initial=1e-300))
+
+
+def leaves(tree: Any) -> list[Any]:
+    return [x for part in tree for x in leaves(part)] if isinstance(tree, tuple) else [tree]
+
+
+def assert_cut_both_ways(case: Case) -> None:
+    """See that a sum over the rows of a call is cut, and so is its gradient by factors of them."""
+
+    def total(factors: Any, *args: Any) -> Any:
+        scaled = [a * c if long else a for a, c, long in zip(args, factors, case.long, strict=True)]
+        return np.sum(np.sin(1 + case.f(*scaled)))
+
+    factors = tuple(np.array(1.0) for _ in case.args)
+    assert_cut(total, factors, *case.args)
+    assert_cut(value_and_grad(total), factors, *case.args)
+
+
+def all_cases(m: int) -> Iterator[Case]:
+    """Yield a case of each call; what is said to work element by element is seen to on the way."""
+    rng = np.random.default_rng(m)
+    for row in TABLE * 3:  # lengths are drawn anew, 1 among them
+        for case in cases(row, rng, m):
+            if row.name in OPS and OPS[row.name].rows is elementwise:
+                assert_elementwise(case)
+            yield case
+    for f in ALSO.values():
+        also = passing(f, (rng.uniform(-2, 2, (m, 3)),))
+        assert also is not None
+        yield also
+
+
+# ---- every op that says rows pass through
+
+
+def test_slices_of_the_arguments_give_slices_of_the_result() -> None:
+    seen: set[str] = set()
+    for case in all_cases(7):
+        seen |= case.names
+        for start, stop in ((0, 3), (2, 7), (4, 6)):
+            assert_rows_pass(case, start, stop)
+    says = {name for name, o in OPS.items() if o.rows not in (None, mixes_rows)}
+    assert says - seen == set(), "no case shows that rows pass through these"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sum_over_rows_is_cut_on_both_ways(name: str) -> None:
+    rng = np.random.default_rng(0)
+    found = (case for row in rows(name) for case in cases(row, rng, MANY))
+    case = next(found, None)
+    if case is not None:
+        assert_cut_both_ways(case)
+    else:
+        assert OPS[name].rows is not elementwise if name in OPS else True
+
+
+@pytest.mark.parametrize("name", ALSO)
+def test_so_are_the_other_ops(name: str) -> None:
+    x = np.random.default_rng(0).uniform(-2, 2, (MANY, 3))
+    case = passing(ALSO[name], (x,))
+    assert case is not None
+    assert_cut_both_ways(case)
+
+
+@op(lambda g, z, x: g / (1 + np.absolute(x)) ** 2, rows=elementwise, memory=Memory.NEW)
+def squashed(x: Any) -> Any:
+    return x / (1 + np.absolute(x))
+
+
+@pytest.mark.parametrize(
+    ("f", "operands"),
+    [
+        (autonn.gelu, 1), (autonn.silu, 1), (lambda x: np.clip(x, -0.5, 1), 1),
+        (np.logaddexp, 2), (squashed, 1),
+    ],
+)  # fmt: skip
+def test_the_activations_and_an_op_of_ones_own_are_cut(
+    f: Callable[..., Any], operands: int
+) -> None:
+    args = tuple(np.random.default_rng(0).uniform(-2, 2, (operands, MANY, 3)))
+    case = passing(f, args)
+    assert case is not None
+    assert_rows_pass(case, 2, 9)
+    assert_cut_both_ways(case)
+
+
+# ---- what is wrong is seen
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda x: np.cumsum(x, axis=0), lambda x: x - np.mean(x), lambda x: x[::-1] + 0]
+)
+def test_an_op_that_mixes_rows_and_says_it_does_not_is_seen(wrong: Callable[..., Any]) -> None:
+    liar = op(lambda g, z, x: g, rows=elementwise, memory=Memory.NEW)(wrong)
+    (case,) = cases(each("liar", liar, REAL), np.random.default_rng(0), 7)
+    with pytest.raises(AssertionError, match="rows do not pass"):
+        assert_rows_pass(case, 2, 7)
+
+
+@pytest.mark.parametrize("liar", [OPS["cumsum"], OPS["softmax_residual"], OPS["sum"]])
+def test_a_wrong_trait_of_the_library_is_seen(liar: Op) -> None:
+    wrong = planted_trait(liar, rows=elementwise, decompose=None)
+    with wrong, pytest.raises(AssertionError, match=r"rows do not pass|not element by element"):
+        test_slices_of_the_arguments_give_slices_of_the_result()
+
+
+def test_an_op_of_ones_own_without_traits_is_not_cut() -> None:
+    silent = op(lambda g, z, x: g * 2)(lambda x: x * 2)
+    x = np.ones((MANY, 3))
+    compiled = compile(lambda x: np.sum(silent(x)))
+    assert compiled(x) == 6 * MANY
+    assert not shared(compiled)
+    assert passing(silent, (x,)) is None
