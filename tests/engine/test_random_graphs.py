@@ -35,6 +35,7 @@ from tools.graph_ops import (
     SHAPES,
     UNARY,
     broadcasts,
+    choose,
     gram,
     gram_node,
     indices,
