@@ -14,7 +14,7 @@ from autonn.engine.op import OPS
 
 FILES = sorted(HOUSE.rglob("*.py"))
 OUTSIDE = ["benchmarks", "docs", "examples"]
-LONGEST_FILE, LONGEST_FUNCTION = 500, 40
+LONGEST_FILE, LONGEST_FUNCTION, MOST_WAYS = 500, 40, 15
 
 
 # ---- sizes
@@ -24,6 +24,11 @@ def test_files_and_functions_are_short() -> None:
     lengths = {path: path.read_text().count("\n") for path in FILES}
     assert {path: n for path, n in lengths.items() if n > LONGEST_FILE} == {}
     found = {path: habits.oversized(path.read_text(), LONGEST_FUNCTION, 10**9) for path in FILES}
+    assert {path: large for path, large in found.items() if large} == {}
+
+
+def test_no_function_turns_too_often() -> None:
+    found = {path: habits.oversized(path.read_text(), 10**9, MOST_WAYS) for path in FILES}
     assert {path: large for path, large in found.items() if large} == {}
 
 
