@@ -71,19 +71,11 @@ def by_columns(calls: Sequence[Node], outputs: Sequence[Argument]) -> set[Node]:
     another way, all stay as they are.
     """
     groups = _Groups()
-    for node in calls:
-        tall = node.ndim == 2 and node.shape[0] > node.shape[1] and node.dtype == np.float64
-        if tall and (is_ufunc(node) or is_product(node)):
-            groups.add(node)
+    for node in filter(_is_tall, calls):
+        groups.add(node)
     for node in calls:
         for a in node.nodes():
-            alike = is_ufunc(node) and node in groups.of and a.shape == node.shape
-            if a in groups.of and not (alike or _takes_columns(node)):
-                groups.fix(a)
-            if alike and a in groups.of:
-                groups.join(a, node)
-            elif alike:
-                groups.fix(node)
+            _meet(groups, node, a)
     for output in outputs:
         if output in groups.of:
             groups.fix(output)
@@ -92,6 +84,24 @@ def by_columns(calls: Sequence[Node], outputs: Sequence[Argument]) -> set[Node]:
         node for node in groups.of
         if not groups.is_fixed(node) and id(groups.of[node]) in products
     }  # fmt: skip
+
+
+def _is_tall(node: Node) -> bool:
+    """Whether columns could be the better way for it."""
+    tall = node.ndim == 2 and node.shape[0] > node.shape[1] and node.dtype == np.float64
+    return tall and (is_ufunc(node) or is_product(node))
+
+
+def _meet(groups: _Groups, node: Node, a: Node) -> None:
+    """Join a call and an operand that it lays out alike, or fix what it can't take so."""
+    alike = is_ufunc(node) and node in groups.of and a.shape == node.shape
+    if a not in groups.of:
+        if alike:
+            groups.fix(node)
+    elif alike:
+        groups.join(a, node)
+    elif not _takes_columns(node):
+        groups.fix(a)
 
 
 def _takes_columns(node: Node) -> bool:
@@ -169,10 +179,15 @@ def repeats(node: Node, other: Argument, is_column: bool) -> int:
     """
     if not is_ufunc(node) or len(node.args) != 2 or node.ndim != 2 or node.size < 256:
         return 0
-    m, n = node.shape
-    count = max((d for d in range(1, min(m, 2048 // n) + 1) if m % d == 0), default=1)
+    n = node.shape[1]
+    count = _most_rows(*node.shape)
     if isinstance(other, Node):
-        is_bias = other.shape == (n,) and not is_column
-        return count if is_bias and n <= 64 and node.size >= 2048 and count >= 8 else 0
-    bounds = isinstance(other, int | float) and node.calls(ops.minimum, ops.maximum)
-    return count if bounds and node.dtype == np.float32 and count * n >= 256 else 0
+        short = other.shape == (n,) and not is_column and n <= 64
+        return count if short and node.size >= 2048 and count >= 8 else 0
+    is_bound = isinstance(other, int | float) and node.calls(ops.minimum, ops.maximum)
+    return count if is_bound and node.dtype == np.float32 and count * n >= 256 else 0
+
+
+def _most_rows(m: int, n: int) -> int:
+    """Find the largest divisor of m so that as many rows of n numbers are at most 2,048."""
+    return max((d for d in range(1, min(m, 2048 // n) + 1) if m % d == 0), default=1)

@@ -81,22 +81,29 @@ def kinds(nodes: Sequence[Node], rows: set[Node], m: int) -> dict[Node, Kind]:
     """Tell what each node is; `_CannotBeCut` where one is something else."""
     found: dict[Node, Kind] = {}
     for node in nodes:
-        if node.given is not None:
-            even = node.is_constant and node.shape[:1] == (m,) and is_even(node.value)
-            found[node] = 0 if node in rows or even else REPLICATED
-            continue
-        own = [found[a] for a in node.nodes()]
-        if node.op is not None and node.op.draws and node.shape[:1] == (m,):
-            found[node] = 0
-        elif all(kind == REPLICATED for kind in own):
-            found[node] = 0 if _spreads_over_rows(node, m) else REPLICATED
-        elif SUM in own:
-            if any(isinstance(kind, int) for kind in own):
-                raise _CannotBeCut  # rows that need a sum over all rows first
-            found[node] = SUM
-        else:
-            found[node] = _kind(node, found)
+        found[node] = (
+            _of_given(node, rows, m) if node.given is not None else _of_call(node, found, m)
+        )
     return found
+
+
+def _of_given(node: Node, rows: set[Node], m: int) -> Kind:
+    even = node.is_constant and node.shape[:1] == (m,) and is_even(node.value)
+    return 0 if node in rows or even else REPLICATED
+
+
+def _of_call(node: Node, found: dict[Node, Kind], m: int) -> Kind:
+    """Tell what a call is of operands that are known."""
+    own = [found[a] for a in node.nodes()]
+    if node.op is not None and node.op.draws and node.shape[:1] == (m,):
+        return 0
+    if all(kind == REPLICATED for kind in own):
+        return 0 if _spreads_over_rows(node, m) else REPLICATED
+    if SUM not in own:
+        return _kind(node, found)
+    if any(isinstance(kind, int) for kind in own):
+        raise _CannotBeCut  # rows that need a sum over all rows first
+    return SUM
 
 
 def _kind(node: Node, found: dict[Node, Kind]) -> Kind:

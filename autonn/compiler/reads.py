@@ -140,43 +140,54 @@ class _Search:
 
     def look(self, value: Any, name: str) -> None:
         """Note what is read of one thing, by its kind."""
-        if isinstance(value, ndarray):
-            self.reads.arrays[id(value)] = value, name
-        elif isinstance(value, Tensor):
-            pass  # read at each call; whether it requires a gradient is guarded with it
-        elif isinstance(value, np.random.Generator | np.random.RandomState | random.Random):
-            self.reads.generators.append(value)
-        elif isinstance(value, FunctionType):
-            self.function(value, name)
-        elif isinstance(value, MethodType):
-            self.follow(value.__self__, name)
-            self.follow(value.__func__, name)
-        elif isinstance(value, functools.partial):
-            programs = getattr(value, "programs", None)  # of what `compile` made
-            parts = (value.func, value.args, value.keywords) if programs is None else (programs.f,)
-            for part in parts:
-                self.follow(part, name)
-        elif isinstance(value, dict | list | tuple | set):
-            self.container(value, name)
-        elif isinstance(value, ModuleType):
-            if is_users(value.__name__):
-                self.attributes_of(value, vars(value), name)
-        elif isinstance(value, type):
-            if is_users(value.__module__):
-                self.klass(value, name)
-        elif isinstance(value, staticmethod | classmethod):
-            self.follow(value.__func__, name)
-        elif isinstance(value, property):
-            self.follow(value.fget, name)
-        elif isinstance(value, GeneratorType) or hasattr(type(value), "__next__"):
-            if self.everything:
+        for kinds, look in _LOOKS:
+            if isinstance(value, kinds):
+                look(self, value, name)
                 return
+        if hasattr(type(value), "__next__"):
+            self.iterator(value, name)
+        else:
+            self.instance(value, name)
+
+    def array(self, value: Any, name: str) -> None:
+        """Note an array: what becomes of it is seen in the graph."""
+        self.reads.arrays[id(value)] = value, name
+
+    def tensor(self, value: Tensor, name: str) -> None:
+        """Note nothing: it is read at each call, and whether it requires a gradient is guarded."""
+
+    def chance(self, value: Any, name: str) -> None:
+        """Note a generator, whose state tells whether it was drawn from."""
+        self.reads.generators.append(value)
+
+    def method(self, value: MethodType, name: str) -> None:
+        """Follow what a method is of, and its function."""
+        self.follow(value.__self__, name)
+        self.follow(value.__func__, name)
+
+    def partial(self, value: Any, name: str) -> None:
+        """Follow what a partial was made of; of a compiled function what was compiled."""
+        programs = getattr(value, "programs", None)
+        parts = (value.func, value.args, value.keywords) if programs is None else (programs.f,)
+        for part in parts:
+            self.follow(part, name)
+
+    def wrapped(self, value: Any, name: str) -> None:
+        """Follow the function of a static or class method, or of a property."""
+        self.follow(value.fget if isinstance(value, property) else value.__func__, name)
+
+    def library(self, value: ModuleType, name: str) -> None:
+        """Note the attributes of a file of the user's."""
+        if is_users(value.__name__):
+            self.attributes_of(value, vars(value), name)
+
+    def iterator(self, value: Any, name: str) -> None:
+        """Refuse what gives another thing each time."""
+        if not self.everything:
             raise CannotCompileError(
                 f"{name} is an iterator ({type(value).__name__}), which gives another thing each "
                 "time; take its items before, or leave it out of what is compiled"
             )
-        else:
-            self.instance(value, name)
 
     def function(self, f: FunctionType, name: str) -> None:
         """Note cells and defaults of a function; of autonn's own only what it was given."""
@@ -217,6 +228,8 @@ class _Search:
 
     def klass(self, value: type, name: str) -> None:
         """Note the attributes of a class of the user's, and of those above it."""
+        if not is_users(value.__module__):
+            return
         for base in value.__mro__:
             if is_users(base.__module__):
                 self.attributes_of(base, dict(vars(base)), name)
@@ -266,6 +279,21 @@ class _Search:
             for key in self.attributes - attributes.keys():  # it may be set later
                 if hasattr(type(owner), key):
                     self.note("attribute", owner, key, MISSING, f"{name}.{key}")
+
+
+_LOOKS: list[tuple[Any, Any]] = [
+    (ndarray, _Search.array),
+    (Tensor, _Search.tensor),
+    ((np.random.Generator, np.random.RandomState, random.Random), _Search.chance),
+    (FunctionType, _Search.function),
+    (MethodType, _Search.method),
+    (functools.partial, _Search.partial),
+    ((dict, list, tuple, set), _Search.container),
+    (ModuleType, _Search.library),
+    (type, _Search.klass),
+    ((staticmethod, classmethod, property), _Search.wrapped),
+    (GeneratorType, _Search.iterator),
+]
 
 
 def _slots(kind: type) -> Iterator[str]:

@@ -16,7 +16,7 @@ import inspect
 import keyword
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -55,28 +55,41 @@ def literal(a: Any) -> str:
     >>> literal((1, -0.0, "a", slice(None), None, np.float32))
     "(1, -0.0, 'a', slice(None, None, None), None, np.float32)"
     """
-    if type(a) in (tuple, list) or isinstance(a, tuple):
-        inside = ", ".join(map(literal, a))
-        return f"[{inside}]" if isinstance(a, list) else f"({inside}{',' * (len(a) == 1)})"
-    if isinstance(a, float) and not math.isfinite(a):
-        return "np.nan" if a != a else f"{'-' * (a < 0)}np.inf"
-    if isinstance(a, np.dtype) and a.isbuiltin:
-        return dtype_text(a)
-    if isinstance(a, type) and issubclass(a, np.generic):
-        return f"np.{np.dtype(a).name}"
-    if isinstance(a, slice):
-        return f"slice({literal(a.start)}, {literal(a.stop)}, {literal(a.step)})"
-    if a in (bool, int, float, complex) and isinstance(a, type):
-        return a.__name__
-    if a is None or a is Ellipsis or isinstance(a, bool):
-        return repr(a)
-    plain: Any
-    if isinstance(a, complex):
-        return f"complex({literal(a.real)}, {literal(a.imag)})"  # its repr loses signs of zero
-    for plain in (int, float, str, bytes):
-        if isinstance(a, plain):
-            return repr(plain(a))
+    for kinds, write in _LITERALS:
+        if isinstance(a, kinds):
+            return write(a)
+    if isinstance(a, type) and (issubclass(a, np.generic) or a in (bool, int, float, complex)):
+        return f"np.{np.dtype(a).name}" if issubclass(a, np.generic) else a.__name__
     raise TypeError(f"cannot be written into a program: {type(a).__name__}")
+
+
+def _row(a: Any) -> str:
+    inside = ", ".join(map(literal, a))
+    return f"[{inside}]" if isinstance(a, list) else f"({inside}{',' * (len(a) == 1)})"
+
+
+def _float(a: float) -> str:
+    if math.isfinite(a):
+        return repr(float(a))
+    return "np.nan" if a != a else f"{'-' * (a < 0)}np.inf"
+
+
+def _slice(a: slice) -> str:
+    return f"slice({literal(a.start)}, {literal(a.stop)}, {literal(a.step)})"
+
+
+# How each kind of value is written: of a subclass, as an enumeration's, the plain value.
+_LITERALS: list[tuple[Any, Callable[[Any], str]]] = [
+    ((tuple, list), _row),
+    ((bool, type(None), type(Ellipsis)), repr),
+    (float, _float),
+    (complex, lambda a: f"complex({literal(a.real)}, {literal(a.imag)})"),  # repr loses signs of 0
+    (int, lambda a: repr(int(a))),
+    (str, lambda a: repr(str(a))),
+    (bytes, lambda a: repr(bytes(a))),
+    (np.dtype, dtype_text),
+    (slice, _slice),
+]
 
 
 class Source:

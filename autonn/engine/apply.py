@@ -206,6 +206,15 @@ def _result(
         out._op, out._args, out._saved = op, args, values
         out._attributes, out._locks = attributes, None
         return out
+    return _recorded(op, args, values, attributes, data, tracked, shared)
+
+
+def _recorded(
+    op: Op, args: Any, values: Any, attributes: dict[str, Any], data: Array, tracked: bool,
+    shared: int,
+) -> Tensor:  # fmt: skip
+    """Wrap a result whose operands others may write to, or that is not recorded as usual."""
+    mode = is_recording()
     if shared and (data.base is not None or any(data is value for value in values)):
         data = data.copy("K")  # or it would be, or look at, what others may write to
     recorded = tracked and bool(mode)
@@ -216,18 +225,22 @@ def _result(
     if not recorded:
         values = values[: len(args)]  # residuals are for a gradient alone
     if recorded or op.keeps_input or is_tracing():
-        locks: Sequence[ReadOnlyLock] | None = None
-        if shared:
-            if shared < 0:
-                locks = protect_saved(args, values)
-            elif values[shared - 1].nbytes <= COPY_BYTES:
-                values[shared - 1] = values[shared - 1].copy("K")
-            else:
-                locks = (ReadOnlyLock(values[shared - 1]),)
-        record(out, op, args, values, attributes, locks)
+        record(out, op, args, values, attributes, _protect(args, values, shared))
     if isinstance(mode, Notes):
         out._place = Place(users_line(), tuple(mode.modules))
     return out
+
+
+def _protect(args: Any, values: Any, shared: int) -> Sequence[ReadOnlyLock] | None:
+    """Copy or lock the saved values that others may write to: one of them, or several."""
+    if shared < 0:
+        return protect_saved(args, values)
+    if not shared:
+        return None
+    if values[shared - 1].nbytes > COPY_BYTES:
+        return (ReadOnlyLock(values[shared - 1]),)
+    values[shared - 1] = values[shared - 1].copy("K")
+    return None
 
 
 def _differentiable(op: Op, data: Array, args: tuple[Any, ...]) -> bool:
@@ -267,6 +280,7 @@ def _explain(error: Exception, op: Op, values: Sequence[Any]) -> NoReturn:
 # case, which does all the rest.
 
 _NO_ATTRIBUTES: dict[str, Any] = {}
+_PYTHONS = frozenset({float, int})
 
 
 def _arity(op: Op) -> int:
@@ -320,7 +334,7 @@ def _binary(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
             return general(x, y)
         elif type(x) is ndarray and x.nbytes <= COPY_BYTES:
             a = x.copy("K")
-        elif type(x) is not float and type(x) is not int:
+        elif type(x) not in _PYTHONS:
             return general(x, y)
         if type(y) is Tensor:
             if y._aliased:
@@ -328,7 +342,7 @@ def _binary(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
             b, tracked = y._data, tracked or y._tracked
         elif type(y) is ndarray and y.nbytes <= COPY_BYTES:
             b = y.copy("K")
-        elif type(y) is not float and type(y) is not int:
+        elif type(y) not in _PYTHONS:
             return general(x, y)
         if not tracked:
             return general(x, y)

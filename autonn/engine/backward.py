@@ -48,14 +48,20 @@ def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None, *, beyond: bo
             continue
         g = cotangents.pop(tensor._index)
         _note(g, tensor)
-        if tensor._op is None or tensor._index in ends:
+        is_end = tensor._index in ends
+        if is_end or tensor._op is None:
             reached.append((tensor, g))
-        if tensor._index in ends and not beyond:
-            continue
-        for k, a in enumerate(_arguments(tensor)):
-            if type(a) is Tensor and a._tracked and (useful is None or a._index in useful):
-                _add(cotangents, a, _vjp(tensor, k, g))
+        if beyond or not is_end:
+            for k, a in _tracked_arguments(tensor):
+                if useful is None or a._index in useful:
+                    _add(cotangents, a, _vjp(tensor, k, g))
     return reached
+
+
+def _tracked_arguments(tensor: Tensor) -> list[tuple[int, Tensor]]:
+    """List the arguments that a gradient goes to, each with its position."""
+    pairs = enumerate(_arguments(tensor))
+    return [(k, a) for k, a in pairs if type(a) is Tensor and a._tracked]
 
 
 def _add(cotangents: dict[int, Any], tensor: Tensor, g: Any) -> None:
