@@ -23,7 +23,7 @@ from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import leaf, values_of
 from autonn.engine.trees import tree_form, tree_leaves, tree_unflatten
 
-__all__ = ["trace_twice", "verify", "watch_arrays"]
+__all__ = ["disagreement", "trace_twice", "verify", "watch_arrays"]
 
 # Up to this size the numbers of an array are compared at each call, which takes 60 microseconds
 # for that much; a larger one that is computed with beside Tensors has to be an argument.
@@ -68,7 +68,7 @@ def verify(program: Any, f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) 
     with chance_put_back(generators), np.errstate(all="ignore"), _buffers_put_back(program):
         inputs = [a for a in leaves if isinstance(a, ndarray)]
         found = program.run(inputs, args, kwargs)
-    what = _disagreement(expected, found)
+    what = disagreement(expected, found)
     if what:
         raise _refusal(f, f"its program does not give what it gives as it is ({what})")
 
@@ -83,7 +83,7 @@ def _eagerly(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Any:
         return f(*full, **named)
 
 
-def _disagreement(expected: Any, found: Any) -> str:
+def disagreement(expected: Any, found: Any) -> str:
     """Say where two results differ by more than rounding could; "" where they do not."""
     if repr(tree_form(expected)) != repr(tree_form(found)):
         return "the form of the result"

@@ -1,7 +1,8 @@
 """Training: `fit`, its history, metrics and checkpoints.
 
 Read in this order: `history`, `progress`, `loss`, `examples`, `metrics`, `task`, `interrupts`,
-`state`, `fingerprint`, `checkpoints`, `compiling`, `stopping`, `loop`, `fitting`.
+`state`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`,
+`loop`, `fitting`.
 """
 
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint

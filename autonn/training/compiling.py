@@ -22,11 +22,6 @@ from autonn.training.task import Step
 
 Arguments = tuple[Any, ...]
 
-DRAWS = (
-    "a module draws random numbers in plain NumPy, which a program would use again and again; "
-    "autonn.engine.ops.random(rng, shape) draws them anew"
-)
-
 
 class Programs(NamedTuple):
     """The programs of a run, or why there are none."""
@@ -96,44 +91,28 @@ def _why_not(
 ) -> str:
     """Say why a program can't stand for the function; nothing if it can."""
     try:
-        return _trial(program, model, arguments)
+        with untouched(model):
+            program(*arguments)
+        return ""
     except CannotCompileError as error:
         return str(error)
     except Exception as error:
         fault = error
     if _came_from_user(fault):  # if it is raised without a program too, the first step will do so
         return f"{type(fault).__name__} while tracing: {fault}"
-    with _untouched(model):
+    with untouched(model):
         f(*arguments)  # what is wrong without a program too is raised here, and said better
     raise fault
 
 
-def _trial(program: Callable[..., Any], model: Module, arguments: Arguments) -> str:
-    """Run a program, and say what it would not do at each call.
-
-    It draws the same numbers at each call; where the first call drew others, it was tracing that
-    drew them, in plain NumPy, and the program would use them again and again. Nor would it set
-    attributes.
-    """
-    drawn = []
-    for _ in range(2 if generators(model) else 1):
-        with _untouched(model) as before:
-            program(*arguments)
-            drawn.append(repr(random_states(generators(model))))
-            edited = [type(module).__name__ for module, edits, _ in before if module.edits != edits]
-            if edited:
-                return f"{edited[0]} sets attributes of its own in forward"
-    return DRAWS if len(set(drawn)) > 1 else ""
-
-
 @contextmanager
-def _untouched(model: Module) -> Iterator[list[tuple[Module, int, dict[str, Any]]]]:
-    """Give modules, their numbers of edits and attributes; and undo all that happens to them."""
+def untouched(model: Module) -> Iterator[None]:
+    """Undo all that happens to the modules, their numbers and their chance."""
     attributes = [(module, module.edits, dict(vars(module))) for _, module in model.named_modules()]
     found, values = generators(model), Values.of(model)
     states = random_states(found)
     try:
-        yield attributes
+        yield
     finally:
         for module, edits, own in attributes:
             if module.edits != edits:

@@ -11,6 +11,7 @@ from autonn.data import batches
 from autonn.optim.steps import StepOptimizer
 from autonn.training.checkpoints import Store
 from autonn.training.compiling import Programs, programs
+from autonn.training.selfcheck import CheckedStep
 from autonn.training.state import Run, Values
 from autonn.training.stopping import (
     end_without_number,
@@ -27,6 +28,8 @@ def train(run: Run, store: Store | None, epochs: int, compile: bool | None) -> N
     if left <= 0 or is_out_of_patience(run.history, run.patience):
         return
     made = programs(run, compile)
+    if made.step is not None:
+        made = made._replace(step=CheckedStep(run, made.step))
     try:
         if run.optimizer.full_batch:
             _search(run, store, left, made)

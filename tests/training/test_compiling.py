@@ -82,7 +82,7 @@ class Arrays(Sequential):
 
 KINDS = {
     Reads: "float() of a Tensor",
-    Draws: "plain NumPy",
+    Draws: "draws random numbers in plain NumPy",
     Remembers: "changes what it reads (Remembers.shown)",
     Arrays: "AttributeError while tracing",
 }

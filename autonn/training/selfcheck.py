@@ -1,0 +1,64 @@
+"""A compiled step that looks at itself: now and then the step is run as it is too, and compared.
+
+What a function reads is guarded, and it is run again before it is trusted. What is beyond both, as
+a clock that an object of C reads, or a file that changes, shows here: after at most twice as many
+steps as it took to begin.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from autonn.compiler.verify import disagreement
+from autonn.engine.modes import CannotCompileError
+from autonn.training.compiling import untouched
+from autonn.training.state import Run
+from autonn.training.task import Step
+
+
+class CheckedStep:
+    """Runs the program of a step; at steps 2, 4, 8, 16, ... of the run the step itself, too.
+
+    Where they differ by more than rounding, or where the program would have to be derived anew
+    and can't be, training goes on without it; there is a warning, and the history says so.
+    """
+
+    def __init__(self, run: Run, program: Step) -> None:
+        self.run = run
+        self.program: Step | None = program
+        self.count = run.progress.steps  # a resumed run looks where the whole one does
+
+    def __call__(self, *batch: Any) -> Any:
+        """Compute what the step computes."""
+        self.count = count = self.count + 1
+        if self.program is None:
+            return self.run.task.step(*batch)
+        try:
+            if count & (count - 1) == 0 and count > 1:
+                self.compare(self.program, batch)
+            if self.program is not None:
+                return self.program(*batch)
+        except CannotCompileError as error:
+            self.give_up(str(error))
+        return self.run.task.step(*batch)
+
+    def compare(self, program: Step, batch: tuple[Any, ...]) -> None:
+        """Run both, and leave no trace of it."""
+        with untouched(self.run.model):
+            expected = self.run.task.step(*batch)
+        with untouched(self.run.model):
+            found = program(*batch)
+        what = disagreement(expected, found)
+        if what:
+            self.give_up(f"in step {self.count} it did not give what the step gives ({what})")
+
+    def give_up(self, why: str) -> None:
+        """Go on without the program, and say so."""
+        self.program = None
+        self.run.history.compiled, self.run.history.why_not = False, why
+        warnings.warn(
+            f"fit: the compiled step is given up, and training goes on as it is: {why}",
+            RuntimeWarning,
+            stacklevel=7,
+        )

@@ -1,0 +1,78 @@
+"""A run looks at its own program: what no guard can see is found after a few steps."""
+
+from __future__ import annotations
+
+import contextvars
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from tools.runs import close, network, train
+
+from autonn import Sequential, Tensor
+from autonn.training.selfcheck import CheckedStep
+
+HIDDEN: ContextVar[float] = ContextVar("hidden", default=1.0)
+
+
+class Hidden(Sequential):
+    """Reads what nothing follows: the value of a context variable."""
+
+    def forward(self, x: Any) -> Tensor:
+        scaled: Tensor = super().forward(x) * HIDDEN.get()
+        return scaled
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 9])
+def test_a_change_that_nothing_guards_is_found_within_twice_the_steps(step: int) -> None:
+    found: list[int] = []
+
+    def callback(history: Any) -> None:
+        if len(history) == step:
+            HIDDEN.set(0.5)
+        if history.compiled is False and not found:
+            found.append(len(history))
+
+    with pytest.warns(RuntimeWarning, match="given up"):
+        history = contextvars.copy_context().run(
+            train, Hidden(*network().modules), epochs=40, callbacks=[callback]
+        )
+    assert found[0] <= 2 * step + 1
+    assert f"in step {found[0]}" in history.why_not
+
+
+def test_a_step_that_differs_is_given_up_with_a_warning() -> None:
+    class Wrong:
+        def __init__(self, right: Any) -> None:
+            self.right = right
+
+        def __call__(self, *batch: Any) -> Any:
+            cost, correct, gradients = self.right(*batch)
+            return cost, correct, [2 * g for g in gradients]
+
+    seen = []
+    original = CheckedStep.__init__
+
+    def planted(self: CheckedStep, run: Any, program: Any) -> None:
+        original(self, run, Wrong(program))
+        seen.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CheckedStep, "__init__", planted)
+        with pytest.warns(RuntimeWarning, match="given up"):
+            history = train(network(), epochs=6)
+    assert history.compiled is False
+    assert "in step 2" in history.why_not
+    assert seen[0].count == 6
+
+
+def test_looking_leaves_no_trace() -> None:
+    models, costs = [], []
+    for checked in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not checked:
+                patch.setattr(CheckedStep, "compare", lambda *args: None)
+            models.append(network())
+            costs.append(train(models[-1], epochs=9).cost)
+    assert costs[0] == costs[1]
+    close(models[0], models[1], 0.0)
