@@ -194,20 +194,22 @@ def _count_arrays(args: tuple[Any, ...]) -> int:
 def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
     """Make the function that computes the same by a flat NumPy program, derived from `f`.
 
-    `f` is run once on Tensors and what it did is written down, derivatives included: constants
-    are computed, what occurs twice is computed once, what is not needed is left out, and memory
-    is used again. Read the result in ``.source``.
+    `f` is run on Tensors and what it did is written down, derivatives included: constants are
+    computed, what occurs twice is computed once, what is not needed is left out, and memory is
+    used again. Read the result in ``.source``. Before it is trusted, `f` is run twice more; what it
+    draws and sets then is put back.
 
     Parameters
     ----------
     f
         A function of arrays, Tensors, or lists, tuples and dicts of them, as `value_and_grad`
-        makes them too. It may close over a model, whose parameters are read at each call, and
-        over arrays, which are read where they stand; but what it computes from them in plain
-        NumPy, without a Tensor, is computed once.
+        makes them too. It may close over a model, whose parameters are read at each call and whose
+        buffers are written back, and over arrays, which are read where they stand. All else that
+        it reads from around it, names, attributes, lists and what else is computed from arrays, is
+        looked at before each call: where it changed, another program is derived.
     share_rows
         Whether to compute on slices of the rows in threads where there are 4,096 rows or more and
-        the result is made of sums over them: see `rows.py`.
+        the result is made of sums over them: see `partition`.
 
     Returns
     -------
@@ -219,9 +221,12 @@ def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
 
     Raises
     ------
-    RuntimeError
-        When called, if `f` reads a value, as ``if loss > 1`` does: it is not known yet. The
-        message names the line.
+    CannotCompileError
+        When called, a RuntimeError: if `f` reads a value, as ``if loss > 1`` does, which is not
+        known yet; if it does what a program can't repeat, as to draw random numbers in plain
+        NumPy, to read the clock, or to change what it reads; if it returns what can't be written
+        down, or computes from a closed-over array of more than 1 MB in plain NumPy. The message
+        names the line, or what it is.
 
     Examples
     --------
