@@ -21,7 +21,7 @@ from autonn.compiler.watching import is_users
 from autonn.engine.modes import Changes, changes, evaluated, is_recording, is_tracing
 from autonn.engine.tensor import Tensor, values_of
 
-__all__ = ["MISS", "Guards", "fingerprint", "is_same"]
+__all__ = ["MISS", "Guards", "fingerprint", "is_same", "same_items"]
 
 # What a quick look returns where anything is not as it was.
 MISS = object()
@@ -86,7 +86,7 @@ class Guards:
             "__name__": __name__,
             "ndarray": ndarray, "tracing": is_tracing, "recording": is_recording,
             "recording_is": _recording_is,
-            "evaluated": evaluated.get, "is_same": is_same, "same_items": _same_items,
+            "evaluated": evaluated.get, "is_same": is_same, "same_items": same_items,
             "MISS": MISS, "MISSING": MISSING, "changes": changes, "values_of": values_of,
             "failures": (ValueError, AttributeError, TypeError, KeyError), "all": all, "map": map,
             "eq": operator.eq, "fingerprint": fingerprint, "getattr": getattr, "len": len,
@@ -138,6 +138,8 @@ class Guards:
             return self.unchanged(f"{owner}.get({read.key!r}, MISSING)", read.value)
         if read.kind == "cell" and read.value is not MISSING:
             return self.unchanged(f"{owner}.cell_contents", read.value)
+        if read.kind == "context":
+            return self.unchanged(f"{owner}.get(MISSING)", read.value)
         if read.kind == "size":
             return f"len({owner}) == {read.value}"
         if read.kind == "class":
@@ -221,7 +223,7 @@ def _recording_is(wanted: bool) -> bool:
     return bool(is_recording()) is wanted
 
 
-def _same_items(now: Any, then: list[Any]) -> bool:
+def same_items(now: Any, then: list[Any]) -> bool:
     """Whether a list, dict or set holds the same things, in the same order."""
     if len(now) != len(then):
         return False

@@ -12,7 +12,9 @@ import builtins
 import contextlib
 import functools
 import random
+from collections import deque
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import (
     BuiltinFunctionType,
@@ -32,7 +34,7 @@ from autonn.compiler.watching import Seen, is_users, names_in
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import Tensor
 
-__all__ = ["MISSING", "Read", "Reads", "generators_near", "reads_of"]
+__all__ = ["MISSING", "Read", "Reads", "reads_near", "reads_of"]
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
@@ -155,6 +157,10 @@ class _Search:
 
     def tensor(self, value: Tensor, name: str) -> None:
         """Note nothing: it is read at each call, and whether it requires a gradient is guarded."""
+
+    def context(self, value: ContextVar[Any], name: str) -> None:
+        """Note what a context variable has."""
+        self.note("context", value, None, value.get(MISSING), name)
 
     def chance(self, value: Any, name: str) -> None:
         """Note a generator, whose state tells whether it was drawn from."""
@@ -285,10 +291,11 @@ _LOOKS: list[tuple[Any, Any]] = [
     (ndarray, _Search.array),
     (Tensor, _Search.tensor),
     ((np.random.Generator, np.random.RandomState, random.Random), _Search.chance),
+    (ContextVar, _Search.context),
     (FunctionType, _Search.function),
     (MethodType, _Search.method),
     (functools.partial, _Search.partial),
-    ((dict, list, tuple, set), _Search.container),
+    ((dict, list, tuple, set, deque, bytearray), _Search.container),
     (ModuleType, _Search.library),
     (type, _Search.klass),
     ((staticmethod, classmethod, property), _Search.wrapped),
@@ -302,8 +309,8 @@ def _slots(kind: type) -> Iterator[str]:
         yield from (slots,) if isinstance(slots, str) else slots
 
 
-def generators_near(f: Any, args: Any) -> list[Any]:
-    """Find the random generators that a function could draw from, before it runs.
+def reads_near(f: Any, args: Any) -> Reads:
+    """Find what a function could read, draw from or change, before it runs.
 
     By the names in all functions within reach, whether they will run or not.
     """
@@ -322,7 +329,7 @@ def generators_near(f: Any, args: Any) -> list[Any]:
                 for code in _with_inner(thing.__code__):
                     seen.codes[code] = thing.__globals__
         if len(seen.codes) == before:
-            return search.reads.generators
+            return search.reads
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,10 +17,11 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.compiler.graph import difference
-from autonn.compiler.guards import Guards
-from autonn.compiler.reads import Reads, generators_near
+from autonn.compiler.guards import Guards, same_items
+from autonn.compiler.reads import MISSING, Read, Reads, reads_near
 from autonn.compiler.trace import Traced, run_traced
-from autonn.engine.modes import CannotCompileError
+from autonn.compiler.watching import is_users
+from autonn.engine.modes import CannotCompileError, changes
 from autonn.engine.tensor import leaf, values_of
 from autonn.engine.trees import tree_form, tree_leaves, tree_unflatten
 
@@ -36,8 +38,9 @@ _ENOUGH = 2
 
 def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Traced:
     """Trace a function twice; raise `CannotCompileError` where it did not do the same."""
-    generators = generators_near(f, (*args, *kwargs.values()))
-    with chance_put_back(generators):
+    near = reads_near(f, (*args, *kwargs.values()))
+    generators = near.generators
+    with all_put_back(near), chance_put_back(generators):
         states = _states(generators)
         traced = run_traced(f, args, kwargs, leaves)
         if _states(generators) != states:
@@ -62,8 +65,10 @@ def verify(program: Any, f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) 
     CannotCompileError
         Where it does not: the function goes another way for arrays than for Tensors.
     """
-    generators = [*generators_near(f, (*args, *kwargs.values()))]
-    with chance_put_back(generators), np.errstate(all="ignore"), _buffers_put_back(program):
+    near = reads_near(f, (*args, *kwargs.values()))
+    generators = near.generators
+    ignored = np.errstate(all="ignore")
+    with all_put_back(near), chance_put_back(generators), ignored, _buffers_put_back(program):
         expected = _eagerly(f, args, kwargs, leaves)
     with chance_put_back(generators), np.errstate(all="ignore"), _buffers_put_back(program):
         inputs = [a for a in leaves if isinstance(a, ndarray)]
@@ -147,6 +152,56 @@ def _roots(array: Any) -> Iterator[Any]:
 
 
 # ---- as if nothing had run
+
+
+@contextlib.contextmanager
+def all_put_back(near: Reads) -> Iterator[None]:
+    """Undo, at the end, what a function changed of all that it could have read.
+
+    Its counters, lists and arrays are then as if nobody had looked at it.
+    """
+    copies = [(a, a.copy()) for a, _ in near.arrays.values() if a.nbytes <= _COMPARED_BYTES]
+    try:
+        yield
+    finally:
+        for array, copy in copies:
+            if array.tobytes() != copy.tobytes():
+                array[...] = copy
+        for read in near.things:
+            _put_back(read)
+
+
+def _put_back(read: Read) -> None:
+    """Give one thing that was read its value back, where it has another."""
+    owner, value = read.owner, read.value
+    if read.kind == "cell" and value is not MISSING:
+        with contextlib.suppress(ValueError):
+            if owner.cell_contents is not value:
+                owner.cell_contents = value
+    elif read.kind == "items" and not same_items(owner, value):
+        _put_items_back(owner, value)
+    elif read.kind == "attribute" and is_users(type(owner).__module__):
+        held = getattr(owner, "__dict__", {})
+        counts = read.key == "edits"  # of what is set on a module: a number comes only once
+        other = held.get(read.key, MISSING) is not value
+        if other and not counts and not isinstance(owner, type):
+            _put_key_back(held, read.key, value)
+            changes.count += 1  # modules are looked at anew
+
+
+def _put_items_back(owner: Any, value: list[Any]) -> None:
+    if isinstance(owner, list | bytearray):
+        owner[:] = value
+    elif hasattr(owner, "clear"):  # a dict, a set or a deque
+        owner.clear()
+        (owner.extend if isinstance(owner, deque) else owner.update)(value)
+
+
+def _put_key_back(held: dict[str, Any], key: str, value: Any) -> None:
+    if value is MISSING:
+        held.pop(key, None)
+    else:
+        held[key] = value
 
 
 @contextlib.contextmanager

@@ -35,3 +35,21 @@ def planted_trait(op: Op, **wrong: Any) -> Iterator[None]:
     finally:
         for name, value in right.items():
             object.__setattr__(op, name, value)
+
+
+@contextmanager
+def another(thing: Any, name: Any, value: Any) -> Iterator[None]:
+    """Replace what a name of a module, or an entry of a dict, stands for."""
+    if isinstance(thing, dict):
+        before = thing[name]
+        thing[name] = value
+    else:
+        before = getattr(thing, name)
+        setattr(thing, name, value)
+    try:
+        yield
+    finally:
+        if isinstance(thing, dict):
+            thing[name] = before
+        else:
+            setattr(thing, name, before)

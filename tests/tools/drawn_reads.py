@@ -1,0 +1,260 @@
+"""What a function may read beside its arguments, and how that changes between calls.
+
+Each row is what is set up, the expression that reads it, and the statement that changes it; ``$v``
+is the value at first, ``$w`` another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["NUMBERS", "PLACES", "READS", "USES", "Place", "Read"]
+
+
+@dataclass(frozen=True)
+class Read:
+    """Something to read: a number, as a rule; `draws` where each reading gives another."""
+
+    setup: str
+    read: str
+    change: str
+    draws: bool = False
+    clock: bool = False  # not even a second eager run gives the same
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a function something is read: text before it, lines in it, and an expression.
+
+    ``$r`` is the expression that reads.
+    """
+
+    before: str
+    inside: str
+    value: str
+
+
+BOX = "class Box:\n    k = $v\nbox = Box()"
+HELPER = "def helper():\n    return $v\n"
+
+READS: dict[str, Read] = {
+    "global": Read("k = $v", "k", "k = $w"),
+    "global dict's entry": Read("D = {'k': $v}", "D['k']", "D['k'] = $w"),
+    "missing entry": Read("D = {}", "D.get('q', $v)", "D['q'] = $w"),
+    "caught KeyError": Read(
+        "D = {}\ndef look():\n    try:\n        return D['q']\n    except KeyError:\n"
+        "        return $v",
+        "look()", "D['q'] = $w",
+    ),
+    "list's entry": Read("L = [$v, 1.0]", "L[0]", "L[0] = $w"),
+    "list's length": Read("L = [1.0]", "len(L)", "L.append($w)"),
+    "list's sum": Read("L = [$v]", "sum(L)", "L.append($w)"),
+    "list in a dict": Read("D = {'L': [$v]}", "D['L'][0]", "D['L'][0] = $w"),
+    "dict's length": Read("D = {0: 1.0}", "len(D)", "D[len(D)] = $w"),
+    "set": Read("S = {$v}", "max(S)", "S.clear(); S.add($w)"),
+    "deque": Read("S = collections.deque([$v])", "S[0]", "S[0] = $w"),
+    "bytearray": Read("S = bytearray([1])", "S[0]", "S[0] += 1"),
+    "attribute": Read("box = types.SimpleNamespace(k=$v)", "box.k", "box.k = $w"),
+    "attribute of an attribute": Read(
+        "box = types.SimpleNamespace(i=types.SimpleNamespace(k=$v))", "box.i.k", "box.i.k = $w"
+    ),
+    "slot": Read(
+        "class Slotted:\n    __slots__ = ('k',)\nbox = Slotted()\nbox.k = $v", "box.k", "box.k = $w"
+    ),
+    "dataclass": Read(
+        "@dataclasses.dataclass\nclass Cfg:\n    k: float\ncfg = Cfg($v)", "cfg.k", "cfg.k = $w"
+    ),
+    "dataclass replaced": Read(
+        "@dataclasses.dataclass(frozen=True)\nclass Cfg:\n    k: float\ncfg = Cfg($v)", "cfg.k",
+        "cfg = Cfg($w)",
+    ),
+    "class attribute": Read(BOX, "Box.k", "Box.k = $w"),
+    "class attribute by an instance": Read(BOX, "box.k", "Box.k = $w"),
+    "instance hides the class": Read(BOX, "box.k", "box.k = $w"),
+    "property": Read(
+        "class Box:\n    _k = $v\n    @property\n    def k(self):\n        return self._k\n"
+        "box = Box()",
+        "box.k", "box._k = $w",
+    ),
+    "__getattr__": Read(
+        "class Box:\n    def __getattr__(self, name):\n        return D[name]\nD = {'k': $v}\n"
+        "box = Box()", "box.k", "D['k'] = $w",
+    ),
+    "module's name": Read("mod = types.ModuleType('mod')\nmod.k = $v", "mod.k", "mod.k = $w"),
+    "function attribute": Read(HELPER + "helper.k = $v", "helper.k", "helper.k = $w"),
+    "default": Read("def g(k=$v):\n    return k", "g()", "g.__defaults__ = ($w,)"),
+    "keyword default": Read(
+        "def g(*, k=$v):\n    return k", "g()", "g.__kwdefaults__['k'] = $w"
+    ),
+    "mutable default": Read("def g(k=[$v]):\n    return k[0]", "g()", "g.__defaults__[0][0] = $w"),
+    "code": Read(
+        "def g():\n    return $v\ndef other():\n    return $w", "g()", "g.__code__ = other.__code__"
+    ),
+    "partial's keywords": Read(
+        "p = functools.partial(dict, k=$v)", "p()['k']", "p.keywords['k'] = $w"
+    ),
+    "partial replaced": Read("p = functools.partial(max, $v)", "p(0)",
+    "p = functools.partial(max, $w)"),
+    "closure": Read(
+        "def make():\n    k = $v\n    def get():\n        return k\n    def put(v):\n"
+        "        nonlocal k\n        k = v\n    return get, put\nget, put = make()", "get()",
+        "put($w)",
+    ),
+    "name that appears": Read("", "globals().get('late', $v)", "late = $w"),
+    "NameError": Read(
+        "def look():\n    try:\n        return late\n    except NameError:\n        return $v",
+        "look()", "late = $w",
+    ),
+    "builtin hidden": Read("", "abs($v)", "abs = lambda v: $w"),
+    "function replaced": Read(HELPER, "helper()", "def helper():\n    return $w"),
+    "method replaced": Read(
+        "class Box:\n    def get(self):\n        return $v\nbox = Box()", "box.get()",
+        "Box.get = lambda self: $w",
+    ),
+    "method of one instance": Read(
+        "class Box:\n    def get(self):\n        return $v\nbox = Box()", "box.get()",
+        "box.get = lambda: $w",
+    ),
+    "base class": Read(
+        "class Base:\n    k = $v\nclass Box(Base):\n    pass\nbox = Box()", "box.k", "Base.k = $w"
+    ),
+    "environment": Read(
+        "os.environ['DRAWN'] = str($v)", "float(os.environ['DRAWN'])",
+        "os.environ['DRAWN'] = str($w)",
+    ),
+    "ContextVar": Read("cv = contextvars.ContextVar('cv')\ncv.set($v)", "cv.get()", "cv.set($w)"),
+    "string": Read("s = str(float($v))", "float(s)", "s = str(float($w))"),
+    "format": Read("k = $v", "float(f'{k:.1f}')", "k = $w"),
+    "flag": Read("flag = None", "(1.0 if flag is None else flag)", "flag = $w"),
+    "hasattr": Read(BOX, "(2.0 if hasattr(box, 'q') else $v)", "box.q = 1"),
+    "vars": Read(BOX + "\nbox.k = $v", "vars(box)['k']", "box.k = $w"),
+    "getattr by a name": Read(BOX + "\nbox.q = $w\nname = 'k'", "getattr(box, name)", "name = 'q'"),
+    "attrgetter": Read(BOX, "operator.attrgetter('k')(box)", "Box.k = $w"),
+    "callable object": Read(
+        "class Call:\n    k = $v\n    def __call__(self):\n        return self.k\ncall = Call()",
+        "call()",
+        "call.k = $w",
+    ),
+    "print options": Read(
+        "np.set_printoptions(precision=8)", "np.get_printoptions()['precision']",
+        "np.set_printoptions(precision=3)",
+    ),
+    "array's element": Read("a = np.array([float($v)])", "a[0]", "a[0] = $w"),
+    "float of an element": Read("a = np.array([float($v)])", "float(a[0])", "a[0] = $w"),
+    "item of an array": Read("a = np.array(float($v))", "a.item()", "a[...] = $w"),
+    "length of an array": Read("a = np.ones(2)", "len(a)", "a = np.ones(3)"),
+    "Tensor": Read("T = an.Tensor(float($v))", "T", "T.data = float($w)"),
+    "Tensor replaced": Read("T = an.Tensor(float($v))", "T", "T = an.Tensor(float($w))"),
+    "module's attribute": Read(
+        "class Net(an.Module):\n    def __init__(self):\n        self.k = $v\n"
+        "    def forward(self, x):\n"
+        "        return x * self.k\nnet = Net()", "net.k", "net.k = $w",
+    ),
+    "module's list": Read(
+        "class Net(an.Module):\n    def __init__(self):\n        self.k = [$v]\nnet = Net()",
+        "net.k[0]",
+        "net.k[0] = $w",
+    ),
+    "mode": Read("net = an.Dropout(0.5)", "(1.0 if net.training else 2.0)", "net.eval()"),
+    "dropout's p": Read("net = an.Dropout(0.25)", "net.p", "net.p = 0.5"),
+    # what is another at each reading
+    "iterator": Read("it = iter([$v, $w] * 20)", "next(it)", "", True),
+    "counter": Read("n = itertools.count()", "next(n)", "", True),
+    "own counter": Read(
+        "class Box:\n    k = 0\n    def step(self):\n        self.k += 1\n        return self.k\n"
+        "box = Box()", "box.step()", "", True,
+    ),
+    "list that grows": Read(
+        "L = []\ndef step():\n    L.append(1.0)\n    return len(L)", "step()", "", True
+    ),
+    "pop": Read("L = [$v, $w] * 20", "L.pop()", "", True),
+    "np.random.rand": Read("", "np.random.rand()", "", True),
+    "np.random.normal": Read("", "np.random.normal(size=3)", "", True),
+    "np.random.randint": Read("", "np.random.randint(5)", "", True),
+    "random.random": Read("", "random.random()", "", True),
+    "random.choice": Read("", "random.choice([1.0, 2.0, 3.0])", "", True),
+    "random.Random": Read("r = random.Random(0)", "r.random()", "", True),
+    "Generator": Read("r = np.random.default_rng(0)", "r.random()", "", True),
+    "Generator in a list": Read("r = [np.random.default_rng(0)]", "r[0].random()", "", True),
+    "Generator's permutation": Read("r = np.random.default_rng(0)", "r.permutation(3)", "", True),
+    "RandomState": Read("r = np.random.RandomState(0)", "r.rand()", "", True),
+    "bound draw": Read("draw = np.random.default_rng(0).random", "draw()", "", True),
+    "draw by SciPy": Read("from scipy import stats", "stats.norm.rvs()", "", True),
+    "fresh Generator": Read("", "np.random.default_rng(0).random()", ""),
+    "time": Read("", "time.time()", "", True, True),
+    "perf_counter": Read("", "time.perf_counter()", "", True, True),
+    "now": Read("", "datetime.datetime.now().timestamp()", "", True, True),
+    "urandom": Read("", "os.urandom(1)[0] + time.time()", "", True, True),
+    "entropy": Read("", "np.random.default_rng().random()", "", True, True),
+}  # fmt: skip
+
+PLACES: dict[str, Place] = {
+    "the function": Place("", "", "$r"),
+    "a comprehension": Place("", "", "[$r for _ in range(1)][0]"),
+    "a dict comprehension": Place("", "", "{0: $r for _ in range(1)}[0]"),
+    "a generator expression": Place("", "", "next($r for _ in range(1))"),
+    "a lambda": Place("", "", "(lambda: $r)()"),
+    "an inner function": Place("", "def inner():\n    return $r", "inner()"),
+    "an inner function's inner": Place(
+        "", "def outer():\n    def inner():\n        return $r\n    return inner()", "outer()"
+    ),
+    "a helper": Place("def h1():\n    return $r", "", "h1()"),
+    "a helper's helper": Place("def h1():\n    return $r\ndef h2():\n    return h1()", "", "h2()"),
+    "a lambda outside": Place("h1 = lambda: $r", "", "h1()"),
+    "a staticmethod": Place(
+        "class H:\n    @staticmethod\n    def get():\n        return $r", "", "H.get()"
+    ),
+    "a classmethod": Place(
+        "class H:\n    @classmethod\n    def get(cls):\n        return $r", "", "H.get()"
+    ),
+    "a method": Place("class H:\n    def get(self):\n        return $r\nh = H()", "", "h.get()"),
+    "a property": Place(
+        "class H:\n    @property\n    def get(self):\n        return $r\nh = H()", "", "h.get"
+    ),
+    "a callable object": Place(
+        "class H:\n    def __call__(self):\n        return $r\nh = H()", "", "h()"
+    ),
+    "a partial": Place("def h1(_):\n    return $r\nh = functools.partial(h1, 0)", "", "h()"),
+    "a function in a dict": Place("hs = {'a': lambda: $r}", "", "hs['a']()"),
+    "a function in a list": Place("hs = [lambda: $r]", "", "hs[0]()"),
+    "a bound method kept": Place(
+        "class H:\n    def get(self):\n        return $r\nget_it = H().get", "", "get_it()"
+    ),
+    "a default argument": Place("def h1():\n    return $r\ndef h2(g=h1):\n    return g()", "",
+    "h2()"),
+    "a decorated helper": Place(
+        "def deco(g):\n    @functools.wraps(g)\n    def made(*a):\n        return g(*a)\n"
+        "    return made\n"
+        "@deco\ndef h1():\n    return $r", "", "h1()",
+    ),
+    "a generator": Place("def gen():\n    yield $r", "", "next(gen())"),
+    "a map": Place("", "", "list(map(lambda _: $r, [0]))[0]"),
+    "a sort key": Place("", "", "sorted([0.0], key=lambda _: 0)[0] + $r"),
+    "a compiled helper": Place(
+        "def h0(y):\n    return y * $r\nh1 = an.compile(h0)", "", "h1(np.ones(3))"
+    ),
+    "a function of functions": Place("def apply(g):\n    return g()", "", "apply(lambda: $r)"),
+    "__getitem__": Place(
+        "class H:\n    def __getitem__(self, _):\n        return $r\nh = H()", "", "h[0]"
+    ),
+    "a with block": Place(
+        "@contextlib.contextmanager\ndef block():\n    yield $r",
+        "with block() as value:\n    pass", "value"
+    ),
+    "a forward": Place(
+        "class Mod(an.Module):\n    def forward(self, x):\n        return x * $r\nmod_ = Mod()", "",
+        "mod_(np.ones(3))",
+    ),
+    "eval": Place("", "", "eval(\"\"\"$r\"\"\")"),
+    "np.vectorize": Place("h = np.vectorize(lambda _: $r, otypes=[float])", "", "h(np.zeros(3))"),
+}  # fmt: skip
+
+# How the number that was read is used.
+USES = [
+    "x * $e", "x * $e", "x + $e", "np.sum(x) * $e", "np.where(x > $e, x, 0)", "x ** 2 * $e",
+    "x * np.full(3, $e)", "np.maximum(x, $e)", "x * np.array([1.0, 2.0, 3.0]) * $e",
+    "x / (1 + $e * $e)", "np.stack([x, x * $e])", "{'a': x * $e, 'b': x}", "(x, $e)",
+    "np.copysign(x, $e)", "x * np.asarray($e)", "an.sigmoid(x * $e)", "x * np.exp($e)",
+]  # fmt: skip
+
+NUMBERS = ["1.0", "2.0", "3.0", "0.5", "1", "2", "True", "0.0", "-0.0"]
