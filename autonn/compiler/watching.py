@@ -62,6 +62,8 @@ def is_users(module: str | None) -> bool:
     (True, False, True)
     """
     name = str(module or "")
+    if name == "__main__":  # also where an installed program runs it, as a notebook's kernel
+        return True
     if name.partition(".")[0] in _LIBRARIES or name.startswith("namedtuple_"):
         return False
     file = getattr(sys.modules.get(name), "__file__", None) or ""
