@@ -202,6 +202,8 @@ class Graphs(RuleBasedStateMachine):
         domains = list(BINARY[name][:2])[:: -1 if swap else 1]
         if domains[1] == "positive":
             values = np.array(np.abs(values) + 0.5, self.dtype)
+        elif domains[1] == "small":  # 40 to the power of 40 is too much for float32
+            values = np.array(np.clip(values, -3, 3), self.dtype)
         given = float(values.flat[0]) if kind % 3 == 0 and values.size else values
         pairs = [self.fit(x, domains[0]), Pair(given, Node(given))]
         result = self.named(BINARY, name, *(pairs[::-1] if swap else pairs))
