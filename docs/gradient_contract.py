@@ -19,7 +19,10 @@ import numpy as np
 from scipy import special
 
 from autonn.compiler import trace
+from autonn.engine import ops
 from autonn.engine.op import OPS, Op, elementwise, mixes_rows
+from autonn.engine.ops import densities, matrix_functions
+from autonn.engine.ops import special as special_ops
 from autonn.engine.tensor import implementations
 
 PAGE = Path(__file__).with_name("gradient-contract.md")
@@ -132,6 +135,10 @@ class Readable(ast.NodeTransformer):
 
 def public_name(function: Any) -> str:
     """Say where users find a function: in numpy, numpy.linalg or scipy.special."""
+    if isinstance(function, tuple):  # a method of a ufunc
+        if function[1] == "__call__":
+            return ""
+        return f"{public_name(function[0])[:-1]}.{function[1]}`"
     name = function.__name__
     for path, home in (("np", np), ("np.linalg", np.linalg), ("scipy.special", special)):
         if getattr(home, name, None) is function:
@@ -153,7 +160,18 @@ def composed() -> str:
         sentence = (call.__doc__ or "").split("\n")[0]
         if not hasattr(call, "op") and sentence and public_name(function):
             rows.append(f"| {public_name(function)} | {sentence} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, *own_functions()])
+
+
+def own_functions() -> list[str]:
+    """List the functions that stand for what SciPy has on arrays alone."""
+    rooms = {room.__name__ for room in (densities, matrix_functions, special_ops)}
+    calls = ((name, getattr(ops, name)) for name in ops.__all__)
+    return [
+        f"| `autonn.engine.ops.{name}` | {(call.__doc__ or '').splitlines()[0]} |"
+        for name, call in calls
+        if inspect.isfunction(call) and call.__module__ in rooms and not hasattr(call, "op")
+    ]
 
 
 def dtypes(op: Op) -> str:

@@ -87,6 +87,7 @@ _LITERALS: list[tuple[Any, Callable[[Any], str]]] = [
     (int, lambda a: repr(int(a))),
     (str, lambda a: repr(str(a))),
     (bytes, lambda a: repr(bytes(a))),
+    (np.integer, lambda a: f"np.{a.dtype.name}({int(a)})"),
     (np.dtype, dtype_text),
     (slice, _slice),
 ]

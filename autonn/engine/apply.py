@@ -15,11 +15,20 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.engine.modes import Notes, Place, is_recording, is_tracing, users_line
-from autonn.engine.op import OPS, Function, Memory, NotDifferentiableError, Op, Rows, Rule
+from autonn.engine.op import (
+    OPS,
+    Function,
+    Memory,
+    NotDifferentiableError,
+    Op,
+    Rows,
+    Rule,
+    is_elementwise_ufunc,
+)
 from autonn.engine.ownership import COPY_BYTES, ReadOnlyLock, protect_saved
 from autonn.engine.tensor import Array, Tensor, implementations, leaf, record
 
-__all__ = ["define", "implements", "op"]
+__all__ = ["define", "implements", "op", "operand", "stands_for"]
 
 
 def define(
@@ -122,6 +131,14 @@ def implements(*functions: Callable[..., Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+def stands_for(op: Function, call: Callable[..., Any]) -> Function:
+    """Let a function that leads to an op, in its usual call, stand for it on the pages."""
+    function = cast(Function, call)
+    function.__name__ = function.__qualname__ = op.__name__
+    function.__doc__, function.op = op.__doc__, op.op
+    return function
+
+
 def _describe(op: Op) -> str:
     return f"{op.formula}\n\nWorks on Tensors and on arrays alike. {op.kinks}".rstrip() + "\n"
 
@@ -143,10 +160,7 @@ def _general(op: Op) -> Callable[..., Any]:
         for a in args:
             if type(a) is Tensor:
                 values.append(a._data)
-                if a._tracked:
-                    tracked = True
-                elif tracked is None:
-                    tracked = False
+                tracked = a._tracked or bool(tracked)
                 if a._aliased:
                     shared = -1
             elif type(a) is ndarray:
@@ -155,10 +169,11 @@ def _general(op: Op) -> Callable[..., Any]:
             elif type(a) in _NUMBERS or len(values) >= operands:
                 values.append(a)
             else:
-                values.append(_operand(op, a))
-                args = (*args[: len(values) - 1], values[-1], *args[len(values) :])
-                if type(values[-1]) is ndarray and values[-1].base is not None:
-                    shared = -1
+                values.append(operand(a, op.name))
+                if isinstance(a, ndarray):
+                    shared = -1  # and the array itself is kept: a view of it would not hold it
+                if not isinstance(a, ndarray) or is_tracing():
+                    args = (*args[: len(values) - 1], values[-1], *args[len(values) :])
         try:
             data = forward(*values, **attributes)
         except (TypeError, ValueError) as error:
@@ -170,7 +185,7 @@ def _general(op: Op) -> Callable[..., Any]:
     return general
 
 
-def _operand(op: Op, a: Any) -> Any:
+def operand(a: Any, name: str) -> Any:
     """Bring an operand of another kind to an array that rules can read.
 
     A list and what turns into an array are copied; of a subclass, as a memory map, the plain
@@ -179,7 +194,7 @@ def _operand(op: Op, a: Any) -> Any:
     if isinstance(a, np.ma.MaskedArray | np.matrix):
         cure = "np.asarray(x)" if isinstance(a, np.matrix) else "x.filled(value), or np.where"
         raise TypeError(
-            f"{op.name} takes Tensors, arrays and numbers, not {type(a).__name__}, whose own "
+            f"{name} takes Tensors, arrays and numbers, not {type(a).__name__}, whose own "
             f"rules the gradient would not know; use {cure}"
         )
     if isinstance(a, ndarray):
@@ -267,10 +282,19 @@ def _explain(error: Exception, op: Op, values: Sequence[Any]) -> NoReturn:
             ) from error
     if type(error) is TypeError:
         raise TypeError(str(error).replace("<lambda>()", op.name)) from error
-    if type(error) is ValueError and op.hint:
+    if type(error) is ValueError and op.hint and not _stretch(op, values):
         shapes = " and ".join(str(np.shape(v)) for v in values if isinstance(v, ndarray))
         raise ValueError(f"{op.name} of shapes {shapes} does not fit: {op.hint}") from error
     raise error
+
+
+def _stretch(op: Op, values: Sequence[Any]) -> bool:
+    """Whether the operands of an element-wise op fit, so that the error is about something else."""
+    try:
+        np.broadcast_shapes(*map(np.shape, values))
+    except ValueError:
+        return False
+    return is_elementwise_ufunc(op.forward)
 
 
 # ---- the usual call

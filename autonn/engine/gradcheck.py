@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autonn.engine.modes import no_grad
+from autonn.engine.modes import no_grad, stepping
 from autonn.engine.tensor import Array, Tensor
 from autonn.engine.transforms import grad, vjp
 from autonn.engine.trees import Tree, tree_leaves, tree_unflatten
@@ -140,8 +140,12 @@ def _slope(
         moved = [np.array(leaf, dtype=np.result_type(leaf, step)) for leaf in leaves]
         moved[k][index] += step
         args = tree_unflatten(list(inputs), iter([Tensor(m, copy=False) for m in moved]))
-        with no_grad(), np.errstate(all="ignore"):
-            result = f(*args)
+        token = stepping.set(True)
+        try:
+            with no_grad(), np.errstate(all="ignore"):
+                result = f(*args)
+        finally:
+            stepping.reset(token)
         return result.data if isinstance(result, Tensor) else np.asarray(result)
 
     slope = _by_differences(at, abs(leaves[k][index]))

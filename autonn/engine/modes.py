@@ -32,6 +32,7 @@ __all__ = [
     "is_tracing",
     "no_grad",
     "noting",
+    "stepping",
     "tracing",
     "transforming",
     "users_line",
@@ -111,6 +112,10 @@ evaluated: ContextVar[dict[int, bool] | None] = ContextVar("evaluated", default=
 # How many transforms, as `grad`, are evaluating a function in this thread.
 depth: ContextVar[int] = ContextVar("depth", default=0)
 transforming = depth.get
+
+
+# Whether gradcheck's complex step is under way, which alone may differentiate at complex numbers.
+stepping: ContextVar[bool] = ContextVar("stepping", default=False)
 
 
 class CannotCompileError(RuntimeError):

@@ -84,28 +84,28 @@ _holds_lock = threading.RLock()  # the garbage collector may let a hold go while
 class ReadOnlyLock:
     """Keeps a caller's array read-only for as long as a pending graph needs its values.
 
-    It covers the array that owns the memory too, so that neither it nor a view of it made from
-    now on can be written to. (A view made earlier can: NumPy has no way to reach it.)
+    It covers what it is a view of too, up to the array that owns the memory, so that none of them
+    nor a view made from now on can be written to. (A view made earlier can: NumPy has no way to
+    reach it.)
     """
 
     __slots__ = ("owner",)
 
     def __init__(self, array: Any) -> None:
-        owner = array
-        while isinstance(owner.base, ndarray):
-            owner = owner.base
+        chain = [array]
+        while isinstance(chain[-1].base, ndarray):
+            chain.append(chain[-1].base)
+        owner = chain[-1]
         self.owner = owner  # alive as long as its id is in use
         with _holds_lock:
             held = _holds.get(id(owner))
             if held is None:
                 held = _holds[id(owner)] = [0, []]
             held[0] += 1
-            if owner.flags.writeable:
-                owner.setflags(write=False)
-                held[1].append(owner)
-            if array is not owner and array.flags.writeable:
-                array.setflags(write=False)
-                held[1].append(array)
+            for link in reversed(chain):
+                if link.flags.writeable:
+                    link.setflags(write=False)
+                    held[1].append(link)
 
     def __del__(self) -> None:
         """Let the array be written to again, once the last graph has let go of it."""
@@ -124,14 +124,14 @@ def protect_saved(args: tuple[Any, ...], saved: list[Any]) -> list[ReadOnlyLock]
     k = -1
     for a in args:
         k += 1  # by hand: enumerate takes 60 ns more
-        if type(a) is ndarray:
+        if type(a) is ndarray or isinstance(a, ndarray):
             value = a
         elif getattr(a, "_aliased", False) and not _is_private_again(a, saved):
             value = a._data
         else:
             continue
         if value.nbytes <= COPY_BYTES:
-            saved[k] = value.copy("K")
+            saved[k] = saved[k].copy("K")
         else:
             locks = [*(locks or ()), ReadOnlyLock(value)]
     return locks

@@ -19,7 +19,8 @@ import numpy as np
 from autonn.engine import ops
 from autonn.engine.backward import backpropagate, pull_back, seed
 from autonn.engine.lineage import age_of, sources_since
-from autonn.engine.modes import depth, enable_grad, is_recording, is_tracing, transforming
+from autonn.engine.modes import depth, enable_grad, is_recording, is_tracing, stepping, transforming
+from autonn.engine.op import NotDifferentiableError
 from autonn.engine.tensor import Tensor, leaf
 from autonn.engine.trees import Tree, tree_leaves, tree_unflatten
 
@@ -78,7 +79,7 @@ class Evaluation:
         for k in positions:
             full[k] = tree_unflatten(args[k], supply)
         with _one_deeper(), enable_grad():
-            self.result = f(*full, **(kwargs or {}))
+            self.result = _called(f, full, kwargs or {})
         self.outputs = tree_leaves(self.result)
         if self.kind is not Kind.TENSORS and _reads_tracked(self.outputs, start):
             self.kind = Kind.TENSORS
@@ -105,6 +106,20 @@ class Evaluation:
             if isinstance(output, Tensor) and output.requires_grad
         ]
         return pulled_back(roots, self.tensors, self.kind if kind is None else kind)
+
+
+def _called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Call a function; say what a gradient was lost to where NumPy says something else.
+
+    Of ``out[i] = x`` it says "setting an array element with a sequence", whatever the cause.
+    """
+    try:
+        return f(*args, **kwargs)
+    except ValueError as error:
+        cause = error.__cause__
+        if isinstance(cause, NotDifferentiableError):
+            raise cause.with_traceback(error.__traceback__) from None
+        raise
 
 
 def _reads_tracked(outputs: Sequence[Any], start: int) -> bool:
@@ -142,8 +157,13 @@ def _lift(x: Any) -> Tensor:
         node.requires_grad = True
         return node
     lifted = leaf(x._data if isinstance(x, Tensor) else Tensor(x, copy=False)._data)
-    if lifted.dtype.kind == "c":  # the complex step of gradcheck
+    if lifted.dtype.kind == "c" and stepping.get():
         lifted._tracked = True
+    elif lifted.dtype.kind == "c":
+        raise NotDifferentiableError(
+            "complex numbers have no gradient here; differentiate by their real and imaginary "
+            "parts, as two real arguments"
+        )
     else:
         lifted.requires_grad = True
     return lifted

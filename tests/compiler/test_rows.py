@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tools.optable import REAL, TABLE, each, rows
+from tools.oprows import REAL, each
+from tools.optable import TABLE, rows
 from tools.planting import planted_trait
 from tools.rows import Case, assert_elementwise, assert_rows_pass, cases, passing
 

@@ -10,7 +10,7 @@ import pytest
 from tools.op_checks import (
     assert_close,
 )
-from tools.optable import Array
+from tools.oprows import Array
 
 import autonn
 from autonn import (

@@ -15,7 +15,7 @@ from tools.op_checks import (
     run,
     summed,
 )
-from tools.optable import Row
+from tools.oprows import Row
 
 from autonn import (
     grad,

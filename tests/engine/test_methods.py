@@ -46,6 +46,8 @@ def told(stub: ast.FunctionDef) -> list[tuple[str, str]]:
 
 def there_is(method: Any) -> list[tuple[str, str]] | None:
     """List the parameters of what is bound; None of a call that takes what NumPy takes."""
+    if "options" in inspect.signature(method).parameters:
+        return None
     function = getattr(getattr(method, "op", None), "with_residuals", method)
     if isinstance(function, np.ufunc):
         return [(f"of {function.nin}", "")]
@@ -90,11 +92,11 @@ def test_every_method_of_the_table_is_bound(name: str) -> None:
     ("name", "wrong", "said"),
     [
         ("round", None, "round is not told"),
-        ("cumsum", lambda self, axis=0: self, r"cumsum\[\('axis', 'None'\)\] is \[\('axis', '0'\)"),
+        ("cumsum", lambda self, axis=0: self, r"cumsum\[\('axis', 'None'\).* is \[\('axis', '0'\)"),
         ("clip", lambda self, low=None, a_max=None: self, r"clip.* is .*low"),
         ("__neg__", np.add, r"__neg__.*of 1.* is .*of 2"),
         ("at", lambda self, key: self, r"at\[\] is \[\('key', ''\)\]"),
-        ("reshape", lambda self, shape: self, r"reshape\[\('\*shape', ''\)\] is"),
+        ("reshape", lambda self, shape: self, r"reshape\[\('\*shape', ''\).* is"),
     ],
 )
 def test_a_difference_is_named(name: str, wrong: Callable[..., Any] | None, said: str) -> None:

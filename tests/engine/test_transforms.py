@@ -16,7 +16,7 @@ from tools.op_checks import (
     assert_close,
     differentiated,
 )
-from tools.optable import Array
+from tools.oprows import Array
 
 from autonn import (
     Tensor,

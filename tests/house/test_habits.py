@@ -139,7 +139,12 @@ def knows_by_name(path: Path) -> list[str]:
 
 def test_no_op_is_known_by_its_name() -> None:
     found = {path: knows_by_name(path) for path in FILES}
-    assert {path: names for path, names in found.items() if names} == {}
+    of_others = {"mat5.py": ["'i1'"], "adaptive.py": ["'beta'"]}  # a dtype, and Adam's settings
+    left = {
+        path: [n for n in names if n.partition(": ")[2] not in of_others.get(path.name, ())]
+        for path, names in found.items()
+    }
+    assert {path: names for path, names in left.items() if names} == {}
 
 
 @pytest.mark.parametrize(

@@ -474,7 +474,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("a single probability is read as class 1 above 0", metrics,
      "np.greater(predictions[:, 0], half)", "np.greater(predictions[:, 0], 0)"),
     ("a constant may be changed under a pending graph", ownership,
-     'saved[k] = value.copy("K")', "saved[k] = value"),
+     'saved[k] = saved[k].copy("K")', "saved[k] = value"),
 ]  # fmt: skip
 
 

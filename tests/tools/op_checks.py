@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from tools.optable import TABLE, Array, Random, Row
+from tools.oprows import Array, Random, Row
+from tools.optable import TABLE
 
 from autonn import (
     Tensor,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tools.optable import Array, Random, Row
+from tools.oprows import Array, Random, Row
 
 from autonn import Tensor
 from autonn.compiler.graph import Graph
 from autonn.compiler.simplify import simplify
 from autonn.compiler.trace import trace
+from autonn.engine.modes import TracedValueError
 from autonn.engine.op import SUM, mixes_rows
 
 LARGEST = 200_000  # elements of a result: beyond, a case takes seconds
@@ -77,7 +78,7 @@ def passing(
         with np.errstate(all="ignore"):
             graph = trace(f, *args)
             axis = place_of_rows(simplify(graph))
-    except (MixedError, ValueError, IndexError, TypeError):
+    except (MixedError, ValueError, IndexError, TypeError, TracedValueError):
         return None
     names = {node.op.name for node in graph.nodes() if node.op is not None}
     found = Case(f, args, long or (True,) * len(args), axis, names)  # type: ignore[arg-type]

@@ -6,11 +6,21 @@ business (the pass sums a gradient back over what was broadcast) and so are dtyp
 plain NumPy: on arrays they give numbers, on Tensors they give a graph that can be differentiated
 again. Linear ops come in pairs, each the other's rule, so that no order runs out of rules.
 
-Read in this order: `safe`, `arithmetic`, `elementary`, `rowwise`, `comparisons`, `selection`,
-`shapes`, `indexing`, `arranging`, `joining`, `reductions`, `statistics`, `scans`, `contraction`,
-`products`, `linalg`, `probability`, `activations`, `labels`, `losses`, `chance`, `methods`.
+Read in this order: `safe`, `arithmetic`, `remainders`, `elementary`, `rowwise`, `comparisons`,
+`selection`, `special`, `bessel`, `shapes`, `indexing`, `arranging`, `joining`, `rearranging`,
+`assembling`, `padding`, `reductions`, `statistics`, `totals`, `scans`, `quantiles`, `contraction`,
+`products`, `linalg`, `decompositions`, `norms`, `calculus`, `matrix_functions`, `probability`,
+`numbers`, `activations`, `densities`, `labels`, `losses`, `chance`, `in_place`, `methods`.
 """
 
+from autonn.engine.ops import (  # noqa: F401 - what is read here answers for NumPy's functions
+    assembling,
+    bessel,
+    calculus,
+    quantiles,
+    rearranging,
+    remainders,
+)
 from autonn.engine.ops.activations import elu, gelu, leaky_relu, relu, silu
 from autonn.engine.ops.arithmetic import (
     absolute,
@@ -25,7 +35,7 @@ from autonn.engine.ops.arithmetic import (
     square,
     subtract,
 )
-from autonn.engine.ops.arranging import diag, diagonal, pad, repeat, tile, trace, tril, triu
+from autonn.engine.ops.arranging import diag, diagonal, repeat, tile, trace, tril, triu
 from autonn.engine.ops.chance import random
 from autonn.engine.ops.comparisons import (
     bitwise_and,
@@ -46,6 +56,15 @@ from autonn.engine.ops.comparisons import (
     signbit,
 )
 from autonn.engine.ops.contraction import einsum
+from autonn.engine.ops.decompositions import least_squares
+from autonn.engine.ops.densities import (
+    multivariate_normal_logpdf,
+    multivariate_normal_pdf,
+    norm_cdf,
+    norm_logcdf,
+    norm_logpdf,
+    norm_pdf,
+)
 from autonn.engine.ops.elementary import (
     arccos,
     arccosh,
@@ -94,7 +113,19 @@ from autonn.engine.ops.losses import (
     softmax_residual,
     weighted_cross_entropy,
 )
+from autonn.engine.ops.matrix_functions import (
+    block_diag,
+    cho_solve,
+    expm,
+    solve_triangular,
+    sqrtm,
+)
 from autonn.engine.ops.methods import METHODS
+from autonn.engine.ops.norms import norm
+from autonn.engine.ops.numbers import spherical_bessel
+from autonn.engine.ops.padding import (
+    pad,
+)
 from autonn.engine.ops.probability import (
     log_others,
     log_sigmoid,
@@ -111,7 +142,6 @@ from autonn.engine.ops.products import affine, dot, inner, matmul, outer, tensor
 from autonn.engine.ops.reductions import (
     broadcast_to,
     mean,
-    norm,
     prod,
     sum_of_squares,
     sum_to,
@@ -154,6 +184,7 @@ from autonn.engine.ops.shapes import (
     swapaxes,
     transpose,
 )
+from autonn.engine.ops.special import polygamma
 from autonn.engine.ops.statistics import std, var
 
 __all__ = [
@@ -172,10 +203,12 @@ __all__ = [
     "array_split",
     "bitwise_and",
     "bitwise_or",
+    "block_diag",
     "broadcast_to",
     "cast",
     "cbrt",
     "ceil",
+    "cho_solve",
     "cholesky",
     "class_labels",
     "clip",
@@ -199,6 +232,7 @@ __all__ = [
     "exp",
     "exp2",
     "expand_dims",
+    "expm",
     "expm1",
     "flip",
     "floor",
@@ -218,6 +252,7 @@ __all__ = [
     "isinf",
     "isnan",
     "leaky_relu",
+    "least_squares",
     "less",
     "less_equal",
     "log",
@@ -240,14 +275,21 @@ __all__ = [
     "minimum",
     "moveaxis",
     "multiply",
+    "multivariate_normal_logpdf",
+    "multivariate_normal_pdf",
     "negative",
     "norm",
+    "norm_cdf",
+    "norm_logcdf",
+    "norm_logpdf",
+    "norm_pdf",
     "normal_cdf",
     "not_equal",
     "one_hot",
     "one_hot_rows",
     "outer",
     "pad",
+    "polygamma",
     "positive",
     "power",
     "prod",
@@ -279,9 +321,12 @@ __all__ = [
     "softmax_residual",
     "softplus",
     "solve",
+    "solve_triangular",
     "sort",
+    "spherical_bessel",
     "split",
     "sqrt",
+    "sqrtm",
     "square",
     "squeeze",
     "stack",

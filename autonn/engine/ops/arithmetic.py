@@ -88,7 +88,7 @@ power = define(
     "z = x^y",
     _power_base,
     _power_exponent,
-    kinks="The gradient of x^0 for x is 0, and so is that of 0^y for y.",
+    kinks="The gradient of x^0 for x is 0, and so is that of 0^y for y >= 0.",
     hint=BROADCAST,
 )
 

@@ -1,4 +1,4 @@
-"""Repeating, diagonals, triangles and frames: written with reading and putting."""
+"""Repeating, diagonals and triangles: written with reading and putting."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import numpy as np
 
 from autonn.engine.apply import implements
 from autonn.engine.ops.indexing import getitem, put, take
+from autonn.engine.ops.rowwise import counted_axis
 from autonn.engine.tensor import Array, Operand
 
 
 @implements(np.repeat)
 def repeat(x: Operand, repeats: Any, axis: int | None = None) -> Any:
     """Repeat each element, or each slice along an axis."""
-    n = x.size if axis is None else x.shape[axis]
+    x = x if np.ndim(x) else np.reshape(x, (1,))
+    n = x.size if axis is None else x.shape[counted_axis(axis, x.ndim)]
     return take(x, np.repeat(np.arange(n), repeats), axis)
 
 
 @implements(np.tile)
 def tile(x: Operand, reps: Any) -> Any:
     """Lay copies of x side by side, ``reps`` along each axis."""
-    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    reps = tuple(int(n) for n in np.atleast_1d(np.asarray(reps)))
     rank = max(len(reps), x.ndim)
     reps = (1,) * (rank - len(reps)) + reps
     shape = (1,) * (rank - x.ndim) + x.shape
@@ -61,7 +63,7 @@ def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 def _below(x: Any, k: int) -> Array:
-    rows, columns = x.shape[-2:]
+    rows, columns = (*x.shape, x.shape[-1])[-2:] if x.ndim == 1 else x.shape[-2:]
     return np.tri(rows, columns, k, dtype=bool)
 
 
@@ -75,17 +77,3 @@ def tril(x: Operand, k: int = 0) -> Any:
 def triu(x: Operand, k: int = 0) -> Any:
     """Keep what lies on and above a diagonal."""
     return np.where(_below(x, k - 1), 0, x)
-
-
-@implements(np.pad)
-def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
-    """Surround x with a constant."""
-    if mode != "constant":
-        raise TypeError(f"np.pad is differentiable here with mode='constant', not {mode!r}")
-    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
-    shape = tuple(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))
-    inside = tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True))
-    framed = put(x, inside, shape)
-    if np.all(np.equal(constant_values, 0)):
-        return framed
-    return framed + np.pad(np.zeros(x.shape, x.dtype), widths, constant_values=constant_values)

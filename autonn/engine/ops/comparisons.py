@@ -9,9 +9,9 @@ import numpy as np
 
 from autonn.engine.apply import define, implements
 from autonn.engine.modes import is_tracing
-from autonn.engine.op import Function, Memory, elementwise
+from autonn.engine.op import Function, Memory, elementwise, mixes_rows
 from autonn.engine.ops.rowwise import along_axis, reduces, sums
-from autonn.engine.tensor import Tensor, refuse_tracing, values_of
+from autonn.engine.tensor import Tensor, implementations, refuse_tracing, values_of
 
 
 def _comparison(function: np.ufunc, formula: str) -> Function:
@@ -66,7 +66,7 @@ def _method(name: str) -> Callable[..., str]:
     return prints
 
 
-def _question(function: Any, operands: int = 1, **traits: Any) -> None:
+def question(function: Any, operands: int = 1, **traits: Any) -> None:
     """Let a NumPy function that asks about values answer for Tensors, without a gradient."""
     name = function.__name__
     rules = (None,) * operands
@@ -79,30 +79,48 @@ def _question(function: Any, operands: int = 1, **traits: Any) -> None:
     def answer(*args: Any, **options: Any) -> Any:
         if is_tracing():
             return recorded(*args, **options)
-        return function(*map(values_of, args), **options)
+        return function(*map(_plain, args), **_plain(options))
 
 
-def _untraced(function: Any) -> None:
+def answering(function: Any, **defaults: Any) -> Callable[..., Any]:
+    """Return what answers for a NumPy function that asks about values, with other defaults."""
+    return lambda *args, **options: implementations[function](*args, **defaults | options)
+
+
+def _plain(a: Any) -> Any:
+    """Take the values of Tensors, also in lists, tuples and dicts."""
+    if isinstance(a, dict):
+        return {name: _plain(value) for name, value in a.items()}
+    return type(a)(map(_plain, a)) if type(a) in (list, tuple) else values_of(a)
+
+
+def answer_untraced(function: Any) -> None:
     """Let a NumPy function that gives no array answer; it can't be compiled."""
 
     @implements(function)
     def answer(*args: Any, **options: Any) -> Any:
-        for a in args:
+        for a in (*args, *options.values()):
             refuse_tracing(a, f"{function.__name__} of")
-        return function(*map(values_of, args), **options)
+        return function(*map(_plain, args), **_plain(options))
 
 
-_question(np.any, rows=reduces)
-_question(np.all, rows=reduces)
-_question(np.argmax, rows=_finds, prints=_method("argmax"))
-_question(np.argmin, rows=_finds, prints=_method("argmin"))
-_question(np.argsort, rows=along_axis)
-_question(np.count_nonzero, rows=sums)
-_question(np.isclose, operands=2, rows=elementwise)
+question(np.any, rows=reduces)
+question(np.all, rows=reduces)
+question(np.argmax, rows=_finds, prints=_method("argmax"))
+question(np.argmin, rows=_finds, prints=_method("argmin"))
+question(np.argsort, rows=along_axis)
+question(np.argpartition, rows=along_axis)
+question(np.searchsorted, operands=2, rows=mixes_rows)
+question(np.digitize, operands=2, rows=mixes_rows)
+question(np.count_nonzero, rows=sums)
+question(np.isclose, operands=2, rows=elementwise)
 for _function in (
     np.nonzero, np.array_equal, np.allclose, np.array2string, np.array_repr, np.array_str,
+    np.argwhere, np.flatnonzero, np.isin, np.lexsort, np.nanargmax, np.nanargmin, np.array_equiv,
+    np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal, np.isneginf, np.isposinf,
+    np.may_share_memory, np.shares_memory,
 ):  # fmt: skip
-    _untraced(_function)
+    answer_untraced(_function)
 
 
 @implements(np.shape)
@@ -120,14 +138,23 @@ def _size(x: Tensor, axis: int | None = None) -> int:
     return x.size if axis is None else x.shape[axis]
 
 
-@implements(np.zeros_like)
-def _zeros_like(x: Tensor, dtype: Any = None) -> Tensor:
-    return Tensor(np.zeros(x.shape, dtype or x.dtype), copy=False)
+def _like(x: Tensor, value: float, dtype: Any, shape: Any) -> Tensor:
+    shape = x.shape if shape is None else shape
+    return Tensor(np.full(shape, value, dtype or x.dtype), copy=False)
+
+
+@implements(np.zeros_like, np.empty_like)
+def _zeros_like(
+    x: Tensor, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Tensor:
+    return _like(x, 0, dtype, shape)
 
 
 @implements(np.ones_like)
-def _ones_like(x: Tensor, dtype: Any = None) -> Tensor:
-    return Tensor(np.ones(x.shape, dtype or x.dtype), copy=False)
+def _ones_like(
+    x: Tensor, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Tensor:
+    return _like(x, 1, dtype, shape)
 
 
 @implements(np.result_type)

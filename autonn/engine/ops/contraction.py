@@ -16,28 +16,36 @@ from autonn.engine.tensor import Operand
 def _einsum_rule(k: int, g: Any, z: Any, *operands: Any, subscripts: str) -> Any:
     """Use ``einsum of g and all operands but x_k, with the indices of x_k for output``.
 
-    Axes that only operand k has are multiplied by ones, so that the gradient reaches all of them;
-    an axis that it has twice, as in ``ii``, gets its gradient on the diagonal.
+    Axes that only operand k has, or that all others have with length 1, are multiplied by ones,
+    so that the gradient reaches all of them; an axis that it has twice, as in ``ii``, gets its
+    gradient on the diagonal.
     """
     inputs, output = subscripts.split("->")
     labels = inputs.split(",")
     own = labels[k]
     parts = [(output, g)]
     parts += [(labels[i], x) for i, x in enumerate(operands) if i != k]
-    known = set("".join(label for label, _ in parts))
+    reached = {c: n for label, x in parts for c, n in zip(label, x.shape, strict=True) if n != 1}
+    seen = set("".join(label for label, _ in parts))
     sizes = dict(zip(own, operands[k].shape, strict=True))
-    parts += [(c, np.ones(n, g.dtype)) for c, n in sizes.items() if c not in known]
-    target = ""
-    for c in own:
-        if c in target:
-            twin = next(
-                letter for letter in string.ascii_letters if letter not in subscripts + target
-            )
-            parts.append((c + twin, np.eye(sizes[c], dtype=g.dtype)))
-            c = twin
-        target += c
+    missing = [c for c, n in sizes.items() if c not in reached and (n != 1 or c not in seen)]
+    parts += [(c, np.ones(sizes[c], g.dtype)) for c in missing]
+    target, diagonals = _once(own, subscripts)
+    parts += [(pair, np.eye(sizes[pair[0]], dtype=g.dtype)) for pair in diagonals]
     equation = ",".join(label for label, _ in parts) + "->" + target
     return np.einsum(equation, *(x for _, x in parts))
+
+
+def _once(own: str, subscripts: str) -> tuple[str, list[str]]:
+    """Give a letter that comes again a twin; return the letters, and the pairs of twins."""
+    target, pairs = "", []
+    for c in own:
+        if c in target:
+            twin = next(x for x in string.ascii_letters if x not in subscripts + target)
+            pairs.append(c + twin)
+            c = twin
+        target += c
+    return target, pairs
 
 
 def _contracts(call: Any, axes: Sequence[int | None]) -> int | str | None:
@@ -68,9 +76,23 @@ _einsum = define(
 
 
 @implements(np.einsum)
-def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Any:
-    """Sum products over repeated indices, as `numpy.einsum` with subscripts in letters."""
+def einsum(subscripts: Any, *operands: Operand, optimize: Any = False) -> Any:
+    """Sum products over repeated indices, as `numpy.einsum` with subscripts or lists of axes."""
+    if not isinstance(subscripts, str):
+        subscripts, operands = _lettered((subscripts, *operands))
     return _einsum(*operands, subscripts=_explicit(subscripts, [np.ndim(x) for x in operands]))
+
+
+def _lettered(given: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """Write the lists of axes that stand behind the operands, and of the output, in letters."""
+
+    def word(axes: Sequence[Any]) -> str:
+        return "".join("..." if a is Ellipsis else string.ascii_letters[a] for a in axes)
+
+    pairs = len(given) // 2
+    operands = tuple(given[0 : 2 * pairs : 2])
+    inputs = ",".join(word(axes) for axes in given[1 : 2 * pairs : 2])
+    return (inputs + "->" + word(given[-1]) if len(given) % 2 else inputs), operands
 
 
 def _explicit(subscripts: str, ranks: Sequence[int]) -> str:

@@ -11,7 +11,9 @@ from numpy import ndarray
 
 from autonn.engine.apply import define, implements
 from autonn.engine.op import Function, Memory, mixes_rows
+from autonn.engine.ops.rowwise import counted_axis
 from autonn.engine.ops.safe import is_known
+from autonn.engine.refusals import no_output
 from autonn.engine.tensor import Array, Operand, Tensor, refuse_tracing
 
 
@@ -190,12 +192,19 @@ def read(x: Any, key: Any) -> Any:
 
 def copied_key(key: Any) -> Any:
     """Copy what could be changed before the gradient comes back; take the values of Tensors."""
+    if type(key) is int:
+        return key
     if isinstance(key, tuple):
         return tuple(copied_key(k) for k in key)
     if isinstance(key, Tensor):
         return key.numpy()
     if isinstance(key, list) and not key:
         return np.array(key, int)
+    if isinstance(key, np.integer):
+        return int(key)
+    if isinstance(key, slice):
+        ends = (key.start, key.stop, key.step)
+        return slice(*(int(e) if isinstance(e, np.integer) else e for e in ends))
     return np.array(key) if isinstance(key, ndarray | list) else key
 
 
@@ -243,27 +252,52 @@ class At:
         return result
 
 
+def _held_in(indices: Any, n: int, mode: str) -> Any:
+    """Bring positions into range, as NumPy's modes do."""
+    if mode == "raise":
+        return indices
+    if mode not in ("wrap", "clip"):
+        raise ValueError(f"take: mode is 'raise', 'wrap' or 'clip', not {mode!r}")
+    indices = indices if isinstance(indices, Tensor) else np.asarray(indices)
+    return indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+
+
 @implements(np.take)
-def take(x: Operand, indices: Any, axis: int | None = None) -> Any:
+def take(
+    x: Operand, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise"
+) -> Any:
     """Read the elements, or the slices along an axis, with these positions."""
+    if out is not None:
+        raise no_output(np.take)
     if axis is None:
-        return read(np.ravel(x), indices)
-    return read(x, (slice(None),) * (axis % x.ndim) + (indices,))
+        return read(np.ravel(x), _held_in(indices, np.size(x), mode))
+    axis = counted_axis(axis, x.ndim)
+    return read(x, (slice(None),) * axis + (_held_in(indices, x.shape[axis], mode),))
 
 
 @implements(np.take_along_axis)
 def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Any:
-    """Read along an axis, at each place its own position."""
+    """Read along an axis, at each place its own position; the other axes are broadcast."""
     if axis is None:
         return read(np.ravel(x), indices)
     index = indices if isinstance(indices, Tensor) else np.asarray(indices)
-    grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in index.shape)])
-    grid[axis % x.ndim] = index
+    if index.ndim != np.ndim(x):
+        raise ValueError(
+            f"take_along_axis of {np.ndim(x)} axes takes as many of the positions, not {index.ndim}"
+        )
+    grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in x.shape)])
+    grid[counted_axis(axis, x.ndim)] = index
     return read(x, tuple(grid))
 
 
 @implements(np.sort)
-def sort(x: Operand, axis: int | None = -1) -> Any:
-    """Sort along an axis; the gradient follows the permutation, equal elements keep their order."""
-    order = np.argsort(x, axis=axis, kind="stable")
-    return take_along_axis(x, order, axis)
+def sort(
+    x: Operand, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Any:
+    """Sort along an axis; the gradient follows the permutation, equal elements keep their order.
+
+    Whatever `kind` says: only by keeping their order does a gradient not hang on chance.
+    """
+    axis = axis if axis is None else counted_axis(axis, x.ndim)
+    found = np.argsort(x, axis=axis, kind="stable")
+    return take_along_axis(x, found, axis)

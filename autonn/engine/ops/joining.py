@@ -7,10 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from autonn.engine.apply import define, implements
+from autonn.engine.apply import define, implements, operand
 from autonn.engine.op import Memory
 from autonn.engine.ops.indexing import getitem
+from autonn.engine.ops.rowwise import counted_axis
 from autonn.engine.tensor import Operand, Tensor
+
+
+def brought(x: Operand) -> Any:
+    """Bring what is no Tensor to an array; masks and matrices are refused.
+
+    A memory map stays what it is, so that it is held while a graph needs it.
+    """
+    if isinstance(x, Tensor) or type(x) is np.ndarray:
+        return x
+    plain = operand(x, "NumPy's function on a Tensor")
+    return x if isinstance(x, np.ndarray) else np.asarray(plain)
 
 
 def _part(k: int, xs: Sequence[Any], axis: int) -> tuple[Any, ...]:
@@ -51,9 +63,7 @@ def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Any:
     """Join tensors along an axis that they have already."""
     if axis is None:
         return _concatenate(*(np.ravel(t) for t in tensors), axis=0)
-    return _concatenate(
-        *(t if isinstance(t, Tensor) else np.asarray(t) for t in tensors), axis=axis
-    )
+    return _concatenate(*tensors, axis=axis)
 
 
 @implements(np.stack)
@@ -81,9 +91,9 @@ def hstack(tensors: Sequence[Operand]) -> Any:
 @implements(np.array_split)
 def array_split(x: Operand, indices_or_sections: Any, axis: int = 0) -> Any:
     """Cut along an axis into so many parts, or at these positions."""
-    index = np.arange(x.shape[axis])
-    cuts = np.array_split(index, indices_or_sections)
-    lead = (slice(None),) * (axis % x.ndim)
+    axis = counted_axis(axis, x.ndim)
+    cuts = np.array_split(np.arange(x.shape[axis]), indices_or_sections)
+    lead = (slice(None),) * axis
     return [
         getitem(x, (*lead, slice(int(c[0]), int(c[-1]) + 1) if c.size else slice(0))) for c in cuts
     ]
@@ -92,7 +102,7 @@ def array_split(x: Operand, indices_or_sections: Any, axis: int = 0) -> Any:
 @implements(np.split)
 def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> Any:
     """Cut along an axis into equal parts, or at these positions."""
-    n, parts = x.shape[axis], indices_or_sections
-    if isinstance(parts, int) and n % parts:
+    n, parts = x.shape[counted_axis(axis, x.ndim)], indices_or_sections
+    if isinstance(parts, int | np.integer) and n % parts:
         raise ValueError(f"split of {n} into {parts} equal parts; use np.array_split")
     return array_split(x, parts, axis)

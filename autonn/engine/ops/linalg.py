@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from autonn.engine.apply import define, implements
 from autonn.engine.op import Function, Memory, mixes_rows
-from autonn.engine.ops.products import swap_last
+from autonn.engine.ops.arranging import diagonal
+from autonn.engine.ops.joining import brought
+from autonn.engine.ops.products import matmul, outer, swap_last, tensordot, vecdot
 from autonn.engine.ops.reductions import product_of_others
+from autonn.engine.refusals import no_output
 from autonn.engine.tensor import Array, Operand
 
 inv: Function = define(
@@ -22,17 +27,21 @@ inv: Function = define(
 )
 
 
+def _transposed_solution(g: Any, a: Any, b: Any) -> Any:
+    """Solve ``A' Y = G``, Y as columns: a vector b is one, also beside a stack of matrices."""
+    return np.linalg.solve(swap_last(a), np.expand_dims(g, -1) if b.ndim == 1 else g)
+
+
 def _solve_right(g: Any, z: Any, a: Any, b: Any) -> Any:
     """Use ``A^-T G``."""
-    return np.linalg.solve(swap_last(a), g)
+    right = _transposed_solution(g, a, b)
+    return right[..., 0] if b.ndim == 1 else right
 
 
 def _solve_left(g: Any, z: Any, a: Any, b: Any) -> Any:
     """Use ``-(A^-T G) Z'``."""
-    right = np.linalg.solve(swap_last(a), g)
-    if b.ndim == 1:
-        right, z = np.expand_dims(right, -1), np.expand_dims(z, -1)
-    return -np.matmul(right, swap_last(z))
+    z = np.expand_dims(z, -1) if b.ndim == 1 else z
+    return -np.matmul(_transposed_solution(g, a, b), swap_last(z))
 
 
 solve = define(
@@ -131,12 +140,104 @@ def _cholesky_rule(g: Any, z: Any, x: Any) -> Any:
     return _half_diagonal(s + swap_last(s))
 
 
-cholesky = define(
+_cholesky = define(
     "cholesky",
-    np.linalg.cholesky,
+    lambda x: np.linalg.cholesky(x),
     "X = Z Z', Z lower triangular",
     _cholesky_rule,
+    numpy=(),
     kinks="Only the lower triangle of X is read, so only it gets a gradient.",
     rows=mixes_rows,
     memory=Memory.NEW,
 )
+
+
+@implements(np.linalg.cholesky)
+def cholesky(a: Operand, /, *, upper: bool = False) -> Any:
+    """Compute Cholesky's factor, or with `upper` its transpose, of the upper triangle."""
+    return swap_last(_cholesky(swap_last(a))) if upper else _cholesky(a)
+
+
+@implements(np.linalg.matrix_power)
+def matrix_power(a: Operand, n: int) -> Any:
+    """Multiply a matrix with itself, by squaring; a negative power is one of the inverse."""
+    n = operator.index(n)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power takes square matrices, not shape {a.shape}")
+    if n < 0:
+        return matrix_power(inv(a), -n)
+    if n == 0:
+        return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) + 0 * a
+    half = matrix_power(a, n // 2) if n > 1 else None
+    square = a if half is None else np.matmul(half, half)
+    return np.matmul(square, a) if n % 2 and half is not None else square
+
+
+@implements(np.linalg.multi_dot)
+def multi_dot(arrays: Sequence[Operand], *, out: Any = None) -> Any:
+    """Multiply a row of matrices, in the order that takes the fewest multiplications."""
+    if out is not None:
+        raise no_output(np.linalg.multi_dot)
+    xs = [brought(x) for x in arrays]
+    if len(xs) < 2:
+        raise ValueError(f"multi_dot of {len(xs)} matrices: it takes at least two")
+    left, right = xs[0].ndim == 1, xs[-1].ndim == 1
+    xs[0] = np.expand_dims(xs[0], 0) if left else xs[0]
+    xs[-1] = np.expand_dims(xs[-1], -1) if right else xs[-1]
+    z = _multiplied(xs, _best_cuts([x.shape[0] for x in xs] + [xs[-1].shape[1]]), 0, len(xs) - 1)
+    if left and right:
+        return z[0, 0]
+    return z[0] if left else z[:, 0] if right else z
+
+
+def _best_cuts(sizes: Sequence[int]) -> dict[tuple[int, int], int]:
+    """Find, for each row of matrices, where to cut it: see "matrix chain multiplication"."""
+    n = len(sizes) - 1
+    cost = {(i, i): 0 for i in range(n)}
+    cuts: dict[tuple[int, int], int] = {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            costs = {
+                k: cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1]
+                for k in range(i, j)
+            }
+            cuts[i, j] = min(costs, key=costs.__getitem__)
+            cost[i, j] = costs[cuts[i, j]]
+    return cuts
+
+
+def _multiplied(xs: Sequence[Any], cuts: dict[tuple[int, int], int], i: int, j: int) -> Any:
+    if i == j:
+        return xs[i]
+    k = cuts[i, j]
+    return np.matmul(_multiplied(xs, cuts, i, k), _multiplied(xs, cuts, k + 1, j))
+
+
+# ---- the names of the array standard
+
+
+@implements(np.linalg.diagonal)
+def matrix_diagonal(x: Operand, /, *, offset: int = 0) -> Any:
+    """Read a diagonal of the matrices in the last two axes."""
+    return diagonal(x, offset, -2, -1)
+
+
+@implements(np.linalg.trace)
+def matrix_trace(x: Operand, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """Add up a diagonal of the matrices in the last two axes."""
+    return np.sum(matrix_diagonal(x, offset=offset), axis=-1, dtype=dtype)
+
+
+@implements(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Operand, /) -> Any:
+    """Transpose the matrices in the last two axes."""
+    if np.ndim(x) < 2:
+        raise ValueError(f"matrix_transpose takes at least two axes, not shape {np.shape(x)}")
+    return swap_last(x)
+
+
+implements(np.linalg.matmul)(matmul)
+implements(np.linalg.outer)(outer)
+implements(np.linalg.tensordot)(tensordot)
+implements(np.linalg.vecdot)(vecdot)

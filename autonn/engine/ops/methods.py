@@ -12,14 +12,17 @@ from autonn.engine.ops import (
     arranging,
     comparisons,
     indexing,
+    numbers,
     products,
-    reductions,
+    rearranging,
+    remainders,
     scans,
     selection,
     shapes,
-    statistics,
+    totals,
 )
-from autonn.engine.tensor import Tensor, implementations
+from autonn.engine.ops.in_place import IN_PLACE
+from autonn.engine.tensor import Tensor, implementations, values_of
 
 
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,12 +38,64 @@ def _spread(args: tuple[Any, ...]) -> Any:
     return args[0] if len(args) == 1 else args
 
 
-def _reshape(self: Tensor, *shape: Any) -> Any:
-    return shapes.reshape(self, _spread(shape))
+def _reshape(self: Tensor, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+    return shapes.reshaped(self, _spread(shape), order)
 
 
 def _transpose(self: Tensor, *axes: Any) -> Any:
     return shapes.transpose(self, _spread(axes) if axes else None)
+
+
+def _astype(self: Tensor, dtype: Any, **options: Any) -> Any:
+    """Cast, with ``casting=`` as NumPy takes it; the result is a new Tensor, also if not `copy`."""
+    unknown = options.keys() - {"order", "casting", "subok", "copy"}
+    if unknown:
+        raise TypeError(f"astype got an unexpected keyword argument {sorted(unknown)[0]!r}")
+    if not np.can_cast(self.dtype, dtype, options.get("casting", "unsafe")):
+        raise TypeError(f"astype from {self.dtype} to {np.dtype(dtype)}: {options['casting']!r}")
+    return shapes.cast(self, dtype)
+
+
+def _conjugate(self: Tensor) -> Any:
+    return numbers.conj(self)
+
+
+def _copy(self: Tensor, order: str = "C") -> Any:
+    return numbers.copy(self)
+
+
+def _round(self: Tensor, decimals: int | None = None) -> Any:
+    return selection.round_(self, decimals or 0)
+
+
+def _tolist(self: Tensor) -> Any:
+    self._refuse_number("tolist() of")
+    return values_of(self).tolist()
+
+
+def _squeeze(self: Tensor, axis: Any = None) -> Any:
+    return shapes.squeeze(self, axis=axis)
+
+
+def _compress(self: Tensor, condition: Any, axis: int | None = None) -> Any:
+    return rearranging.compress(condition, self, axis)
+
+
+def _transposed_matrices(self: Tensor) -> Any:
+    """Transpose the matrices in the last two axes."""
+    if self.ndim < 2:
+        raise ValueError(f".mT takes at least two axes, not shape {self.shape}")
+    return shapes.swapaxes(self, -1, -2)
+
+
+def _imag(self: Tensor) -> Any:
+    """Return the imaginary part: 0 of real numbers."""
+    return numbers.imag(self)
+
+
+def _real(self: Tensor) -> Any:
+    """Return the real part: itself of real numbers."""
+    return numbers.real(self)
 
 
 METHODS: dict[str, Any] = {
@@ -56,6 +111,13 @@ METHODS: dict[str, Any] = {
     "__rpow__": _reflected(arithmetic.power),
     "__matmul__": products.matmul,
     "__rmatmul__": _reflected(products.matmul),
+    "__floordiv__": remainders.floor_divide,
+    "__rfloordiv__": _reflected(remainders.floor_divide),
+    "__mod__": remainders.remainder,
+    "__rmod__": _reflected(remainders.remainder),
+    "__divmod__": remainders.divmod_,
+    "__rdivmod__": _reflected(remainders.divmod_),
+    "__round__": _round,
     "__neg__": arithmetic.negative,
     "__pos__": arithmetic.positive,
     "__abs__": arithmetic.absolute,
@@ -72,13 +134,13 @@ METHODS: dict[str, Any] = {
     "__invert__": comparisons.invert,
     "__getitem__": indexing.read,
     "at": property(indexing.At, doc=indexing.At.__doc__),
-    "sum": reductions.sum_,
-    "mean": reductions.mean,
-    "max": reductions.max_,
-    "min": reductions.min_,
-    "prod": reductions.prod,
-    "var": statistics.var,
-    "std": statistics.std,
+    "sum": totals.total,
+    "mean": totals.average_of_all,
+    "max": totals.largest,
+    "min": totals.smallest,
+    "prod": totals.product,
+    "var": totals.variance,
+    "std": totals.deviation,
     "cumsum": scans.cumsum,
     "cumprod": scans.cumprod,
     "clip": selection.clip,
@@ -89,9 +151,22 @@ METHODS: dict[str, Any] = {
     "argmax": _asked("argmax"),
     "argmin": _asked("argmin"),
     "argsort": _asked("argsort"),
-    "astype": shapes.cast,
+    "nonzero": _asked("nonzero"),
+    "searchsorted": _asked("searchsorted"),
+    "argpartition": _asked("argpartition"),
+    "astype": _astype,
+    "copy": _copy,
+    "tolist": _tolist,
     "ravel": shapes.ravel,
-    "squeeze": shapes.squeeze,
+    "flatten": shapes.ravel,
+    "squeeze": _squeeze,
+    "conj": _conjugate,
+    "conjugate": _conjugate,
+    "compress": _compress,
+    "choose": rearranging.choose,
+    "real": property(_real, doc=_real.__doc__),
+    "imag": property(_imag, doc=_imag.__doc__),
+    "mT": property(_transposed_matrices, doc=_transposed_matrices.__doc__),
     "swapaxes": shapes.swapaxes,
     "reshape": _reshape,
     "transpose": _transpose,
@@ -101,5 +176,5 @@ METHODS: dict[str, Any] = {
     "trace": arranging.trace,
 }
 
-for _name, _method in METHODS.items():
+for _name, _method in (METHODS | IN_PLACE).items():
     setattr(Tensor, _name, _method)

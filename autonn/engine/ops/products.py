@@ -11,7 +11,7 @@ import numpy as np
 from autonn.engine.apply import define, implements
 from autonn.engine.op import SUM, Memory
 from autonn.engine.ops.contraction import einsum
-from autonn.engine.tensor import Array, Operand
+from autonn.engine.tensor import Array, Operand, implementations
 
 
 def swap_last(x: Any) -> Any:
@@ -97,9 +97,9 @@ affine = define(
 @implements(np.tensordot)
 def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Any:
     """Sum products over pairs of axes, as `numpy.tensordot`."""
-    if isinstance(axes, int):
+    if np.ndim(axes) == 0:
         axes = (range(-axes, 0), range(axes))
-    left, right = ((k,) if isinstance(k, int) else tuple(k) for k in axes)
+    left, right = ((k,) if np.ndim(k) == 0 else tuple(k) for k in axes)
     letters = iter(string.ascii_letters)
     first = [next(letters) for _ in range(np.ndim(a))]
     second = [next(letters) for _ in range(np.ndim(b))]
@@ -129,6 +129,15 @@ def dot(a: Operand, b: Operand) -> Any:
 def vdot(a: Operand, b: Operand) -> Any:
     """Multiply all elements in pairs and add up."""
     return matmul(np.ravel(a), np.ravel(b))
+
+
+@implements(np.vecdot)
+def vecdot(a: Operand, b: Operand, /, *, axis: int = -1) -> Any:
+    """Multiply vectors in pairs and add up, along one axis."""
+    return np.sum(np.multiply(a, b), axis=axis)
+
+
+implementations[np.vecdot, "__call__"] = vecdot  # with an axis
 
 
 @implements(np.inner)

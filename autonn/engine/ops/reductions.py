@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from autonn.engine.apply import define, implements
+from autonn.engine.apply import define
 from autonn.engine.op import Memory
 from autonn.engine.ops.rowwise import Axis, reduces, spelled_axes, sums
 from autonn.engine.ops.safe import safe_divide
 from autonn.engine.ops.shapes import inverse_order
-from autonn.engine.tensor import Array, Operand
+from autonn.engine.tensor import Array
 
 
 def _out_of_its_dtype(call: Any) -> Memory:
@@ -40,7 +40,12 @@ def restored(g: Any, axis: Axis, keepdims: bool) -> Any:
 
 
 def spread_back(g: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
-    """Return ``g`` repeated along the axes that were reduced, to the shape of x."""
+    """Return ``g`` repeated along the axes that were reduced, to the shape of x.
+
+    NumPy takes the axes 0 and -1 of a number too, of which there is none to be put back.
+    """
+    if not x.shape:
+        return g
     return np.broadcast_to(restored(g, axis, keepdims), x.shape)
 
 
@@ -49,7 +54,7 @@ sum_ = define(
     lambda x, axis=None, *, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
     "z = sum of x over axis",
     lambda g, z, x, axis=None, keepdims=False: spread_back(g, x, axis, keepdims),
-    numpy=(np.sum,),
+    numpy=(),
     rows=sums,
     memory=_out_of_its_dtype,
     prints=_reduced("np.add"),
@@ -68,7 +73,7 @@ mean = define(
     lambda g, z, x, axis=None, keepdims=False: spread_back(
         g * (z.size / max(x.size, 1)), x, axis, keepdims
     ),
-    numpy=(np.mean,),
+    numpy=(),
     kinks="The mean of nothing is NaN.",
     decompose=_mean_parts,
 )
@@ -131,7 +136,7 @@ max_ = define(
     lambda x, axis=None, *, keepdims=False: np.max(x, axis=axis, keepdims=keepdims),
     "z = the largest x over axis",
     _extreme,
-    numpy=(np.max, np.amax),
+    numpy=(),
     kinks="k equal maxima get 1/k of the gradient each.",
     rows=reduces,
     memory=Memory.OUT,
@@ -143,7 +148,7 @@ min_ = define(
     lambda x, axis=None, *, keepdims=False: np.min(x, axis=axis, keepdims=keepdims),
     "z = the smallest x over axis",
     _extreme,
-    numpy=(np.min, np.amin),
+    numpy=(),
     kinks="k equal minima get 1/k of the gradient each.",
     rows=reduces,
     memory=Memory.OUT,
@@ -179,13 +184,13 @@ prod = define(
     lambda x, axis=None, *, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims),
     "z = product of x over axis",
     _prod_rule,
-    numpy=(np.prod,),
+    numpy=(),
     kinks="Right with zeros: each element's gradient is the product of the others.",
     rows=reduces,
     memory=Memory.NEW,
 )
 
-_norm = define(
+euclidean = define(
     "norm",
     lambda x, axis=None, *, keepdims=False: np.linalg.norm(x, axis=axis, keepdims=keepdims),
     "z = sqrt(sum x^2) over axis",
@@ -197,30 +202,6 @@ _norm = define(
     rows=reduces,
     memory=Memory.NEW,
 )
-
-
-@implements(np.linalg.norm)
-def norm(x: Operand, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Compute the norms of vectors, and of matrices all but the 2-norm and the nuclear one.
-
-    A pair of axes, or a matrix without an axis, is measured as a matrix, as NumPy does.
-    """
-    axes = spelled_axes(axis, x.ndim)
-    if ord is None or ord == "fro" or (ord == 2 and len(axes) == 1):
-        return _norm(x, axis=axis, keepdims=keepdims)
-    size = np.absolute(x)
-    if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
-        inner, outer = axes if abs(ord) == 1 else axes[::-1]
-        extreme = np.max if ord > 0 else np.min
-        result = extreme(np.sum(size, axis=inner, keepdims=True), axis=outer, keepdims=True)
-        return result if keepdims else np.squeeze(result, axes)
-    if len(axes) != 1 or isinstance(ord, str):
-        raise TypeError(
-            f"the norm of order {ord!r} over the axes {axes} is not differentiable here"
-        )
-    if abs(ord) == math.inf:
-        return (np.max if ord > 0 else np.min)(size, axis=axes[0], keepdims=keepdims)
-    return np.sum(size**ord, axis=axes[0], keepdims=keepdims) ** (1 / ord)
 
 
 def _sum_of_squares_forward(*xs: Any, factor: float = 1.0) -> Any:

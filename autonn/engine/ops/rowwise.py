@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
+
+from numpy.lib.array_utils import normalize_axis_index
 
 from autonn.engine.op import SUM
 
@@ -21,6 +24,15 @@ def spelled_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if ndim == 0:
         return ()  # NumPy takes the axes 0 and -1 of a number, of which there are none
     return tuple(a % ndim for a in (axis if isinstance(axis, tuple | list) else (axis,)))
+
+
+def counted_axis(axis: Any, ndim: int) -> int:
+    """Count an axis from 0; `AxisError` where there is none.
+
+    >>> counted_axis(-1, 3)
+    2
+    """
+    return int(normalize_axis_index(operator.index(axis), ndim))
 
 
 def reduces(call: Any, axes: Sequence[int | None]) -> int | None:

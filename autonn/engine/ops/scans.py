@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from autonn.engine.apply import define, implements
 from autonn.engine.op import Memory
-from autonn.engine.ops.rowwise import along_axis
-from autonn.engine.tensor import Operand
+from autonn.engine.ops.indexing import take_along_axis
+from autonn.engine.ops.rowwise import along_axis, counted_axis
+from autonn.engine.refusals import no_output
+from autonn.engine.tensor import Array, Operand, implementations
 
 
 def _flipped_cumsum(g: Any, axis: int) -> Any:
@@ -28,10 +31,27 @@ _cumsum = define(
 )
 
 
+def _accumulates(*ufuncs: np.ufunc) -> Callable[[Any], Any]:
+    """Decorate what ``ufunc.accumulate`` is, which goes along the first axis if nothing is said."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for ufunc in ufuncs:
+            implementations[ufunc, "accumulate"] = lambda x, axis=0: function(x, axis)
+        return function
+
+    return decorate
+
+
+@_accumulates(np.add)
 @implements(np.cumsum)
-def cumsum(x: Operand, axis: int | None = None) -> Any:
+def cumsum(x: Operand, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
     """Add up along an axis; all elements in C order without one."""
-    return _cumsum(np.ravel(x), 0) if axis is None else _cumsum(x, axis)
+    if out is not None:
+        raise no_output(np.cumsum)
+    x = x if dtype is None else x.astype(dtype)
+    if axis is None:
+        return _cumsum(np.ravel(x), 0)
+    return _cumsum(x if np.ndim(x) else np.reshape(x, (1,)), axis)
 
 
 def _cumprod_rule(g: Any, z: Any, x: Any, axis: int) -> Any:
@@ -63,7 +83,51 @@ _cumprod = define(
 )
 
 
+@_accumulates(np.multiply)
 @implements(np.cumprod)
-def cumprod(x: Operand, axis: int | None = None) -> Any:
+def cumprod(x: Operand, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
     """Multiply up along an axis; all elements in C order without one."""
-    return _cumprod(np.ravel(x), 0) if axis is None else _cumprod(x, axis)
+    if out is not None:
+        raise no_output(np.cumprod)
+    x = x if dtype is None else x.astype(dtype)
+    if axis is None:
+        return _cumprod(np.ravel(x), 0)
+    return _cumprod(x if np.ndim(x) else np.reshape(x, (1,)), axis)
+
+
+def _places_forward(x: Array, axis: int, largest: bool) -> Any:
+    extreme = np.maximum if largest else np.minimum
+    steps = np.arange(x.shape[axis]).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    running = extreme.accumulate(x, axis)
+    hit = np.equal(x, running) | np.not_equal(x, x)
+    fresh = hit & (np.not_equal(running, np.roll(running, 1, axis)) | (steps == 0))
+    return np.maximum.accumulate(np.where(fresh, steps, 0), axis)
+
+
+_running_places = define(
+    "running_places",
+    _places_forward,
+    "z_k = where the first extreme of x_0, ..., x_k along axis is",
+    None,
+    numpy=(),
+    listed=False,
+    rows=along_axis,
+    memory=Memory.NEW,
+)
+
+
+def _running(x: Any, axis: int, largest: bool) -> Any:
+    axis = counted_axis(axis, x.ndim)
+    return take_along_axis(x, _running_places(x, axis=axis, largest=largest), axis)
+
+
+@_accumulates(np.maximum)
+def running_max(x: Operand, axis: int = 0) -> Any:
+    """Take the largest element so far; of equal ones the first."""
+    return _running(x, axis, True)
+
+
+@_accumulates(np.minimum)
+def running_min(x: Operand, axis: int = 0) -> Any:
+    """Take the smallest element so far; of equal ones the first."""
+    return _running(x, axis, False)

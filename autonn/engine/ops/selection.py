@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autonn.engine.apply import define, implements
+from autonn.engine.apply import define, implements, stands_for
 from autonn.engine.op import Function, Memory, elementwise
 from autonn.engine.ops.arithmetic import BROADCAST
-from autonn.engine.tensor import Operand
+from autonn.engine.refusals import no_output
+from autonn.engine.tensor import Operand, refuse_tracing, values_of
 
 # Steps are constant between their jumps, so that their gradient is zero everywhere.
 
@@ -99,9 +100,25 @@ _clip = define(
 
 
 @implements(np.clip)
-def clip(x: Operand, a_min: Operand = None, a_max: Operand = None) -> Any:
+def clip(
+    x: Operand, a_min: Operand = None, a_max: Operand = None, out: Any = None,
+    *, min: Operand = None, max: Operand = None,
+) -> Any:  # fmt: skip
     """Limit x to the range from `a_min` to `a_max`; None leaves a side open."""
-    return _clip(x, -math.inf if a_min is None else a_min, math.inf if a_max is None else a_max)
+    if out is not None:
+        raise no_output(np.clip)
+    low, high = (a if a is not None else b for a, b in ((a_min, min), (a_max, max)))
+    return _clip(
+        x, *(_open(x, side) if end is None else end for side, end in ((-1, low), (1, high)))
+    )
+
+
+def _open(x: Any, side: int) -> Any:
+    """Take a bound that nothing lies beyond, in a dtype that leaves that of x as it is."""
+    dtype = np.result_type(x)
+    if dtype.kind not in "iu":
+        return side * math.inf
+    return np.asarray(np.iinfo(dtype).max if side > 0 else np.iinfo(dtype).min, dtype)
 
 
 copysign = define(
@@ -121,8 +138,19 @@ where = define(
     None,
     lambda g, z, c, x, y: np.where(c, g, 0),
     lambda g, z, c, x, y: np.where(c, 0, g),
+    numpy=(),
     kinks="Each branch gets only its own part.",
     hint=BROADCAST,
     rows=elementwise,
     memory=Memory.NEW,
 )
+
+
+def _where_or_places(condition: Any, *choices: Any) -> Any:
+    if choices:
+        return where(condition, *choices)
+    refuse_tracing(condition, "np.where, which gives places, of")
+    return np.nonzero(values_of(condition))
+
+
+implements(np.where)(stands_for(where, _where_or_places))

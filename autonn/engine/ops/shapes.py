@@ -10,19 +10,25 @@ import numpy as np
 from autonn.engine.apply import define, implements
 from autonn.engine.op import Memory, elementwise
 from autonn.engine.ops.rowwise import along_axis
-from autonn.engine.tensor import Operand
+from autonn.engine.tensor import Operand, refuse_tracing, values_of
 
 
 def inverse_order(axes: Sequence[int] | None, ndim: int) -> tuple[int, ...] | None:
     """Return ``the axes`` that undo a permutation."""
     if axes is None:
         return None
+    axes = axes if isinstance(axes, Sequence) else (axes,)
     return tuple(int(i) for i in np.argsort([a % ndim for a in axes]))
+
+
+def _given_order(axes: Any, ndim: int) -> list[int]:
+    """Spell out the axes that a transpose was given; none reverse them."""
+    return list(range(ndim))[::-1] if axes is None else np.atleast_1d(axes).tolist()
 
 
 def _permutes(call: Any, axes: Sequence[int | None]) -> int | None:
     """Say that rows lie along the axis that they are put to."""
-    order = call.attribute("axes") or tuple(range(call.ndim))[::-1]
+    order = _given_order(call.attribute("axes"), call.ndim)
     return None if axes[0] is None else [a % call.ndim for a in order].index(axes[0])
 
 
@@ -45,7 +51,7 @@ def _order(function: Callable[..., Any], x: Any, *args: Any) -> tuple[int, ...]:
 
 def _transposed(call: Any, text: Callable[[Any], str]) -> str:
     x, axes = text(call.args[0]), call.attribute("axes")
-    reverse = axes is None or tuple(axes) == tuple(range(call.ndim))[::-1]
+    reverse = _given_order(axes, call.ndim) == list(range(call.ndim))[::-1]
     return f"{x}.T" if reverse else f"{x}.transpose({text(axes)})"
 
 
@@ -64,7 +70,7 @@ reshape = define(
     lambda x, shape: np.reshape(x, shape),
     "z = x in another shape, C order",
     lambda g, z, x, shape: np.reshape(g, x.shape),
-    numpy=(np.reshape,),
+    numpy=(),
     rows=_keeps_first,
     memory=Memory.VIEW,
     prints="{0}.reshape({shape})",
@@ -139,10 +145,36 @@ roll = define(
 
 def _opposite(shift: Any) -> Any:
     """Compute ``-shift``, of each axis."""
-    return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+    return tuple(-s for s in shift) if isinstance(shift, tuple | list) else -shift
+
+
+# ---- orders of memory
+
+
+def _is_by_columns(x: Any, order: str) -> bool:
+    """Whether an order names the columns first: "F", and "A" where x lies so in memory."""
+    if order not in ("C", "F", "A"):
+        raise ValueError(f"order is 'C', 'F' or 'A', not {order!r}")
+    if order == "A":
+        refuse_tracing(x, "order='A', which asks how it lies in memory, of")
+        flags = values_of(x).flags
+        return bool(flags.f_contiguous and not flags.c_contiguous)
+    return order == "F"
+
+
+@implements(np.reshape)
+def reshaped(
+    x: Operand, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
+) -> Any:
+    """Give x another shape, its elements in the order of rows, or of columns."""
+    shape = newshape if shape is None else shape
+    if order == "C" or not _is_by_columns(x, order):
+        return reshape(x, shape)
+    sides = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    return transpose(reshape(transpose(x), sides[::-1]))
 
 
 @implements(np.ravel)
-def ravel(x: Operand) -> Any:
+def ravel(x: Operand, order: str = "C") -> Any:
     """Lay all elements in one row, in C order."""
-    return reshape(x, (-1,))
+    return reshape(x, (-1,)) if order == "C" else reshaped(x, -1, order)

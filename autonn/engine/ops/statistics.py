@@ -18,6 +18,8 @@ def _deviation(x: Any, axis: Axis) -> tuple[Any, Any]:
 
     Their mean is their maximum, whose gradient they share evenly, as they do that of the mean.
     """
+    if not x.size:
+        return x, np.equal(x, x)
     top = np.max(x, axis=axis, keepdims=True)
     equal = np.equal(top, np.min(x, axis=axis, keepdims=True))
     return x - np.where(equal, top, np.mean(x, axis=axis, keepdims=True)), equal
@@ -38,7 +40,7 @@ var = define(
     lambda g, z, x, axis=None, ddof=0, keepdims=False: (
         restored(g, axis, keepdims) * (_deviation(x, axis)[0] * (2 / _freedom(x, z, ddof)))
     ),
-    numpy=(np.var,),
+    numpy=(),
     kinks="The gradient of equal values is 0.",
     rows=reduces,
     memory=Memory.NEW,
@@ -62,7 +64,7 @@ std = define(
         restored(g, axis, keepdims)
         * _std_slope(restored(z, axis, keepdims), x, axis, _freedom(x, z, ddof))
     ),
-    numpy=(np.std,),
+    numpy=(),
     kinks="The gradient of equal values is 0.",
     rows=reduces,
     memory=Memory.NEW,
