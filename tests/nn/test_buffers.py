@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.networks import Nested
-from oracles.networks import small_network as network
+from oracles.digit_networks import Nested
+from oracles.digit_networks import small_network as network
 from tools.refusals import assert_refused
 
 from autonn import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.networks import small_network as network
+from oracles.digit_networks import small_network as network
 
 from autonn import (
     CrossEntropy,

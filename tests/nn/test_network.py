@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import reference
-from oracles.networks import WAYS, Case, Network, cases, with_modules
+from oracles.digit_networks import WAYS, Case, Network, cases, with_modules
 from tools.planting import planted
 
 from autonn import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.networks import small_network as network
+from oracles.digit_networks import small_network as network
 from tools.refusals import assert_refused
 
 from autonn import (
