@@ -140,8 +140,8 @@ ARRAY_ROWS: list[Row] = [
     whole("ravel", lambda x: np.ravel(x, order="F"), "mnk"),
     whole("swapaxes", lambda x: x.mT, "mnk"),
     whole(
-        "clip", lambda x: np.clip(x, min=-0.7, max=0.7), distinct((2, 3)),
-        twin=lambda x: np.where(np.abs(x.real) < 0.7, x, np.sign(x.real) * 0.7),
+        "clip", lambda x: np.clip(x, min=-0.75, max=0.75), distinct((2, 3)),
+        twin=lambda x: np.where(np.abs(x.real) < 0.75, x, np.sign(x.real) * 0.75),
     ),
     whole("sort", lambda x: np.sort(x, kind="mergesort"), distinct((2, 3)), twin=ordered),
     whole("take", lambda x: np.take(x, [-4, 5], axis=1, mode="wrap"), "m3"),

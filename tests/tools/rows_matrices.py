@@ -34,6 +34,16 @@ def symmetric(rng: Random, tame: bool = False) -> tuple[Array, ...]:
     return ((q * w) @ q.T + np.triu(rng.standard_normal((3, 3)), 1),)
 
 
+def wide(rng: Random, tame: bool = False) -> tuple[Array, ...]:
+    """Draw a matrix of two rows, whose first two columns are far from dependent."""
+    return (np.hstack([*apart(2, 2)(rng), rng.standard_normal((2, 1))]),)
+
+
+def crosswise(rng: Random, tame: bool = False) -> tuple[Array, ...]:
+    """Draw matrices that lie in the first and the last axis."""
+    return (np.array(np.moveaxis(apart(3, 2, 2)(rng)[0], 0, 1)),)
+
+
 def beside(matrices: Any, *shapes: tuple[int, ...]) -> Callable[..., tuple[Array, ...]]:
     def draw(rng: Random, tame: bool = False) -> tuple[Array, ...]:
         return (*matrices(rng, tame), *(SMALL.draw(rng, s) for s in shapes))
@@ -186,13 +196,13 @@ MATRIX_ROWS: list[Row] = [
         twin=lambda x: eigenvalues(by_lower(x)),
     ),
     *(
-        whole("qr", _one(np.linalg.qr, 0), apart(*shape), np.linalg.qr, twin=orthogonal,
+        whole("qr", _one(np.linalg.qr, 0), draw, np.linalg.qr, twin=orthogonal,
               exact=False)
-        for shape in ((3, 3), (3, 2), (2, 3))
+        for draw in (apart(3, 3), apart(3, 2), wide)
     ),
     whole("qr", _one(np.linalg.qr, 1), apart(3, 2), twin=triangle, exact=False),
     whole(
-        "qr", lambda x: np.linalg.qr(x, mode="r"), apart(2, 3), exact=False,
+        "qr", lambda x: np.linalg.qr(x, mode="r"), wide, exact=False,
         twin=lambda x: np.hstack([triangle(x), orthogonal(x).T @ x[:, 2:]]),
     ),
     *(
@@ -232,7 +242,7 @@ MATRIX_ROWS: list[Row] = [
         twin=lambda x: singular(x)[0],
     ),
     whole(
-        "norm", lambda x: np.linalg.norm(x, -2, axis=(0, 2), keepdims=True), apart(2, 3, 2),
+        "norm", lambda x: np.linalg.norm(x, -2, axis=(0, 2), keepdims=True), crosswise,
         value=lambda x: np.linalg.norm(x, -2, axis=(0, 2), keepdims=True), exact=False,
         twin=lambda x: singular(np.moveaxis(x, 1, 0))[:, -1].reshape(1, 3, 1),
     ),

@@ -244,7 +244,10 @@ SPECIAL_ROWS: list[Row] = [
     each("y1", special.y1, MODEST, twin=dual(special.y1, lambda x: special.yvp(1, x))),
     each("i0", special.i0, SIGNED, twin=dual(special.i0, special.i1)),
     each("i0", np.i0, SIGNED, twin=dual(special.i0, special.i1), exact=False),
-    each("i1", special.i1, SIGNED, twin=dual(special.i1, lambda x: special.ivp(1, x))),
+    each(
+        "i1", special.i1, SIGNED,
+        twin=dual(special.i1, lambda x: special.ivp(1, _whole_numbers(x))),
+    ),
     each("k0", special.k0, MODEST, twin=dual(special.k0, lambda x: -special.k1(x))),
     each("k1", special.k1, MODEST, twin=dual(special.k1, lambda x: special.kvp(1, x))),
     each(
