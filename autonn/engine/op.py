@@ -208,7 +208,10 @@ class Op:
         function = self.with_residuals
         if isinstance(function, np.ufunc):
             return {}
-        parameters = list(inspect.signature(function).parameters.values())
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except ValueError:  # np.where and its like tell their parameters since NumPy 2.4
+            return {}
         kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         rest = parameters if self.variadic else parameters[self.operands :]
         empty = inspect.Parameter.empty

@@ -105,7 +105,8 @@ LIKE_NUMPY: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (lambda x: np.take(x, [7, -8], mode="wrap"), (A,)),
     (lambda x: np.take(x, [[7, -8]], axis=1, mode="clip"), (A,)),
     (lambda x: np.clip(x, None, 3), (np.arange(6),)),
-    (lambda x: np.clip(x, min=0), (A,)),
+    # The keyword's name came with NumPy 2.1.
+    *([(lambda x: np.clip(x, min=0), (A,))] if hasattr(np, "unstack") else []),
     (lambda x: np.sort(x, axis=None, kind="heapsort"), (A,)),
     (lambda x: np.argsort(x, kind="stable"), (A,)),
     (lambda x: np.where(x > 0)[1], (A,)),

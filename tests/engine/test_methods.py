@@ -46,10 +46,10 @@ def told(stub: ast.FunctionDef) -> list[tuple[str, str]]:
 
 def there_is(method: Any) -> list[tuple[str, str]] | None:
     """List the parameters of what is bound; None of a call that takes what NumPy takes."""
-    if "options" in inspect.signature(method).parameters:
-        return None
     function = getattr(getattr(method, "op", None), "with_residuals", method)
-    if isinstance(function, np.ufunc):
+    if not isinstance(method, np.ufunc) and "options" in inspect.signature(method).parameters:
+        return None
+    if isinstance(function, np.ufunc):  # which tells its signature only since NumPy 2.4
         return [(f"of {function.nin}", "")]
     _, *rest = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in rest):

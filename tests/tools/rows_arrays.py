@@ -140,7 +140,7 @@ ARRAY_ROWS: list[Row] = [
     whole("ravel", lambda x: np.ravel(x, order="F"), "mnk"),
     whole("swapaxes", lambda x: x.mT, "mnk"),
     whole(
-        "clip", lambda x: np.clip(x, min=-0.75, max=0.75), distinct((2, 3)),
+        "clip", lambda x: np.clip(x, -0.75, 0.75), distinct((2, 3)),
         twin=lambda x: np.where(np.abs(x.real) < 0.75, x, np.sign(x.real) * 0.75),
     ),
     whole("sort", lambda x: np.sort(x, kind="mergesort"), distinct((2, 3)), twin=ordered),
@@ -198,7 +198,11 @@ ARRAY_ROWS: list[Row] = [
     whole("dsplit", lambda x: np.dsplit(x, [1])[1], "mn3", np.dsplit),
     whole("hsplit", lambda x: np.hsplit(x, 3)[1], "m3", np.hsplit),
     whole("vsplit", lambda x: np.vsplit(x, 3)[2], "3n", np.vsplit),
-    whole("unstack", lambda x: np.unstack(x, axis=1)[1], "m3", np.unstack),
+    *(
+        [whole("unstack", lambda x: np.unstack(x, axis=1)[1], "m3", np.unstack)]
+        if hasattr(np, "unstack")  # since NumPy 2.1
+        else []
+    ),
     whole("block", lambda x, y: np.block([[x, y], [y, x]]), "mn mn", np.block),
     whole("block", lambda x, y: np.block([x, 2.0, y]), "n m", keeps32=False),
     whole(
