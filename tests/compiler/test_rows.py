@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tools.oprows import REAL, each
-from tools.optable import TABLE, rows
+from tools.optable import OTHER_AT_THE_EDGES, TABLE, rows
 from tools.planting import planted_trait
 from tools.rows import Case, assert_elementwise, assert_rows_pass, cases, passing
 
@@ -103,6 +103,8 @@ def test_slices_of_the_arguments_give_slices_of_the_result() -> None:
     seen: set[str] = set()
     for case in all_cases(7):
         seen |= case.names
+        if case.names & OTHER_AT_THE_EDGES:
+            continue
         for start, stop in ((0, 3), (2, 7), (4, 6)):
             assert_rows_pass(case, start, stop)
     says = {name for name, o in OPS.items() if o.rows not in (None, mixes_rows)}

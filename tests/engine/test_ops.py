@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy
 from hypothesis import given
 from tools import optable
 from tools.op_checks import (
@@ -28,7 +27,7 @@ from tools.op_checks import (
     silently,
 )
 from tools.oprows import Row
-from tools.optable import TABLE
+from tools.optable import OTHER_AT_THE_EDGES, TABLE
 from tools.planting import planted
 
 import autonn
@@ -147,16 +146,11 @@ def test_numpy_warns_of_nothing_at_saturation(row: Row) -> None:
         silently(row, (np.array(x),) * row.arity, np.ones(()))
 
 
-# Forwards that are SciPy's own and have other values at the edges in 1.13: nan next to zero,
-# a complex root of a real matrix. Newer ones are held to the table in full.
-EDGES_OF_NEWER_SCIPY = {"sqrtm", "sinc", "spherical_bessel", "gammainc", "gammaincc"}
-
-
 @every_op
 @PER_OP
 @given(seed=SEEDS)
 def test_the_op_is_right_in_every_way(name: str, seed: int) -> None:
-    if name in EDGES_OF_NEWER_SCIPY and np.lib.NumpyVersion(scipy.__version__) < "1.14.0":
+    if name in OTHER_AT_THE_EDGES:
         pytest.skip("the forward has other values at the edges before SciPy 1.14")
     rows, rng = optable.rows(name), np.random.default_rng(seed)
     for row in by_turns(rows, seed):
