@@ -18,6 +18,7 @@ from numpy import ndarray
 from autonn.compiler.arguments import Numbers, as_arrays, form_of
 from autonn.compiler.emit import template_of, write_program
 from autonn.compiler.guards import MISS, Guards
+from autonn.compiler.reads import reads_near
 from autonn.compiler.results import Finish
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
@@ -159,7 +160,8 @@ class Program:
         share_rows: bool,
         before: Sequence[Program] = (),
     ) -> None:
-        traced = trace_twice(f, args, kwargs, leaves)
+        near = reads_near(f, (*args, *kwargs.values()))
+        traced = trace_twice(f, args, kwargs, leaves, near)
         graph = simplify(traced.graph)
         wraps = any(isinstance(a, Tensor) for a in tree_leaves((args, kwargs)))
         finishes = traced.outside or traced.buffers or wraps
@@ -173,7 +175,7 @@ class Program:
         self.finish = None if template is not None else Finish(f, traced, wraps)
         self.guards = Guards(traced.reads, traced.modules, self.live)
         self.arrays = watch_arrays(self, traced.reads, before)
-        verify(self, f, args, kwargs, leaves)
+        verify(self, f, args, kwargs, leaves, near)
         self.quick: Callable[[tuple[Any, ...]], Any] = _miss
         if not kwargs and _count_arrays(args) == len(graph.inputs):
             self.quick = self.guards.quick(args, self.function, self.finish)

@@ -53,6 +53,7 @@ class _Emitter:
         self.parameters = list(inputs)
         self.names: dict[Node, str] = {}
         self.taken = {"work"}
+        source.local |= self.taken
         self.numbers: dict[str, int] = {}  # how many names were made of a label
         self.workspace: dict[str, str] = {}  # what it holds: expressions by name
         self.at: dict[Stretch, str] = {}  # the name of each stretch in the workspace
@@ -339,11 +340,18 @@ class _Emitter:
 
 def _result_literal(value: Any) -> str:
     try:
+        if isinstance(value, np.dtype):  # an op takes its scalar type as well: a caller does not
+            return f"np.dtype({literal(value.descr if value.names else value.str)})"
+        if isinstance(value, int | float | complex | str | bytes) and type(value) not in _EXACT:
+            raise TypeError(f"cannot be written into a program: {type(value).__name__}")
         return literal(value)
     except TypeError as error:
         raise CannotCompileError(
             f"the function returns what {error}; return arrays, numbers and texts"
         ) from error
+
+
+_EXACT = frozenset({bool, int, float, complex, str, bytes})  # an enumeration's is a subclass
 
 
 def _commented(code: str, comment: str) -> str:

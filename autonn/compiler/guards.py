@@ -7,6 +7,7 @@ guards are written as text, one flat expression: the same in loops takes 2 micro
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autonn.compiler.reads import MISSING, Read, Reads
+from autonn.compiler.reads import MISSING, Read, Reads, items_of, slots_of
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import Changes, changes, evaluated, is_recording, is_tracing
 from autonn.engine.tensor import Tensor, values_of
@@ -51,7 +52,11 @@ class Guards:
         tests += self.about_parameters()
         tests += [test for read in reads.things if (test := self.about(read))]
         self.tests = [*tests, *self.about_builtins()]
-        self.hold: Callable[[], bool] = self.made("guards", [], self.tests, "True", "False")
+
+    @functools.cached_property
+    def hold(self) -> Callable[[], bool]:
+        """The function that says whether all is as it was; made at the first question."""
+        return self.made("guards", [], self.tests, "True", "False")
 
     # ---- text
 
@@ -140,6 +145,8 @@ class Guards:
             return self.unchanged(f"{owner}.cell_contents", read.value)
         if read.kind == "context":
             return self.unchanged(f"{owner}.get(MISSING)", read.value)
+        if read.kind == "answer":
+            return f"{owner}() == {self.named(read.value)}"
         if read.kind == "size":
             return f"len({owner}) == {read.value}"
         if read.kind == "class":
@@ -154,7 +161,7 @@ class Guards:
         """Write an attribute: a function's own, what an object's dict holds, or a slot."""
         if isinstance(read.owner, FunctionType) and read.key in _OF_FUNCTIONS:
             return f"{owner}.{read.key}"
-        if hasattr(read.owner, "__dict__") and not _is_slot(read.owner, read.key):
+        if hasattr(read.owner, "__dict__") and read.key not in slots_of(type(read.owner)):
             return f"{owner}.__dict__.get({read.key!r}, MISSING)"
         return f"getattr({owner}, {read.key!r}, MISSING)"
 
@@ -181,7 +188,7 @@ class Guards:
             self.prints[id(array)] = fingerprint(array, whole)
             old = self.named(self.prints[id(array)])
             self.tests.append(f"fingerprint({self.named(array)}, {whole}) == {old}")
-            self.hold = self.made("guards", [], self.tests, "True", "False")
+            self.__dict__.pop("hold", None)  # it is made with all the tests, once
 
     def quick(self, args: tuple[Any, ...], function: Any, finish: Any) -> Callable[..., Any]:
         """Write the function that looks whether all is as it was, and only then runs the program.
@@ -213,12 +220,6 @@ class Guards:
 _OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
 
 
-def _is_slot(owner: Any, key: str) -> bool:
-    return key not in owner.__dict__ and key in {
-        slot for base in type(owner).__mro__ for slot in base.__dict__.get("__slots__", ())
-    }
-
-
 def _recording_is(wanted: bool) -> bool:
     return bool(is_recording()) is wanted
 
@@ -227,8 +228,7 @@ def same_items(now: Any, then: list[Any]) -> bool:
     """Whether a list, dict or set holds the same things, in the same order."""
     if len(now) != len(then):
         return False
-    items = now.items() if isinstance(now, dict) else now
-    return all(a is b or is_same(a, b) for a, b in zip(items, then, strict=True))
+    return all(a is b or is_same(a, b) for a, b in zip(items_of(now), then, strict=True))
 
 
 def is_same(a: Any, b: Any) -> bool:

@@ -77,7 +77,7 @@ def by_columns(calls: Sequence[Node], outputs: Sequence[Argument]) -> set[Node]:
         for a in node.nodes():
             _meet(groups, node, a)
     for output in outputs:
-        if output in groups.of:
+        if isinstance(output, Node) and output in groups.of:
             groups.fix(output)
     products = {id(groups.of[node]) for node in groups.of if is_product(node)}
     return {

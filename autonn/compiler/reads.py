@@ -8,10 +8,12 @@ classes and other objects by identity; modules of autonn count themselves what i
 
 from __future__ import annotations
 
-import builtins
-import contextlib
 import functools
+import operator
 import random
+import sys
+import weakref
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -22,6 +24,7 @@ from types import (
     CodeType,
     FunctionType,
     GeneratorType,
+    MappingProxyType,
     MethodType,
     ModuleType,
 )
@@ -30,11 +33,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from autonn.compiler.watching import Seen, is_users, names_in
+from autonn.compiler.watching import (
+    AN_ARGUMENT,
+    BY_ANY_NAME,
+    Seen,
+    a_default_of,
+    is_users,
+    names_in,
+)
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import Tensor
 
-__all__ = ["MISSING", "Read", "Reads", "reads_near", "reads_of"]
+__all__ = ["MISSING", "Read", "Reads", "items_of", "reads_near", "reads_of", "slots_of"]
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
@@ -51,7 +61,8 @@ class Read(NamedTuple):
     """One thing that was read: where it stands, under which key, and what stood there.
 
     `kind` is "key" for a dict's item, "cell", "attribute", "items" for a whole list, dict or set,
-    "size" for how many a dict has, and "class".
+    "size" for how many a dict has, "class", "context" for a context variable, and "answer" for
+    what a function of a library answers.
     """
 
     kind: str
@@ -69,6 +80,7 @@ class Reads:
     arrays: dict[int, tuple[ndarray[Any, Any], str]] = field(default_factory=dict)  # by id
     modules: dict[int, Any] = field(default_factory=dict)  # autonn's, by id
     generators: list[Any] = field(default_factory=list)
+    iterators: dict[str, str] = field(default_factory=dict)  # by name, and why not
 
 
 def reads_of(f: Any, args: Any, seen: Seen) -> Reads:
@@ -80,14 +92,15 @@ def reads_of(f: Any, args: Any, seen: Seen) -> Reads:
         For what cannot be compared, as an iterator, and for a function that sets globals.
     """
     search = _Search(seen)
-    for code, names in seen.codes.items():
-        search.globals_of(code, names)
-    search.follow(f, "the function")
-    for argument in args:
-        search.follow(argument, "an argument")
-    search.run()
+    search.run(f, args)
+    if search.by_any_name and not seen.by_any_name:  # found on the way: what came before it again
+        seen.by_any_name = True
+        return reads_of(f, args, seen)
     return search.reads
 
+
+# Libraries whose data nobody sets: `math.pi`, `np.newaxis`.
+_CONSTANT = frozenset({"autonn", "numpy", "scipy", "math", "cmath"})
 
 # What autonn itself reads of a module and of its class.
 _ALWAYS = ("forward", "training", "biases", "__call__")
@@ -99,9 +112,11 @@ class _Search:
     def __init__(self, seen: Seen, everything: bool = False) -> None:
         self.reads = Reads()
         self.everything = everything  # whether to follow all attributes, not those that are loaded
-        self.codes = seen.codes
-        attributes = (names_in(code).attributes for code in seen.codes)
-        self.attributes = frozenset(_ALWAYS).union(*attributes)
+        self.seen = seen
+        names = [names_in(code) for code in (*seen.codes, *seen.libraries)]
+        self.attributes = frozenset(_ALWAYS).union(*(n.attributes for n in names))
+        # whether any attribute may be read, and so all of the user's are noted
+        self.by_any_name = seen.by_any_name or any(n.is_by_any_name for n in names)
         self.done: dict[int, Any] = {}  # by id, and what it was, so that the id stays its own
         self.waiting: list[tuple[Any, str]] = []
         self.known: set[tuple[int, str, Any]] = set()
@@ -112,8 +127,15 @@ class _Search:
             self.done[id(value)] = value
             self.waiting.append((value, name))
 
-    def run(self) -> None:
-        """Look at all that is within reach."""
+    def run(self, f: Any, args: Any) -> None:
+        """Look at all that is within reach of a function, its arguments and the codes that ran."""
+        for code, names in list(self.seen.codes.items()):
+            self.globals_of(code, names)
+        for ask in self.seen.states:
+            self.note("answer", ask, None, ask(), f"what {ask.__qualname__}() answers")
+        self.follow(f, "the function")
+        for argument in args:
+            self.follow(argument, AN_ARGUMENT)
         while self.waiting:
             value, name = self.waiting.pop()
             self.look(value, name)
@@ -123,22 +145,23 @@ class _Search:
         if (id(owner), kind, key) not in self.known:
             self.known.add((id(owner), kind, key))
             self.reads.things.append(Read(kind, owner, key, value, name))
-            if kind not in ("items", "size"):  # the list was made here; what it holds is followed
+            if kind not in (
+                "items",
+                "size",
+                "answer",
+            ):  # the list was made here; what it holds is followed
                 self.follow(value, name)
 
     def globals_of(self, code: CodeType, names: dict[str, Any]) -> None:
-        """Note the globals that a code loads; a name that is built in must stay no global."""
+        """Note the globals that a code loads; what is none must stay none."""
         loaded = names_in(code)
-        if loaded.assigned:
-            raise CannotCompileError(
-                f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} sets the global "
-                f"{min(loaded.assigned)!r}, which a program does not do"
-            )
-        for name in sorted(loaded.globals):
-            if name in names:
-                self.note("key", names, name, names[name], name)
-            elif hasattr(builtins, name):
-                self.note("key", names, name, MISSING, name)
+        every = frozenset(names) if "globals" in loaded.globals else frozenset()
+        for name in sorted(loaded.globals | loaded.assigned | every):
+            self.note("key", names, name, names.get(name, MISSING), name)
+        if every:
+            self.note("size", names, None, len(names), "how many globals there are")
+        for name in sorted(loaded.imported & sys.modules.keys()):
+            self.follow(sys.modules[name], name)
 
     def look(self, value: Any, name: str) -> None:
         """Note what is read of one thing, by its kind."""
@@ -173,6 +196,7 @@ class _Search:
 
     def partial(self, value: Any, name: str) -> None:
         """Follow what a partial was made of; of a compiled function what was compiled."""
+        self.by_any_name |= value.func in BY_ANY_NAME
         programs = getattr(value, "programs", None)
         parts = (value.func, value.args, value.keywords) if programs is None else (programs.f,)
         for part in parts:
@@ -183,17 +207,36 @@ class _Search:
         self.follow(value.fget if isinstance(value, property) else value.__func__, name)
 
     def library(self, value: ModuleType, name: str) -> None:
-        """Note the attributes of a file of the user's."""
+        """Note the attributes of a file of the user's; of a library's what is data."""
         if is_users(value.__name__):
             self.attributes_of(value, vars(value), name)
+        elif value.__name__.partition(".")[0] not in _CONSTANT:
+            for key in self.attributes & vars(value).keys():
+                data = vars(value)[key]
+                if not callable(data) and not isinstance(data, ModuleType):
+                    self.note("attribute", value, key, data, f"{name}.{key}")
+
+    def by_name(self, value: Any, name: str) -> None:
+        """Note that attributes are read by names that stand in no code."""
+        self.by_any_name = True
+
+    def view(self, value: memoryview, name: str) -> None:
+        """Follow what a view is of."""
+        self.follow(value.obj, name)
+
+    def reference(self, value: weakref.ref[Any], name: str) -> None:
+        """Follow what a weak reference leads to."""
+        self.follow(value(), name)
 
     def iterator(self, value: Any, name: str) -> None:
         """Refuse what gives another thing each time."""
+        why = (
+            f"{name} is an iterator ({type(value).__name__}), which gives another thing each time; "
+            "take its items before, or leave it out of what is compiled"
+        )
         if not self.everything:
-            raise CannotCompileError(
-                f"{name} is an iterator ({type(value).__name__}), which gives another thing each "
-                "time; take its items before, or leave it out of what is compiled"
-            )
+            raise CannotCompileError(why)
+        self.reads.iterators[name.rpartition(".")[2]] = why
 
     def function(self, f: FunctionType, name: str) -> None:
         """Note cells and defaults of a function; of autonn's own only what it was given."""
@@ -204,8 +247,8 @@ class _Search:
         if not is_users(f.__module__):
             return
         self.note("attribute", f, "__code__", f.__code__, f"the code of {name}")
-        self.note("attribute", f, "__defaults__", f.__defaults__, f"a default of {name}")
-        self.note("attribute", f, "__kwdefaults__", f.__kwdefaults__, f"a default of {name}")
+        self.note("attribute", f, "__defaults__", f.__defaults__, a_default_of(name))
+        self.note("attribute", f, "__kwdefaults__", f.__kwdefaults__, a_default_of(name))
         if f.__dict__:
             self.attributes_of(f, f.__dict__, name)
 
@@ -225,11 +268,11 @@ class _Search:
                 f"{name} holds {len(value):,} things, too many to look through at each call; pass "
                 "what is needed of it as an argument"
             )
-        items = list(value.items()) if isinstance(value, dict) else list(value)
+        items = items_of(value)
         if not isinstance(value, tuple):
             self.note("items", value, None, items, name)
         for item in items:
-            for part in item if isinstance(value, dict) else (item,):
+            for part in item if hasattr(value, "items") else (item,):
                 self.follow(part, name)
 
     def klass(self, value: type, name: str) -> None:
@@ -243,15 +286,19 @@ class _Search:
     def instance(self, value: Any, name: str) -> None:
         """Note the attributes of an object: by the names that are loaded; of ours the plain."""
         self.follow(type(value), type(value).__name__)
+        for slot in slots_of(type(value)):  # first: its class has it too, and a dict has not
+            if self.is_read(slot):
+                found = getattr(value, slot, MISSING)
+                self.note("attribute", value, slot, found, f"{name}.{slot}")
         attributes = getattr(value, "__dict__", None)
-        if hasattr(value, "named_modules"):
+        if hasattr(type(value), "named_modules"):  # not of the value: `__getattr__` may raise
             self.module(value, attributes or {})
         elif isinstance(attributes, dict):
             self.attributes_of(value, attributes, name)
-        for slot in _slots(type(value)):
-            if slot in self.attributes:
-                found = getattr(value, slot, MISSING)
-                self.note("attribute", value, slot, found, f"{name}.{slot}")
+
+    def is_read(self, key: str) -> bool:
+        """Whether an attribute of the user's of this name may be read."""
+        return self.everything or self.by_any_name or key in self.attributes
 
     def module(self, value: Any, attributes: dict[str, Any]) -> None:
         """Note a module: of ours all is compared, of the user's what is read, and what it holds."""
@@ -262,8 +309,9 @@ class _Search:
                 self.follow(inner, f"{kind}.{key}")
             return
         for key, inner in attributes.items():
-            holds = isinstance(inner, Tensor | list | dict | tuple) or hasattr(inner, "children")
-            if holds or self.everything or key in self.attributes:
+            holds = isinstance(inner, Tensor | list | dict | tuple)
+            holds = holds or hasattr(type(inner), "children")
+            if holds or (self.is_read(key) and key != "edits"):
                 self.note("attribute", value, key, inner, f"{kind}.{key}")
         self.note("size", attributes, None, len(attributes), f"the attributes of a {kind}")
         self.note("class", value, "__class__", type(value), f"the class of a {kind}")
@@ -276,12 +324,14 @@ class _Search:
         ours = not is_users(getattr(type(owner), "__module__", "")) and not isinstance(
             owner, ModuleType | type | FunctionType
         )
-        for key in attributes if ours or self.everything else self.attributes & attributes.keys():
+        for key in filter(None if ours else self.is_read, list(attributes)):
             value = attributes[key]
             if isinstance(value, ndarray) and ours:
                 continue  # the data of a task: an argument of what is compiled
             self.note("attribute", owner, key, value, f"{name}.{key}")
         if not ours and not isinstance(owner, type | ModuleType | FunctionType):
+            if self.by_any_name:  # another may be set later
+                self.note("size", attributes, None, len(attributes), f"the attributes of {name}")
             for key in self.attributes - attributes.keys():  # it may be set later
                 if hasattr(type(owner), key):
                     self.note("attribute", owner, key, MISSING, f"{name}.{key}")
@@ -295,7 +345,11 @@ _LOOKS: list[tuple[Any, Any]] = [
     (FunctionType, _Search.function),
     (MethodType, _Search.method),
     (functools.partial, _Search.partial),
-    ((dict, list, tuple, set, deque, bytearray), _Search.container),
+    ((dict, MappingProxyType), _Search.container),
+    ((list, tuple, set, deque, bytearray, array), _Search.container),
+    (memoryview, _Search.view),
+    (weakref.ref, _Search.reference),
+    ((operator.attrgetter, operator.methodcaller), _Search.by_name),
     (ModuleType, _Search.library),
     (type, _Search.klass),
     ((staticmethod, classmethod, property), _Search.wrapped),
@@ -303,10 +357,25 @@ _LOOKS: list[tuple[Any, Any]] = [
 ]
 
 
-def _slots(kind: type) -> Iterator[str]:
+def items_of(value: Any) -> list[Any]:
+    """List what a container holds: the pairs of a dict, or of a view of one."""
+    return list(value.items() if hasattr(value, "items") else value)
+
+
+def slots_of(kind: type) -> Iterator[str]:
+    """Yield the slots of a class of the user's, as attributes are called: private ones mangled.
+
+    >>> class Point:
+    ...     __slots__ = ("x", "__y")
+    >>> Point.__module__ = "users"
+    >>> list(slots_of(Point))
+    ['x', '_Point__y']
+    """
     for base in (base for base in kind.__mro__ if is_users(base.__module__)):
         slots = base.__dict__.get("__slots__", ())
-        yield from (slots,) if isinstance(slots, str) else slots
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            private = slot.startswith("__") and not slot.endswith("__")
+            yield f"_{base.__name__.lstrip('_')}{slot}" if private else slot
 
 
 def reads_near(f: Any, args: Any) -> Reads:
@@ -317,12 +386,7 @@ def reads_near(f: Any, args: Any) -> Reads:
     seen = Seen()
     while True:
         search = _Search(seen, everything=True)
-        with contextlib.suppress(CannotCompileError):
-            for code, names in list(seen.codes.items()):
-                search.globals_of(code, names)
-            for thing in (f, *args):
-                search.follow(thing, "")
-            search.run()
+        search.run(f, args)
         before = len(seen.codes)
         for thing in search.done.values():
             if isinstance(thing, FunctionType) and is_users(thing.__module__):

@@ -418,14 +418,16 @@ def _itself(builder: _Builder, node: Node) -> Argument | None:
     return node.args[0] if _same(node.args[0], node) else None
 
 
-def _reshape(builder: _Builder, node: Node) -> Argument | None:
-    x = node.args[0]
+def _into_shape(builder: _Builder, node: Node) -> Argument | None:
+    """Of two reshapes in a row, or two broadcasts, the last is enough; of the same shape none."""
+    x, op = node.args[0], node.op
+    assert op is not None
     if _same(x, node):
         return x
-    inner = x.args[0] if _calls(x, ops.reshape) else x
+    inner = x.args[0] if isinstance(x, Node) and x.op is op else x
     if inner is x and node.attributes == {"shape": node.shape}:
         return None
-    return builder.make(ops.reshape.op, (inner,), {"shape": node.shape}, node.shape, node.dtype)
+    return builder.make(op, (inner,), {"shape": node.shape}, node.shape, node.dtype)
 
 
 def _transpose(builder: _Builder, node: Node) -> Argument | None:
@@ -441,18 +443,6 @@ def _transpose(builder: _Builder, node: Node) -> Argument | None:
     return builder.make(ops.transpose.op, (x,), {"axes": axes}, node.shape, node.dtype)
 
 
-def _broadcast_to(builder: _Builder, node: Node) -> Argument | None:
-    x = node.args[0]
-    if _same(x, node):
-        return x
-    inner = x.args[0] if _calls(x, ops.broadcast_to) else x
-    if inner is x and node.attributes == {"shape": node.shape}:
-        return None
-    return builder.make(
-        ops.broadcast_to.op, (inner,), {"shape": node.shape}, node.shape, node.dtype
-    )
-
-
 def _where(builder: _Builder, node: Node) -> Argument | None:
     x, y = node.args[1:]
     return x if x is y and _same(x, node) else None
@@ -463,9 +453,9 @@ _OF_SHAPES: dict[Op | None, Simpler] = {
     ops.positive.op: _itself,
     STOP_GRADIENT: _itself,
     ops.cast.op: _itself,
-    ops.reshape.op: _reshape,
+    ops.reshape.op: _into_shape,
     ops.transpose.op: _transpose,
-    ops.broadcast_to.op: _broadcast_to,
+    ops.broadcast_to.op: _into_shape,
     ops.where.op: _where,
 }
 

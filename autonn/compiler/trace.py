@@ -105,9 +105,16 @@ def as_array(a: Any) -> Any:
 
 
 def run_traced(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any]
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    leaves: Sequence[Any],
+    near: Reads | None = None,
 ) -> Traced:
-    """Run a function on Tensors in the place of the arrays among the leaves of its arguments."""
+    """Run a function on Tensors in the place of the arrays among the leaves of its arguments.
+
+    Of what it could read, `near`, iterators are refused before they are asked for anything.
+    """
     start = age_of(leaf(np.zeros(()))) + 1
     inputs = {k: leaf(a) for k, a in enumerate(leaves) if isinstance(a, ndarray)}
     stand_ins = [inputs.get(k, a) for k, a in enumerate(leaves)]
@@ -116,8 +123,13 @@ def run_traced(
     token = tracing.set(notes)
     try:
         with np.errstate(all="ignore"), _places():  # the program warns, as f would
-            with watched() as seen:
-                result = f(*full, **named)
+            with watched(near.iterators if near else {}) as seen:
+                try:
+                    result = f(*full, **named)
+                except Exception as error:
+                    if notes.refusal is None or error is notes.refusal:
+                        raise
+                    raise notes.refusal from error  # the function made another error of it
             outputs = tree_leaves(result)
             outside, gradients = _closed_over(outputs, start)
     finally:
@@ -238,7 +250,7 @@ class _Reading:
 
     def plain(self, a: Any) -> Argument:
         """Take what a function returned that is not a Tensor: its own arrays are constants."""
-        if isinstance(a, np.generic):
+        if isinstance(a, np.number | np.bool):
             return Node.constant(a)
         if not isinstance(a, ndarray):
             return a

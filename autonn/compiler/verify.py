@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from array import array as numbers
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from numpy import ndarray
 
 from autonn.compiler.graph import difference
 from autonn.compiler.guards import Guards, same_items
-from autonn.compiler.reads import MISSING, Read, Reads, reads_near
+from autonn.compiler.reads import MISSING, Read, Reads
 from autonn.compiler.trace import Traced, run_traced
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import CannotCompileError, changes
@@ -36,19 +37,20 @@ _COMPARED_BYTES = 1 << 20
 _ENOUGH = 2
 
 
-def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Traced:
-    """Trace a function twice; raise `CannotCompileError` where it did not do the same."""
-    near = reads_near(f, (*args, *kwargs.values()))
-    generators = near.generators
-    with all_put_back(near), chance_put_back(generators):
-        states = _states(generators)
-        traced = run_traced(f, args, kwargs, leaves)
-        if _states(generators) != states:
+def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads) -> Traced:
+    """Trace a function twice; raise `CannotCompileError` where it did not do the same.
+
+    What it could read and change, `near`, is as before at the end.
+    """
+    with _all_put_back(near):
+        states = _states(near.generators)
+        traced = run_traced(f, args, kwargs, leaves, near)
+        if _states(near.generators) != states:
             raise _refusal(f, "it draws random numbers in plain NumPy or Python")
         guards = Guards(traced.reads, traced.modules, [])
         for array, _ in traced.reads.arrays.values():
             guards.watch(array, whole=array.nbytes <= _COMPARED_BYTES)
-        again = run_traced(f, args, kwargs, leaves)
+        again = run_traced(f, args, kwargs, leaves, near)
     if not guards.hold():
         raise _refusal(f, f"it changes what it reads ({guards.changed()})")
     what = difference(traced.graph, again.graph)
@@ -57,20 +59,19 @@ def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Traced
     return traced
 
 
-def verify(program: Any, f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> None:
-    """Run the function as it is, and see that the program gives the same.
+def verify(
+    program: Any, f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads
+) -> None:
+    """Run the function as it is, and see that the program gives the same; `near` is put back.
 
     Raises
     ------
     CannotCompileError
         Where it does not: the function goes another way for arrays than for Tensors.
     """
-    near = reads_near(f, (*args, *kwargs.values()))
-    generators = near.generators
-    ignored = np.errstate(all="ignore")
-    with all_put_back(near), chance_put_back(generators), ignored, _buffers_put_back(program):
+    with _all_put_back(near), np.errstate(all="ignore"), _buffers_put_back(program):
         expected = _eagerly(f, args, kwargs, leaves)
-    with chance_put_back(generators), np.errstate(all="ignore"), _buffers_put_back(program):
+    with _chance_put_back(near), np.errstate(all="ignore"), _buffers_put_back(program):
         inputs = [a for a in leaves if isinstance(a, ndarray)]
         found = program.run(inputs, args, kwargs)
     what = disagreement(expected, found)
@@ -95,6 +96,8 @@ def disagreement(expected: Any, found: Any) -> str:
     for k, (a, b) in enumerate(zip(tree_leaves(expected), tree_leaves(found), strict=True)):
         a, b = values_of(a), values_of(b)
         if not isinstance(a, ndarray | np.generic | float | int | complex):
+            if type(a) is not type(b) or repr(a) != repr(b):
+                return f"output {k}: {b!r} for {a!r}"
             continue
         a, b = np.asarray(a), np.asarray(b)
         if a.shape != b.shape or a.dtype != b.dtype:
@@ -155,14 +158,15 @@ def _roots(array: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def all_put_back(near: Reads) -> Iterator[None]:
-    """Undo, at the end, what a function changed of all that it could have read.
+def _all_put_back(near: Reads) -> Iterator[None]:
+    """Undo, at the end, what a function changed of all that it could have read, or drew.
 
-    Its counters, lists and arrays are then as if nobody had looked at it.
+    Its counters, lists, arrays and chance are then as if nobody had looked at it.
     """
     copies = [(a, a.copy()) for a, _ in near.arrays.values() if a.nbytes <= _COMPARED_BYTES]
     try:
-        yield
+        with _chance_put_back(near):
+            yield
     finally:
         for array, copy in copies:
             if array.tobytes() != copy.tobytes():
@@ -178,6 +182,8 @@ def _put_back(read: Read) -> None:
         with contextlib.suppress(ValueError):
             if owner.cell_contents is not value:
                 owner.cell_contents = value
+    elif read.kind == "key" and owner.get(read.key, MISSING) is not value:
+        _put_key_back(owner, read.key, value)
     elif read.kind == "items" and not same_items(owner, value):
         _put_items_back(owner, value)
     elif read.kind == "attribute" and is_users(type(owner).__module__):
@@ -192,6 +198,8 @@ def _put_back(read: Read) -> None:
 def _put_items_back(owner: Any, value: list[Any]) -> None:
     if isinstance(owner, list | bytearray):
         owner[:] = value
+    elif isinstance(owner, numbers):
+        owner[:] = numbers(owner.typecode, value)
     elif hasattr(owner, "clear"):  # a dict, a set or a deque
         owner.clear()
         (owner.extend if isinstance(owner, deque) else owner.update)(value)
@@ -205,13 +213,13 @@ def _put_key_back(held: dict[str, Any], key: str, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def chance_put_back(generators: Sequence[Any]) -> Iterator[None]:
+def _chance_put_back(near: Reads) -> Iterator[None]:
     """Give random generators, and the ones of NumPy and Python, their states back at the end."""
-    states = _states(generators)
+    states = _states(near.generators)
     try:
         yield
     finally:
-        now = [*generators, np.random.mtrand._rand, random]
+        now = [*near.generators, np.random.mtrand._rand, random]
         for generator, state in zip(now, states, strict=True):
             _set_state(generator, state)
 

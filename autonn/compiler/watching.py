@@ -3,7 +3,7 @@
 Python tells a profiler of every frame and of every function written in C. From the frames follows
 what was read (`reads`); from the others, that the function asked for the time, for input or for
 random numbers, which a program can't repeat. NumPy's own draws are not told, so the states of
-generators are compared.
+generators are compared. What can be refused before it runs is: an iterator can't be put back.
 """
 
 from __future__ import annotations
@@ -16,15 +16,20 @@ import random
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MappingProxyType
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from autonn.engine.modes import CannotCompileError
 
-__all__ = ["Names", "Seen", "is_users", "names_in", "watched"]
+__all__ = [
+    "AN_ARGUMENT", "BY_ANY_NAME", "Names", "Seen", "a_default_of", "is_users", "names_in",
+    "watched",
+]  # fmt: skip
 
 # Packages whose functions are no part of what the user wrote.
 _LIBRARIES = frozenset({"autonn", "numpy", "scipy", "threadpoolctl", *sys.stdlib_module_names})
@@ -34,24 +39,58 @@ _LIBRARIES -= {"__main__"}
 _CHANGING = frozenset({
     time.time, time.time_ns, time.perf_counter, time.perf_counter_ns, time.monotonic,
     time.monotonic_ns, time.process_time, time.localtime, time.gmtime, os.urandom,
-    builtins.input, builtins.open,
+    builtins.input, builtins.open, os.stat, os.listdir, os.scandir, os.getcwd,
 })  # fmt: skip
+
+# Modules whose functions answer from a state that is not seen: what to ask for that state.
+_STATES: dict[str, Callable[[], Any]] = {
+    "numpy._core.arrayprint": np.get_printoptions, "os": os.environ.copy,
+}  # fmt: skip
+
+# Functions that read attributes whose names no code loads; and modules whose functions do.
+BY_ANY_NAME = frozenset({getattr, hasattr, vars, dir})
+_OF_ALL_NAMES = frozenset({"copy", "dataclasses", "inspect", "operator"})
 
 
 @dataclass
 class Seen:
-    """What ran: the user's code, each with the names around it; and what can't be repeated."""
+    """What ran: the user's code, each with the names around it; and what can't be repeated.
+
+    Attributes
+    ----------
+    codes
+        The user's, each with its globals.
+    libraries
+        What installed packages ran, but for those that say themselves what they read.
+    by_any_name
+        Whether attributes were read whose names stand in no code, as `getattr` does.
+    states
+        What to ask for the states that were read.
+    refused
+        Why a program can't repeat it.
+    """
 
     codes: dict[CodeType, dict[str, Any]] = field(default_factory=dict)
+    libraries: set[CodeType] = field(default_factory=set)
+    by_any_name: bool = False
+    states: set[Callable[[], Any]] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
 
     def refuse(self) -> None:
         """Raise `CannotCompileError` if anything came by that a program can't repeat."""
         if self.refused:
-            raise CannotCompileError(
-                f"{self.refused[0]}, which a program can't repeat; leave it out of what is "
-                "compiled, or draw by autonn's own Dropout and random"
-            )
+            raise CannotCompileError(self.refused[0])
+
+    def note_code(self, code: CodeType, around: dict[str, Any]) -> None:
+        """Note a code that runs for the first time."""
+        module = str(around.get("__name__"))
+        if module in _STATES:
+            self.states.add(_STATES[module])
+        if is_users(module):
+            self.codes[code] = around
+        elif module.partition(".")[0] not in _LIBRARIES:
+            self.libraries.add(code)
+        self.by_any_name |= module in _OF_ALL_NAMES
 
 
 @functools.lru_cache(maxsize=4096)
@@ -74,8 +113,11 @@ _INSTALLED = tuple({sysconfig.get_path(kind) + os.sep for kind in ("purelib", "p
 
 
 @contextmanager
-def watched() -> Iterator[Seen]:
-    """Note what runs in this thread; a profiler that is at work goes on hearing all of it."""
+def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[Seen]:
+    """Note what runs in this thread; a profiler that is at work goes on hearing all of it.
+
+    A code that loads one of the names of `iterators` is refused before it runs.
+    """
     seen = Seen()
     known: set[CodeType] = set()
     before = sys.getprofile()
@@ -85,12 +127,18 @@ def watched() -> Iterator[Seen]:
             code = frame.f_code
             if code not in known:
                 known.add(code)
-                if is_users(frame.f_globals.get("__name__")):
-                    seen.codes[code] = frame.f_globals
-        elif event == "c_call" and _changes(arg) and not _is_for_its_own_ends(frame):
-            name = getattr(arg, "__qualname__", repr(arg))
-            where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-            seen.refused.append(f"{where}: {name}() gives another answer each time")
+                seen.note_code(code, frame.f_globals)
+                if code in seen.codes:
+                    _refuse_at_once(seen, code, iterators)
+                elif code is np.geterr.__code__ and is_users(_module_of(frame.f_back)):
+                    seen.refused.append(f"np.geterr() {_ANOTHER_EACH_TIME}")  # a trace ignores all
+        elif event == "c_call":
+            if _is_in(arg, BY_ANY_NAME):
+                seen.by_any_name |= frame.f_code in seen.codes or frame.f_code in seen.libraries
+            elif _changes(arg) and not _is_for_its_own_ends(frame):
+                name = getattr(arg, "__qualname__", repr(arg))
+                where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+                seen.refused.append(f"{where}: {name}() {_ANOTHER_EACH_TIME}")
         if callable(before):
             before(frame, event, arg)
 
@@ -106,6 +154,42 @@ def watched() -> Iterator[Seen]:
             before.enable()  # type: ignore[union-attr]
 
 
+_ANOTHER_EACH_TIME = (
+    "may give another answer each time, which a program can't repeat; ask before, and pass the "
+    "answer as an argument, or draw by autonn's own Dropout and random"
+)
+
+
+def _refuse_at_once(seen: Seen, code: CodeType, iterators: Mapping[str, str]) -> None:
+    """Refuse a code of the user's that has not run yet: what it would do can't be undone."""
+    names = names_in(code)
+    if names.assigned:
+        seen.refused.append(
+            f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} sets the global "
+            f"{min(names.assigned)!r}, which a program does not do"
+        )
+    loaded = names.globals.union(names.attributes, code.co_freevars)
+    loaded |= {AN_ARGUMENT, a_default_of(code.co_name)}
+    seen.refused += [iterators[name] for name in sorted(iterators.keys() & loaded)]
+    seen.refuse()
+
+
+# What messages call what has no name around the code.
+AN_ARGUMENT = "an argument"
+
+
+def a_default_of(name: str) -> str:
+    """Name the default of a parameter of a function, for messages."""
+    return f"a default of {name}"
+
+
+def _is_in(function: Any, functions: frozenset[Any]) -> bool:
+    try:
+        return function in functions
+    except TypeError:  # a method of what has no hash
+        return False
+
+
 def _changes(function: Any) -> bool:
     """Whether a function written in C gives another answer at each call."""
     owner = getattr(function, "__self__", None)
@@ -113,7 +197,7 @@ def _changes(function: Any) -> bool:
         return function.__name__ not in ("getstate", "setstate", "seed")
     if getattr(owner, "__module__", "") == "datetime" and isinstance(owner, type):
         return function.__name__ in ("now", "today", "utcnow")
-    return function in _CHANGING
+    return _is_in(function, _CHANGING)
 
 
 # Libraries that read files, or draw, for the user; others do it for ends of their own, as a
@@ -121,17 +205,40 @@ def _changes(function: Any) -> bool:
 _FOR_THE_USER = frozenset({"random", "numpy", "scipy", "pandas", "datetime", "pathlib"})
 
 
+def _module_of(frame: FrameType | None) -> str:
+    return "" if frame is None else str(frame.f_globals.get("__name__"))
+
+
 def _is_for_its_own_ends(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__")
-    return not is_users(name) and str(name).partition(".")[0] not in _FOR_THE_USER
+    asks: FrameType | None = frame
+    while _module_of(asks) in _OF_PATHS and asks is not None:  # for whoever asks them
+        asks = asks.f_back
+    name = _module_of(asks)
+    return not is_users(name) and name.partition(".")[0] not in _FOR_THE_USER
+
+
+_OF_PATHS = frozenset({"os", "genericpath", "posixpath", "ntpath", "glob"})
 
 
 class Names(NamedTuple):
-    """The names that a code reads from around it, its attributes, and the globals it sets."""
+    """What a code reads from around it, its attributes, the globals it sets, and its imports."""
 
     globals: frozenset[str]
     attributes: frozenset[str]
     assigned: frozenset[str]
+    imported: frozenset[str]
+
+    @property
+    def is_by_any_name(self) -> bool:
+        """Whether it reads attributes whose names it does not load."""
+        return not _LOADED_BY_ANY_NAME.isdisjoint(self.globals | self.attributes)
+
+
+# `globals` is looked at where it is called: by `reads`.
+_LOADEDBY_ANY_NAME = frozenset({
+    "getattr", "hasattr", "vars", "dir", "attrgetter", "methodcaller", "__dict__", "__getattr__",
+    "__getattribute__", "__getstate__", "__reduce__", "__reduce_ex__",
+})  # fmt: skip
 
 
 @functools.lru_cache(maxsize=512)
@@ -141,7 +248,9 @@ def names_in(code: CodeType) -> Names:
     >>> names_in((lambda x: len(x.shape)).__code__)[:2]
     (frozenset({'len'}), frozenset({'shape'}))
     """
-    found: dict[str, set[str]] = {"global": set(), "attribute": set(), "assigned": set()}
+    found: dict[str, set[str]] = {
+        "global": set(), "attribute": set(), "assigned": set(), "imported": set()
+    }  # fmt: skip
     for instruction in dis.get_instructions(code):
         kind = _KINDS.get(instruction.opname)
         if kind is not None:
@@ -149,8 +258,14 @@ def names_in(code: CodeType) -> Names:
     return Names(*map(frozenset, found.values()))
 
 
+# `globals` is looked at where it is called: by `reads`.
+_LOADED_BY_ANY_NAME = frozenset({
+    "getattr", "hasattr", "vars", "dir", "attrgetter", "methodcaller", "__dict__", "__getattr__",
+    "__getattribute__", "__getstate__", "__reduce__", "__reduce_ex__",
+})  # fmt: skip
+
 _KINDS = {
     "LOAD_GLOBAL": "global", "LOAD_NAME": "global", "LOAD_ATTR": "attribute",
     "LOAD_METHOD": "attribute", "LOAD_SUPER_ATTR": "attribute", "IMPORT_FROM": "attribute",
-    "STORE_GLOBAL": "assigned", "DELETE_GLOBAL": "assigned",
+    "STORE_GLOBAL": "assigned", "DELETE_GLOBAL": "assigned", "IMPORT_NAME": "imported",
 }  # fmt: skip

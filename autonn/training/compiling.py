@@ -6,7 +6,6 @@ is raised, and so is what the model raises without it.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autonn.compiler import compile as compiled
-from autonn.engine.modes import CannotCompileError, changes, no_grad
+from autonn.engine.modes import CannotCompileError, changes
 from autonn.nn.module import Module
 from autonn.training.state import Run, Values, generators, random_states, set_random_states
 from autonn.training.task import Step
@@ -50,8 +49,8 @@ def programs(run: Run, compile: bool | None) -> Programs:
 
 def _derived(run: Run) -> Programs:
     """Derive a program of the step and, for an optimiser that needs them, of the products."""
-    _look_at_targets(run)
     step, why_not = attempt(run.task.step, run.model, run.batches_of_each_size())
+    run.task.show_targets()  # again: what the loss noted of them while it was traced is put back
     if step is None or not run.optimizer.needs_products:
         return Programs(step, why_not=why_not)
     X, y, _, weights = run.task.examples[:]
@@ -60,17 +59,6 @@ def _derived(run: Run) -> Programs:
     if product is None:  # the products need the graph of the cost, which a program has not
         return Programs(why_not=why_not)
     return Programs(step, product)
-
-
-def _look_at_targets(run: Run) -> None:
-    """Let the loss see all targets before the step is traced, which leaves no trace of it.
-
-    Whatever is wrong is raised, and said better, by the first step.
-    """
-    with contextlib.suppress(Exception), untouched(run.model):
-        with no_grad(), run.model.evaluating():
-            predictions = run.model(run.task.examples.X[:2])
-        run.task.look_at(predictions, len(predictions))
 
 
 class Attempt(NamedTuple):

@@ -35,6 +35,7 @@ class Task:
     examples: Examples
     held_out: Examples | None = None
     looked: bool = False  # whether the first predictions were looked at
+    form: tuple[int, ...] | None = None  # of each prediction, where there is one for each row
     counts: bool = False  # whether predictions can be told to be right
     names: dict[str, Tensor] = field(init=False)  # of the parameters
 
@@ -81,19 +82,22 @@ class Task:
             ) from error
 
     def look_at(self, predictions: Any, rows: int) -> None:
-        """Look once at what the model predicts, and let the loss see all targets."""
+        """Look once at what the model predicts for some rows, and let the loss see all targets."""
         if not isinstance(predictions, Tensor):
             raise TypeError(
                 f"fit: the model returned a {type(predictions).__name__}; forward(x) returns one "
                 "Tensor"
             )
-        if predictions.shape[:1] == (rows,):
-            for examples in (self.examples, self.held_out):
-                if examples is not None:
-                    shape = (len(examples), *predictions.shape[1:])
-                    check_targets(self.loss, examples.y, shape)
+        self.form = predictions.shape[1:] if predictions.shape[:1] == (rows,) else None
+        self.show_targets()
         self.counts = predictions.ndim == 2 and self.has_classes(predictions)
         self.looked = True
+
+    def show_targets(self) -> None:
+        """Let the loss see all targets, where there is a prediction for each."""
+        for examples in (self.examples, self.held_out):
+            if examples is not None and self.form is not None:
+                check_targets(self.loss, examples.y, (len(examples), *self.form))
 
     def has_classes(self, predictions: Tensor) -> bool:
         """Whether the predictions are those of classes: the loss says so, or else they look so."""

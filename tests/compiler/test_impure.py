@@ -96,6 +96,30 @@ class Stack(Module):
         return scaled
 
 
+class Text:
+    __slots__ = "value"
+
+    def __init__(self) -> None:
+        self.value = 1.0
+
+
+class Slotted(Text):
+    """Has a dict beside a slot that is written as a string."""
+
+
+class Private:
+    __slots__ = ("__w",)
+
+    def __init__(self) -> None:
+        self.__w = 1.0
+
+    def get(self) -> float:
+        return self.__w
+
+    def put(self, k: int) -> None:
+        self.__w = k + 0.5
+
+
 def default(x: Any, s: float = 1.0, *, t: float = 1.0) -> Any:
     return x * s * t
 
@@ -127,6 +151,9 @@ def following() -> Iterator[tuple[str, Callable[..., Any], Callable[[int], Any]]
         lambda k: setattr(box, "inner", SimpleNamespace(lam=k + 0.5)),
     )
     yield "an attribute of a class", lambda x: x * Box.w, lambda k: setattr(Box, "w", float(k))
+    slotted, private = Slotted(), Private()
+    yield "a slot", lambda x: x * slotted.value, lambda k: setattr(slotted, "value", k + 0.5)
+    yield "a private slot", lambda x: x * private.get(), private.put
     numbers = [1.0]
     yield "a list", lambda x: x * sum(numbers), numbers.append
     known = {"a": 1.0}

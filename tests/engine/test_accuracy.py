@@ -255,11 +255,14 @@ def pairs(name: str) -> tuple[Array, Array]:
 
 
 def powers(name: str) -> tuple[Array, Array]:
-    """Draw bases above 0, and exponents that bring the result anywhere in the range."""
+    """Draw bases above 0, and exponents that bring the result anywhere in the range.
+
+    Bases are no subnormal numbers: ``x^(1-y)``, by which the rule divides, is one as well then.
+    """
     rng, n = np.random.default_rng(3), POINTS
     bases = [wide(rng, n), wide(rng, n), narrow(rng, n), wide(rng, n), beside(rng, n, np.ones(1))]
     x = np.abs(np.concatenate(bases))
-    x[x == 0] = 1
+    x[x < np.finfo(float).tiny] = 1
     logarithm = np.log(x[3 * n :])
     logarithm[logarithm == 0] = 1
     aimed = rng.uniform(-750, 720, 2 * n) / logarithm

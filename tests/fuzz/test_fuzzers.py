@@ -16,9 +16,10 @@ from hypothesis import settings
 from tools.agreement import disagreement, moved
 from tools.drawn_arrays import array_text
 from tools.drawn_fits import draw_fit
-from tools.drawn_impure import draw_impure
+from tools.drawn_impure import draw_impure, reading
 from tools.drawn_networks import draw_network
 from tools.drawn_programs import draw_program
+from tools.drawn_reads import READS
 from tools.drawn_row_costs import draw_row_cost
 from tools.program import NAMES
 from tools.script import Script, examine_script
@@ -45,6 +46,14 @@ def test_compiled_gives_what_eager_gives_or_is_refused(name: str, part: int) -> 
 def test_rows_are_shared_out_in_many_of_the_costs() -> None:
     found = summary(row_costs.trial, range(60))
     assert found.shared > 10
+
+
+@pytest.mark.parametrize("source", READS)
+def test_whatever_is_read_is_followed_wherever_that_stands(source: str) -> None:
+    for place in ("the function", "a helper's helper"):
+        trial = examine_script(reading(source, place, "x * $e", {"v": "2.0", "w": "3.0"}))
+        assert not trial.finding, trial.text
+        assert trial.refused == 0 or READS[source].draws, trial.text
 
 
 # ---- the fuzzers themselves

@@ -37,7 +37,7 @@ def form_of(tree: Any) -> Any:
     if isinstance(tree, dict):
         return dict, [(key, form_of(tree[key])) for key in tree]
     if isinstance(tree, list | tuple):
-        return type(tree), [form_of(branch) for branch in tree]
+        return type(tree).__qualname__, [form_of(branch) for branch in tree]
     return "leaf"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from string import Template
 from typing import Any
 
@@ -11,7 +12,7 @@ from tools.drawn_ops import HOSTILE, HOSTILE_KEYS, OP_NAMES, OPS_OF_ONES_OWN, RE
 from tools.drawn_reads import NUMBERS, PLACES, READS, USES
 from tools.script import Script
 
-__all__ = ["HOSTILE_KEYS", "draw_impure", "filled", "indented", "one_of"]
+__all__ = ["HOSTILE_KEYS", "draw_impure", "filled", "indented", "one_of", "reading"]
 
 Random = np.random.Generator
 X = ["np.array([1.0, -2.0, 0.5])", "np.array([3.0, 0.0, -0.0])", "np.array([1, 2, 3])",
@@ -66,19 +67,25 @@ def _reading(rng: Random) -> Script:
     """Draw a function that reads a number from somewhere."""
     values = _values(rng)
     source, place = one_of(rng, READS), one_of(rng, PLACES)
+    clock = READS[source].clock
+    use = one_of(rng, USES[:2] if clock else USES)
+    slopes = rng.random() < 0.25
+    x = one_of(rng, X[:1] if clock else X[:2] if slopes else X)
+    script = reading(source, place, "np.sum(x * $e)" if slopes else use, values)
+    calls = _calls(rng, filled(READS[source].change, **values), x)
+    return dataclasses.replace(script, calls=calls, slopes=slopes)
+
+
+def reading(source: str, place: str, use: str, values: dict[str, str]) -> Script:
+    """Make a function that reads something at a place, called before a change and after."""
     read, where = READS[source], PLACES[place]
     reads = filled(read.read, **values)
     number = filled(where.value, r=reads)
-    use = one_of(rng, USES[:2] if read.clock else USES)
-    body = filled(where.inside, r=reads) + f"\nreturn {filled(use, e=number)}"
-    slopes = rng.random() < 0.25
-    if slopes:
-        body = filled(where.inside, r=reads) + f"\nreturn np.sum(x * {number})"
+    body = f"{filled(where.inside, r=reads)}\nreturn {filled(use, e=number)}"
     setup = filled(read.setup, **values) + "\n" + filled(where.before, r=reads)
-    x = one_of(rng, X[:1] if read.clock else X[:2] if slopes else X)
-    calls = _calls(rng, filled(read.change, **values), x)
+    calls = [f"F({X[0]})", filled(read.change, **values), f"F({X[0]})"]
     return Script(
-        f"{setup}\ndef f(x):\n{indented(body.strip())}", calls, slopes,
+        f"{setup}\ndef f(x):\n{indented(body.strip())}", calls, False,
         source, draws=read.draws, clock=read.clock,
     )  # fmt: skip
 

@@ -130,6 +130,40 @@ READS: dict[str, Read] = {
     "vars": Read(BOX + "\nbox.k = $v", "vars(box)['k']", "box.k = $w"),
     "getattr by a name": Read(BOX + "\nbox.q = $w\nname = 'k'", "getattr(box, name)", "name = 'q'"),
     "attrgetter": Read(BOX, "operator.attrgetter('k')(box)", "Box.k = $w"),
+    "getattr by a text": Read(BOX + "\nbox.k0 = $v", "getattr(box, f'k{0}')", "box.k0 = $w"),
+    "getattr by another name": Read(BOX + "\nget = getattr\nbox.k = $v", "get(box, 'k')",
+    "box.k = $w"),
+    "partial of getattr": Read(
+        BOX + "\nbox.k = $v\np = functools.partial(getattr, box, 'k')", "p()", "box.k = $w"
+    ),
+    "an object's dict": Read(BOX + "\nbox.k = $v", "box.__dict__['k']", "box.k = $w"),
+    "dir": Read(BOX, "(2.0 if 'q' in dir(box) else $v)", "box.q = 1"),
+    "descriptor": Read(
+        "class Get:\n    def __get__(self, owner, kind=None):\n"
+        "        return owner.__dict__['_k']\n"
+        "class Box:\n    k = Get()\nbox = Box()\nbox._k = $v", "box.k", "box._k = $w",
+    ),
+    "asdict": Read(
+        "@dataclasses.dataclass\nclass Cfg:\n    k: float\ncfg = Cfg($v)",
+        "dataclasses.asdict(cfg)['k']", "cfg.k = $w",
+    ),
+    "copied object": Read(BOX + "\nbox.k = $v", "copy.copy(box).k", "box.k = $w"),
+    "mapping proxy": Read(
+        "D = {'k': $v}\nview = types.MappingProxyType(D)", "view['k']", "D['k'] = $w"
+    ),
+    "array.array": Read("S = array.array('d', [$v])", "S[0]", "S[0] = $w"),
+    "memoryview": Read("S = bytearray([1])\nview = memoryview(S)", "view[0]", "S[0] += 1"),
+    "weak reference": Read(BOX + "\nref = weakref.ref(box)\nbox.k = $v", "ref().k", "box.k = $w"),
+    "globals": Read("k = $v", "globals()['k']", "k = $w"),
+    "import": Read(
+        "mod = sys.modules['drawn_mod'] = types.ModuleType('drawn_mod')\nmod.k = $v\n"
+        "def look():\n    import drawn_mod\n    return drawn_mod.k", "look()", "mod.k = $w",
+    ),
+    "getenv": Read(
+        "os.environ['DRAWN'] = str(float($v))", "float(os.getenv('DRAWN'))",
+        "os.environ['DRAWN'] = str(float($w))",
+    ),
+    "text of an array": Read("a = np.array([float($v)])", "len(str(a))", "a[0] = 3.0625"),
     "callable object": Read(
         "class Call:\n    k = $v\n    def __call__(self):\n        return self.k\ncall = Call()",
         "call()",

@@ -39,7 +39,7 @@ from tools.oprows import (
     whole,
 )
 from tools.rows_arrays import ARRAY_ROWS
-from tools.rows_matrices import MATRIX_ROWS
+from tools.rows_matrices import MATRIX_ROWS, cholesky_factor
 from tools.rows_special import SPECIAL_ROWS
 
 import autonn
@@ -158,16 +158,6 @@ def _log_rest(x: Array) -> Array:
     e, n = np.exp(x), x.shape[-1]
     others = np.sum(e[..., None, :] * (1 - np.eye(n, dtype=x.dtype)), axis=-1)
     return np.asarray(np.log(others / np.sum(e, axis=-1, keepdims=True)))
-
-
-def _cholesky(x: Array) -> Array:
-    """Compute the factor column by column, without a conjugate."""
-    z = np.zeros(x.shape, x.dtype)
-    for j in range(len(x)):
-        z[j, j] = np.sqrt(x[j, j] - np.sum(z[j, :j] * z[j, :j]))
-        for i in range(j + 1, len(x)):
-            z[i, j] = (x[i, j] - np.sum(z[i, :j] * z[j, :j])) / z[j, j]
-    return z
 
 
 def _replaced(x: Array, key: Any, v: Any) -> Array:
@@ -408,7 +398,7 @@ TABLE: list[Row] = [
         "norm", lambda x: np.linalg.norm(x, "fro", axis=(0, 1)), "mnk", domain=NONZERO,
         twin=lambda x: _norm(x, (0, 1)),
     ),
-    whole("norm", lambda x: np.linalg.norm(x, 2), "m", domain=NONZERO, twin=_norm),
+    whole("norm", lambda x: np.linalg.norm(x, 2), "m", domain=NONZERO, twin=_norm, exact=False),
     whole(
         "norm", lambda x: np.linalg.norm(x, 3, axis=0), "mn", domain=NONZERO,
         twin=lambda x: np.sum(_absolute(x) ** 3, axis=0) ** (1 / 3), exact=False,
@@ -512,7 +502,7 @@ TABLE: list[Row] = [
         twin=lambda x: np.log(np.linalg.det(x) * np.sign(np.linalg.det(x.real))),
 
     ),
-    whole("cholesky", np.linalg.cholesky, _definite, twin=_cholesky),
+    whole("cholesky", np.linalg.cholesky, _definite, twin=cholesky_factor),
     # shapes
     whole("transpose", np.transpose, "mn"),
     whole("transpose", lambda x: x.transpose(2, 0, 1), "mnk"),
@@ -653,8 +643,8 @@ def rows(*names: str) -> Sequence[Row]:
     return tuple(row for row in TABLE if row.name in names)
 
 
-# Forwards that are SciPy's own and have other values at the edges before 1.14: nan next to zero,
-# a complex root of a real matrix. Newer ones are held to the table in full.
+# Ops whose forward, or derivative, is SciPy's own and has other values at the edges before 1.14:
+# nan next to zero, a complex root of a real matrix. Newer ones are held to the table in full.
 OTHER_AT_THE_EDGES: frozenset[str] = (
     frozenset({"sqrtm", "sinc", "spherical_bessel", "gammainc", "gammaincc"})
     if np.lib.NumpyVersion(scipy.__version__) < "1.14.0"

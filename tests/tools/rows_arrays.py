@@ -50,7 +50,9 @@ def _interp(x: Array, xp: Array, fp: Array) -> Array:
 
 def _curve(rng: Random, tame: bool = False) -> tuple[Array, ...]:
     xp = np.cumsum(rng.uniform(0.5, 1, 4))
-    return rng.uniform(0, 4, 5), xp, SMALL.draw(rng, (4,))
+    before = rng.integers(0, 5, 5)  # which point comes next: a slope's end is no place to step over
+    x = np.concatenate([[xp[0] - 1], xp])[before] + rng.uniform(0.1, 0.4, 5)
+    return x, xp, SMALL.draw(rng, (4,))
 
 
 def _around(x: Array) -> Array:

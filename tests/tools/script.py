@@ -26,8 +26,8 @@ from autonn.engine.modes import CannotCompileError
 __all__ = ["Script", "examine_script", "shortened"]
 
 IMPORTS = """\
-import collections, contextlib, contextvars, dataclasses, datetime, enum, fractions, functools
-import itertools, json, math, operator, os, random, statistics, time, types
+import array, collections, contextlib, contextvars, copy, dataclasses, datetime, enum, fractions
+import functools, itertools, json, math, operator, os, random, statistics, sys, time, types, weakref
 import numpy as np
 import autonn as an
 from autonn import optim

@@ -72,9 +72,12 @@ def _power_base(g: Any, z: Any, x: Any, y: Any) -> Any:
     """
     if is_known(y) and np.all(np.greater_equal(y, 1)):
         return g * (y * x ** (y - 1))
-    below = np.less(y, 0)
-    power = np.where(below, z, x ** np.maximum(y - 1, 0))
-    return safe_divide(safe_multiply(g, y * power), np.where(below, x, x ** np.clip(1 - y, 0, 1)))
+    below, above = np.less(y, 0), np.greater_equal(y, 1)
+    between = ~(below | above)
+    power = np.where(below, z, x ** np.where(above, y - 1, 0))
+    return safe_divide(
+        safe_multiply(g, y * power), np.where(below, x, x ** np.where(between, 1 - y, 0))
+    )
 
 
 def _power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:

@@ -23,6 +23,12 @@ from autonn.engine.tensor import Array, Operand, refuse_tracing, values_of
 Shapes = Sequence[tuple[int, ...]]
 
 
+def laid_behind(lead: tuple[int, ...], *factors: Any) -> Any:
+    """Lay the factors behind one another, in one row for each matrix; `taken_apart` reads them."""
+    rows = [f.reshape(*lead, math.prod(f.shape[len(lead) :])) for f in factors]
+    return np.concatenate(rows, axis=-1)
+
+
 def taken_apart(row: Any, shapes: Shapes) -> list[Any]:
     """Read factors of these shapes, each the last axes alone, from a row."""
     found, start = [], 0
@@ -48,15 +54,7 @@ def _svd_shapes(shape: tuple[int, ...]) -> Shapes:
 
 
 def _svd_forward(x: Any) -> Any:
-    """Lay U, s and V' behind one another, in one row for each matrix."""
-    u, s, v = np.linalg.svd(x, full_matrices=False)
-    lead = x.shape[:-2]
-    rows = (
-        u.reshape(*lead, u.shape[-2] * u.shape[-1]),
-        s,
-        v.reshape(*lead, v.shape[-2] * v.shape[-1]),
-    )
-    return np.concatenate(rows, axis=-1)
+    return laid_behind(x.shape[:-2], *np.linalg.svd(x, full_matrices=False))
 
 
 def _svd_rule(g: Any, z: Any, x: Any) -> Any:
@@ -141,8 +139,7 @@ def svd(
 
 
 def _eigh_forward(x: Any, UPLO: Any) -> Any:
-    w, v = np.linalg.eigh(x, UPLO)
-    return np.concatenate((w, v.reshape(*x.shape[:-2], v.shape[-2] * v.shape[-1])), axis=-1)
+    return laid_behind(x.shape[:-2], *np.linalg.eigh(x, UPLO))
 
 
 def _in_triangle(g: Any, upper: bool) -> Any:
@@ -203,14 +200,7 @@ def eigvalsh(a: Operand, UPLO: str = "L") -> Any:
 
 
 def _qr_forward(x: Any) -> Any:
-    """Lay Q and R behind one another, in one row for each matrix."""
-    q, r = np.linalg.qr(x)
-    lead = x.shape[:-2]
-    rows = (
-        q.reshape(*lead, q.shape[-2] * q.shape[-1]),
-        r.reshape(*lead, r.shape[-2] * r.shape[-1]),
-    )
-    return np.concatenate(rows, axis=-1)
+    return laid_behind(x.shape[:-2], *np.linalg.qr(x))
 
 
 def _qr_rule(g: Any, z: Any, x: Any) -> Any:
