@@ -124,12 +124,7 @@ def run_traced(
     try:
         with np.errstate(all="ignore"), _places():  # the program warns, as f would
             with watched(near.iterators if near else {}) as seen:
-                try:
-                    result = f(*full, **named)
-                except Exception as error:
-                    if notes.refusal is None or error is notes.refusal:
-                        raise
-                    raise notes.refusal from error  # the function made another error of it
+                result = _called(f, full, named, notes)
             outputs = tree_leaves(result)
             outside, gradients = _closed_over(outputs, start)
     finally:
@@ -153,6 +148,16 @@ def run_traced(
     tracked = [isinstance(t, Tensor) and t.requires_grad and bool(outside) for t in outputs]
     buffers = [buffer for buffer, _ in written.values()]
     return Traced(graph, notes.modules, outside, bool(gradients), buffers, reads, tensors, tracked)
+
+
+def _called(f: Any, args: Any, kwargs: Any, notes: Trace) -> Any:
+    """Call a function; raise a refusal also where it made another error of it."""
+    try:
+        return f(*args, **kwargs)
+    except Exception as error:
+        if notes.refusal is None or error is notes.refusal:
+            raise
+        raise notes.refusal from error
 
 
 def _places() -> AbstractContextManager[Any]:

@@ -51,10 +51,22 @@ def test_the_classes_of_a_single_output_are_its_targets(
         assert cost.item() == pytest.approx(expected, rel=1e-12)
     rows = CrossEntropy()(sigmoid(z), t, *weights)
     assert cost.item() == pytest.approx(rows.item(), rel=1e-13)
-    program = compile(lambda z, y: CrossEntropy()(sigmoid(z), y, *weights))
-    for other in (y, y[::-1].copy(), 1 - y if dtype != "?" else ~y):
-        given_ = CrossEntropy()(sigmoid(z), other, *weights)
-        assert program(z.numpy(), other).item() == pytest.approx(given_.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u1", "i4", "?"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_and_so_they_are_where_the_loss_is_compiled(dtype: str, weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    for m in (1, 2, 6):
+        z, y = rng.standard_normal((m, 1)), rng.integers(0, 2, m).astype(dtype)
+        weights = (rng.random(m),) if weighted else ()
+
+        def f(z: Any, y: Any, weights: Any = weights) -> Any:
+            return CrossEntropy()(sigmoid(z), y, *weights)
+
+        program = compile(f)
+        for other in (y, y[::-1].copy(), 1 - y if dtype != "?" else ~y):
+            assert program(z, other).item() == pytest.approx(float(f(z, other)), rel=1e-12)
 
 
 def test_a_single_output_learns_both_classes() -> None:

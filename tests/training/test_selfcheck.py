@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+import ctypes
 from typing import Any
 
 import pytest
@@ -11,28 +11,27 @@ from tools.runs import close, network, train
 from autonn import Sequential, Tensor
 from autonn.training.selfcheck import CheckedStep
 
-HIDDEN = MappingProxyType({"w": 1.0})
+HIDDEN = ctypes.c_double(1.0)
 
 
 class Hidden(Sequential):
-    """Reads what nothing follows: what a view of a dict shows."""
+    """Reads what nothing follows: the memory of another language."""
 
     def forward(self, x: Any) -> Tensor:
-        scaled: Tensor = super().forward(x) * HIDDEN["w"]
+        scaled: Tensor = super().forward(x) * HIDDEN.value
         return scaled
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 5, 9])
 def test_a_change_that_nothing_guards_is_found_within_twice_the_steps(
-    step: int, monkeypatch: pytest.MonkeyPatch
+    step: int,
 ) -> None:
     found: list[int] = []
-    numbers = {"w": 1.0}
-    monkeypatch.setitem(Hidden.forward.__globals__, "HIDDEN", MappingProxyType(numbers))
+    HIDDEN.value = 1.0
 
     def callback(history: Any) -> None:
         if len(history) == step:
-            numbers["w"] = 0.5
+            HIDDEN.value = 0.5
         if history.compiled is False and not found:
             found.append(len(history))
 
