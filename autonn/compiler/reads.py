@@ -120,6 +120,7 @@ class _Search:
         self.done: dict[int, Any] = {}  # by id, and what it was, so that the id stays its own
         self.waiting: list[tuple[Any, str]] = []
         self.known: set[tuple[int, str, Any]] = set()
+        self.looks: dict[type, Any] = {}  # how each kind is looked at
 
     def follow(self, value: Any, name: str) -> None:
         """Look at a thing later."""
@@ -165,14 +166,13 @@ class _Search:
 
     def look(self, value: Any, name: str) -> None:
         """Note what is read of one thing, by its kind."""
-        for kinds, look in _LOOKS:
-            if isinstance(value, kinds):
-                look(self, value, name)
-                return
-        if hasattr(type(value), "__next__"):
-            self.iterator(value, name)
-        else:
-            self.instance(value, name)
+        kind = type(value)
+        if kind not in self.looks:
+            self.looks[kind] = next(
+                (look for kinds, look in _LOOKS if issubclass(kind, kinds)),
+                (_Search.iterator if hasattr(kind, "__next__") else _Search.instance),
+            )
+        self.looks[kind](self, value, name)
 
     def array(self, value: Any, name: str) -> None:
         """Note an array: what becomes of it is seen in the graph."""

@@ -332,14 +332,24 @@ def _definition(function: Any) -> ast.FunctionDef | ast.Lambda | None:
         return None
     if function.__module__ not in sys.modules:
         return None
-    code = function.__code__
-    functions, imports = _definitions(sys.modules[function.__module__])
+    try:
+        text = inspect.getsource(sys.modules[function.__module__])
+    except (OSError, TypeError):
+        return None
+    node = _definition_in(text, function.__code__)
+    found = copy.deepcopy(node)
+    return found if found is not None and _with_defaults(found, function) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _definition_in(text: str, code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
+    """Find the definition in a text that gives this code."""
+    functions, imports = _functions_by_line(text)
     for node in functions.get(code.co_firstlineno, ()):
         name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
         alike = (_same_code(c, code) for c in _compiled(node, imports))
         if name == code.co_name and any(alike):
-            found = copy.deepcopy(node)
-            return found if _with_defaults(found, function) else None
+            return node
     return None
 
 
@@ -391,15 +401,6 @@ def _same_code(a: CodeType, b: CodeType) -> bool:
 
 
 _Found = tuple[dict[int, list[ast.FunctionDef | ast.Lambda]], list[ast.stmt]]
-
-
-def _definitions(module: ModuleType) -> _Found:
-    """List the functions of a file by the line that their code says they start on; its imports."""
-    try:
-        text = inspect.getsource(module)
-    except (OSError, TypeError):
-        return {}, []
-    return _functions_by_line(text)
 
 
 @functools.lru_cache(maxsize=32)

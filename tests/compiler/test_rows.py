@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools.drawn_row_costs import few_rows_are_shared
 from tools.oprows import REAL, each
 from tools.optable import OTHER_AT_THE_EDGES, TABLE, rows
 from tools.planting import planted_trait
@@ -14,12 +15,18 @@ from tools.rows import Case, assert_elementwise, assert_rows_pass, cases, passin
 
 import autonn
 from autonn import compile, op, value_and_grad
-from autonn.compiler.partition import LEAST_ROWS
 from autonn.engine import ops
 from autonn.engine.op import OPS, Memory, Op, elementwise, mixes_rows
 
-MANY = LEAST_ROWS + 5
+MANY = 29  # in seven slices, the last of five
 NAMES = list(dict.fromkeys(row.name for row in TABLE))
+
+
+@pytest.fixture(autouse=True)
+def _small() -> Iterator[None]:
+    with few_rows_are_shared():
+        yield
+
 
 # Where the table has no call of an op through which rows pass.
 ALSO: dict[str, Callable[[Any], Any]] = {
