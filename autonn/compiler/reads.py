@@ -246,6 +246,9 @@ class _Search:
             self.cell(cell, variable)
         if not is_users(f.__module__):
             return
+        if self.everything:
+            for code in _with_inner(f.__code__):
+                self.globals_of(code, f.__globals__)
         self.note("attribute", f, "__code__", f.__code__, f"the code of {name}")
         self.note("attribute", f, "__defaults__", f.__defaults__, a_default_of(name))
         self.note("attribute", f, "__kwdefaults__", f.__kwdefaults__, a_default_of(name))
@@ -383,17 +386,9 @@ def reads_near(f: Any, args: Any) -> Reads:
 
     By the names in all functions within reach, whether they will run or not.
     """
-    seen = Seen()
-    while True:
-        search = _Search(seen, everything=True)
-        search.run(f, args)
-        before = len(seen.codes)
-        for thing in search.done.values():
-            if isinstance(thing, FunctionType) and is_users(thing.__module__):
-                for code in _with_inner(thing.__code__):
-                    seen.codes[code] = thing.__globals__
-        if len(seen.codes) == before:
-            return search.reads
+    search = _Search(Seen(), everything=True)
+    search.run(f, args)
+    return search.reads
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:

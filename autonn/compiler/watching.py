@@ -241,7 +241,7 @@ _LOADEDBY_ANY_NAME = frozenset({
 })  # fmt: skip
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=8192)
 def names_in(code: CodeType) -> Names:
     """List the names that a code reads from around it.
 
