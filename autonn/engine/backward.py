@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
@@ -182,30 +183,29 @@ class _Pending:
     are those that this pass alone holds, and may add to in place.
     """
 
-    __slots__ = ("ends", "newest", "ours", "useful")
+    __slots__ = ("ends", "newest", "ours")
 
-    def __init__(self, useful: set[int] | None) -> None:
+    def __init__(self, roots: Ends) -> None:
         self.ends: dict[int, tuple[Tensor, Any]] = {}
         self.newest: list[int] = []
         self.ours: set[int] = set()
-        self.useful = useful
+        for root, g in roots:
+            if root._index in self.ends:
+                self.add(root._index, g)
+            else:
+                self.ends[root._index] = (root, g)
+                if root._op is not None:
+                    heappush(self.newest, -root._index)
 
-    def add(self, a: Tensor, d: Any) -> None:
-        """Add to the gradient of a tensor."""
-        index = a._index
-        before = self.ends.get(index)
-        if before is None:
-            self.ends[index] = (a, d)
-            if a._op is not None:
-                heappush(self.newest, -index)
-            return
+    def add(self, index: int, d: Any) -> None:
+        """Add to the gradient of a tensor that has one."""
         if d.nbytes > 4096 and _is_sole_owner(self.ends[index]):
             self.ours.add(index)  # below, a sum of its own costs less than the question
-        gradient = self.ends[index][1]
+        tensor, gradient = self.ends[index]
         if index in self.ours:
             gradient += d
             return
-        self.ends[index] = (a, gradient + d)
+        self.ends[index] = (tensor, gradient + d)
         if d.ndim:  # a sum of 0-d arrays is a NumPy scalar
             self.ours.add(index)
 
@@ -223,50 +223,57 @@ def backpropagate(
     `pull_back`. The graph is given back on the way, unless it is to be retained.
     """
     through = {tensor._index for tensor in wanted or ()}
-    needed = None if wanted is None else _useful(_behind(roots, through, beyond), through)
-    pending = _Pending(needed)
-    passed: Ends = []
-    for root, g in roots:
-        pending.add(root, g)
-    while pending.newest:
-        index = -heappop(pending.newest)
-        tensor, g = pending.ends.pop(index)
-        if index in through:
+    useful = None if wanted is None else _useful(_behind(roots, through, beyond), through)
+    pending, passed = _Pending(roots), []
+    ends, newest = pending.ends, pending.newest
+    while newest:
+        tensor, g = ends.pop(-heappop(newest))
+        if tensor._index in through:
             passed.append((tensor, g))
             if not beyond:
                 continue
-        _spend(tensor, g, pending)
+        op, args = tensor._op, tensor._args
+        if op is None or args is None:
+            _arguments(tensor)  # which says that the graph was freed
+            continue
+        _spend(tensor, op, args, g, pending, useful)
         if not retain:
             tensor._args = tensor._saved = tensor._locks = None
-    return [*passed, *pending.ends.values()]
+    return [*passed, *ends.values()]
 
 
-def _spend(tensor: Tensor, g: Any, pending: _Pending) -> None:
+def _spend(
+    tensor: Tensor, op: Op, args: Any, g: Any, pending: _Pending, useful: set[int] | None
+) -> None:
     """Give each argument of the op that made a tensor its part of the gradient."""
-    op, args, saved, attributes = tensor._op, tensor._args, tensor._saved, tensor._attributes
-    useful = pending.useful
-    if op is None or args is None:
-        _arguments(tensor)  # which says that the graph was freed
-        return
-    z, n = tensor._data, len(args)
-    k = -1
-    for rule in op.rules * n if op.variadic else op.rules:
+    z, saved, attributes = tensor._data, tensor._saved, tensor._attributes
+    ends, n, k = pending.ends, len(args), -1
+    for rule in op.rules if not op.variadic else _rules_by_place(op, n):
         k += 1  # by hand: zip takes longer
         if k == n:
             break  # what is left out has no gradient
         a = args[k]
         if type(a) is not Tensor or not a._tracked or rule is None:
             continue
-        if useful is not None and a._index not in useful:
+        index, value = a._index, saved[k]
+        if useful is not None and index not in useful:
             continue
-        if op.variadic:
-            d = rule(k, g, z, *saved, **attributes)
-        else:
-            d = rule(g, z, *saved, **attributes) if attributes else rule(g, z, *saved)
-        value = saved[k]
+        d = rule(g, z, *saved, **attributes) if attributes else rule(g, z, *saved)
         if d.shape != value.shape or d.dtype is not value.dtype:
             d = _fit(d, value, op)
-        pending.add(a, d)
+        if index in ends:
+            pending.add(index, d)
+            continue
+        ends[index] = (a, d)  # here, not by a call: that takes 3 % of a small network's step
+        if a._op is not None:
+            heappush(pending.newest, -index)
+
+
+def _rules_by_place(op: Op, n: int) -> list[Any]:
+    """Make the rules of the arguments of a variadic op, which has one that asks for the place."""
+    (rule,) = op.rules
+    assert rule is not None
+    return [partial(rule, k) for k in range(n)]
 
 
 def _count(end: Sequence[Any]) -> int:

@@ -42,7 +42,7 @@ Array = NDArray[Any]
 Operand = Any  # a Tensor, an array, a Python number or nested lists of them
 
 # A tensor can only be made from older ones, so this number orders every graph.
-_next_index = itertools.count(1).__next__
+next_index = itertools.count(1).__next__
 
 # Which function does what a NumPy function does, on Tensors: filled by `apply` when the ops are
 # read, and only read after that. A ufunc's method stands by the pair, ``(np.add, "reduce")``.
@@ -111,7 +111,7 @@ class Tensor:
         self._data = _numbers(data, dtype, copy)
         self._aliased = not copy
         self._op = self.grad = None
-        self._index = _next_index()
+        self._index = next_index()
         self._tracked = False
         self.requires_grad = requires_grad
 
@@ -429,16 +429,16 @@ class Tensor:
         ) -> None: ...
 
 
-_new = Tensor.__new__
+new_tensor = Tensor.__new__
 
 
 def leaf(data: Array) -> Tensor:
     """Wrap an array that is ours, without a look at it."""
-    out = _new(Tensor)
+    out = new_tensor(Tensor)
     out._data = data
     out._op = out.grad = None
     out._aliased = out._tracked = False
-    out._index = _next_index()
+    out._index = next_index()
     return out
 
 
@@ -469,7 +469,7 @@ def _note_write(trace: Trace, buffer: Tensor, value: Any) -> None:
             f"data of shape {value.shape}, {value.dtype} set on a tensor of shape {buffer.shape}, "
             f"{buffer.dtype}; reshape or cast it first, or make a new Tensor"
         )
-    trace.writes.append((buffer, value, _next_index()))
+    trace.writes.append((buffer, value, next_index()))
 
 
 def _unpickle(data: Array, requires_grad: bool, grad: Any) -> Tensor:

@@ -67,7 +67,8 @@ class CrossEntropy:
             array or an `np.matrix`.
         """
         a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
-        logits, source = input_of(a, ops.sigmoid), _softmax_input(a)
+        logits = input_of(a, ops.sigmoid)
+        source = _softmax_input(a) if logits is None else None
         single = a.shape[1:] == (1,) and source is None
         y = target_rows(targets, a, "CrossEntropy", single)
         if weights is not None:

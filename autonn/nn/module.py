@@ -15,7 +15,14 @@ from typing import Any, Self, cast
 import numpy as np
 
 from autonn.checks import NamesError, differences
-from autonn.engine.modes import called, changes, evaluated, no_grad
+from autonn.engine.modes import (
+    called,
+    changes,
+    evaluated,
+    is_recording,
+    is_tracing,
+    no_grad,
+)
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.summary import table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
@@ -118,6 +125,8 @@ class Module(Holder):
 
     def __call__(self, x: Any) -> Tensor:
         """Compute the output, as ``model(x)``."""
+        if is_tracing() is None and is_recording() is True:  # most come by here
+            return self.forward(x)
         result: Tensor = called(self, x)
         return result
 
