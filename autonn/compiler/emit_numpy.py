@@ -379,6 +379,8 @@ def _sum(emitter: _Emitter, node: Node) -> str:
     assert callable(node.op.prints)
     if x.dtype not in (np.float32, np.float64) or x.dtype != node.dtype or axes is None:
         return node.op.prints(node, emitter.text)
+    if x.size == node.size:  # a product by 1 leaves -0 as it is, a sum begins with 0
+        return node.op.prints(node, emitter.text)
     if node.shape == () and 0 < x.size <= 2**15:
         return f"np.dot({emitter.source.full((x.size,), 1, x.dtype)}, {emitter.flat(x)})"
     if x.ndim != 2 or len(axes) != 1:

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike
 
 from autonn.engine import ops
 from autonn.engine.lineage import attribute_of, input_of
-from autonn.engine.tensor import Tensor, values_of
+from autonn.engine.tensor import Tensor
 from autonn.nn.targets import (
-    check_probabilities,
-    check_sums,
+    as_probabilities,
     check_targets,
     target_rows,
     target_values,
@@ -78,7 +77,7 @@ class CrossEntropy:
             return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
         if source is not None:
             return cast(Tensor, ops.softmax_each_cross_entropy(source, y))
-        check_probabilities(values_of(a), "CrossEntropy", "probabilities")
+        a = as_probabilities(a, "CrossEntropy", "probabilities")
         return cast(Tensor, ops.cross_entropy(a, y))
 
     def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
@@ -128,17 +127,14 @@ class SoftmaxCrossEntropy:
         z = logits if isinstance(logits, Tensor) else Tensor(logits)
         source = _softmax_input(z)
         z = z if source is None else source
-        y = target_rows(targets, z, "SoftmaxCrossEntropy", single=False)
-        check_sums(values_of(y), "SoftmaxCrossEntropy")
+        y = target_rows(targets, z, "SoftmaxCrossEntropy", single=False, sums=True)
         if weights is not None:
             y = y * weight_column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
         return cast(Tensor, ops.softmax_cross_entropy(z, y))
 
     def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
         """Refuse what the call would, of logits of this shape, however many rows it has."""
-        y = check_targets(targets, shape, "SoftmaxCrossEntropy", single=False)
-        if y.ndim == 2:
-            check_sums(y, "SoftmaxCrossEntropy")
+        check_targets(targets, shape, "SoftmaxCrossEntropy", single=False, sums=True)
 
     def __repr__(self) -> str:
         return "SoftmaxCrossEntropy()"
@@ -220,6 +216,6 @@ def _logarithms(a: Tensor) -> tuple[Any, Any]:
     logits = _softmax_input(a)
     if logits is not None:
         return ops.log_softmax(logits), ops.log_others(logits)
-    check_probabilities(values_of(a), "CrossEntropy", "probabilities")
+    a = as_probabilities(a, "CrossEntropy", "probabilities")
     with np.errstate(divide="ignore"):  # where such a logarithm counts, the cost is inf
         return np.log(a), np.log1p(-a)

@@ -8,7 +8,9 @@ import numpy as np
 
 from autonn.checks import plain
 from autonn.engine import ops
+from autonn.engine.apply import define
 from autonn.engine.modes import is_tracing
+from autonn.engine.op import Memory, elementwise
 from autonn.engine.tensor import Array, Tensor, values_of
 
 
@@ -19,20 +21,25 @@ def target_values(targets: Any, name: str) -> Array:
     return values_of(targets) if isinstance(targets, Tensor) else plain(f"{name}: targets", targets)
 
 
-def target_rows(targets: Any, a: Tensor, name: str, single: bool) -> Any:
+def target_rows(targets: Any, a: Tensor, name: str, single: bool, sums: bool = False) -> Any:
     """Bring the targets to one row of probabilities for each row of predictions.
 
-    `single` says that there is one output that takes the classes 0 and 1.
+    `single` says that there is one output that takes the classes 0 and 1, `sums` that rows of
+    probabilities have to sum to 1.
     """
     y = target_values(targets, name)
     _require_fitting(y, a.shape, name)
     if y.ndim == 1:
         return _class_rows(targets, y, a, single)
-    check_probabilities(y, name, "targets")  # compiled: once, while tracing
-    return targets if isinstance(targets, Tensor) else y.astype(a.dtype, copy=False)
+    if isinstance(targets, Tensor):
+        return as_probabilities(targets, name, "targets", sums)
+    check_probabilities(y, name, "targets", sums)
+    return y.astype(a.dtype, copy=False)
 
 
-def check_targets(targets: Any, shape: tuple[int, ...], name: str, single: bool) -> Array:
+def check_targets(
+    targets: Any, shape: tuple[int, ...], name: str, single: bool, sums: bool = False
+) -> None:
     """Refuse targets that predictions of this shape, of as many rows, could not be told."""
     y = target_values(targets, name)
     shape = with_rows_of(y, shape)
@@ -40,8 +47,7 @@ def check_targets(targets: Any, shape: tuple[int, ...], name: str, single: bool)
     if y.ndim == 1:
         _labels_of(y, shape[1], single)
     else:
-        check_probabilities(y, name, "targets")
-    return y
+        check_probabilities(y, name, "targets", sums)
 
 
 def with_rows_of(y: Array, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -109,19 +115,8 @@ def weight_column(weights: Any, a: Tensor, name: str) -> Any:
     return w.reshape(-1, *[1] * (a.ndim - 1))
 
 
-# Without a sign the bits of floating-point numbers are in the order of the numbers, and those of
-# negative numbers and of NaN are beyond all others: so one comparison with the bits of 1 will do.
-_BITS = {
-    np.dtype(dtype): (np.dtype(bits), np.array(1, dtype).view(bits))
-    for dtype, bits in ((np.float32, np.uint32), (np.float64, np.uint64))
-}
-
-
-def check_probabilities(p: Array, name: str, what: str) -> None:
-    """Refuse numbers that are not from 0 to 1, with the place of the first."""
-    bits = _BITS.get(p.dtype)
-    if bits and np.count_nonzero(p.view(bits[0]) > bits[1]) == 0:  # a third of the time
-        return
+def check_probabilities(p: Array, name: str, what: str, sums: bool = False) -> None:
+    """Refuse numbers that are not from 0 to 1, or rows that do not sum to 1: with the first."""
     good = (p >= 0) & (p <= 1)
     if np.count_nonzero(good) < good.size:  # a microsecond less than good.all()
         at = np.unravel_index(int(good.argmin()), p.shape)
@@ -130,12 +125,36 @@ def check_probabilities(p: Array, name: str, what: str) -> None:
             f"{name}: {what} are from 0 to 1, not {p[at]} as at {tuple(map(int, at))}"
             + (cure if what == "probabilities" else "")
         )
+    if sums:
+        total = p.sum(axis=1)
+        wrong = np.abs(total - 1) > 1e-5  # rows of float32 probabilities sum to 1 within 1e-6
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(f"{name}: the {what} in row {row} sum to {total[row]:g}, not to 1")
 
 
-def check_sums(y: Array, name: str) -> None:
-    """Refuse rows of targets that do not sum to 1, with the first of them."""
-    sums = y.sum(axis=1)
-    wrong = np.abs(sums - 1) > 1e-5  # rows of float32 probabilities sum to 1 within 1e-6
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"{name}: the targets in row {row} sum to {sums[row]:g}, not to 1")
+def _checked(p: Array, name: str, what: str, sums: bool) -> Array:
+    check_probabilities(p, name, what, sums)
+    return p
+
+
+# As an op, so that a compiled cost looks at the numbers of each call.
+_CHECKED = define(
+    "probabilities",
+    _checked,
+    "z = p, which is looked at",
+    lambda g, z, p, name, what, sums: g,
+    numpy=(),
+    listed=False,
+    rows=elementwise,
+    memory=Memory.VIEW,
+    undivided=True,  # an error names the row among all
+)
+
+
+def as_probabilities(p: Tensor, name: str, what: str, sums: bool = False) -> Any:
+    """Check the numbers of a Tensor, in a compiled program at each call."""
+    if is_tracing():
+        return _CHECKED(p, name=name, what=what, sums=sums)
+    check_probabilities(values_of(p), name, what, sums)
+    return p
