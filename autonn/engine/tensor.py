@@ -34,6 +34,7 @@ __all__ = [
     "implementations",
     "leaf",
     "record",
+    "refuse_as_number",
     "refuse_tracing",
     "values_of",
 ]
@@ -274,7 +275,9 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        refuse_as_number(self, "the hash of")
+        return object.__hash__(self)
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
         raise RuntimeError(
@@ -453,6 +456,14 @@ def record(
 def values_of(x: Any) -> Any:
     """Return the array behind a Tensor, or x itself: to be read, and never to be written to."""
     return x._data if type(x) is Tensor else x
+
+
+def refuse_as_number(tensor: Tensor, action: str) -> None:
+    """Refuse what would differ for the number that a leaf of a trace may stand for."""
+    trace = is_tracing()
+    given = trace is not None and tensor._op is None and tensor._index >= trace.start
+    if given and not tensor.ndim:
+        refuse_tracing(tensor, action)
 
 
 def refuse_tracing(x: Any, action: str) -> None:

@@ -20,6 +20,13 @@ FLOAT_USES = [
     "x + np.zeros(3) * a",
     "x * json.loads(json.dumps(a))", "x * fractions.Fraction(a).numerator", "{'a': x, 'b': a}",
     "(x * 2, a)", "x * type(a)(1)", "x * np.float64(a)", "np.linspace(0.0, a, 3) * x",
+    "x * (1 / (1 + a * a))", "x * (2.0 ** a)",
+    "x * (a in {1.0, 2.0})", "x * {a: 2.0}[a]", "x * (a or 1.0)",
+    "x * -a", "x * round(a, 1)", "x * math.ceil(a)", "x * math.trunc(a)", "x * a.real",
+    "x * len({a})",
+    "x * (a * 1e200 * 1e200)", "x * functools.lru_cache(abs)(a)",
+    "x * (a < 1)", "x * [a].index(a)", "x * [0.5, 1.0, 2.0].count(a)", "x * a.imag",
+    "x * a.conjugate()",
     "x * statistics.mean([a, 1.0])", "np.power(x, a)", "x * a ** 2", "x * (a == 1)",
 ]  # fmt: skip
 

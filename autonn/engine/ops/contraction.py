@@ -108,6 +108,11 @@ def _explicit(subscripts: str, ranks: Sequence[int]) -> str:
         rank - len(label.replace("...", "")) for label, rank in zip(labels, ranks, strict=True)
     ]
     longest = max([h for h, label in zip(hidden, labels, strict=True) if "..." in label] + [0])
+    if longest and arrow and "..." not in output:
+        raise ValueError(
+            f"einsum {subscripts!r}: the output has no ellipsis for the {longest} axes that those "
+            "of the operands stand for; name these axes to sum over them"
+        )
     dots = "".join(free[:longest])
     spelled = [
         label.replace("...", dots[longest - h :] if h > 0 else "")
