@@ -33,6 +33,12 @@ settings.register_profile("deep", max_examples=2000, deadline=None, suppress_hea
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+def pytest_collection_finish() -> None:
+    """Keep thousands of tests and their modules from being looked through at each collection."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def no_gc() -> Iterator[None]:
     """Leave memory to the reference counts alone."""
@@ -40,7 +46,6 @@ def no_gc() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
-    gc.unfreeze()
 
 
 @pytest.fixture

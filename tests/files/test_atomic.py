@@ -169,20 +169,22 @@ def test_a_socket_is_not_replaced(tmp_path: Path) -> None:
 # Writers that are killed.
 
 WRITER = """
-import sys, time
+import contextlib, sys, time
 from autonn.files import atomic_write
-with atomic_write(sys.argv[1]) as file:
-    file.write(b"half")
-    file.flush()
+with contextlib.ExitStack() as stack:
+    for path in sys.argv[1:]:
+        file = stack.enter_context(atomic_write(path))
+        file.write(b"half")
+        file.flush()
     print("writing", flush=True)
     time.sleep(60)
 """
 
 
 @contextmanager
-def writer(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Yield another process that is writing to the path, and kill it in the end."""
-    command = [sys.executable, "-c", WRITER, str(path)]
+def writer(*paths: Path) -> Iterator[subprocess.Popen[str]]:
+    """Yield another process that is writing to the paths, and kill it in the end."""
+    command = [sys.executable, "-c", WRITER, *map(str, paths)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
@@ -197,15 +199,27 @@ def save(path: Path) -> None:
         file.write(b"new")
 
 
-@pytest.mark.parametrize("name", ["w.npz", "w*[a-z].npz", 120 * "\N{GREEK SMALL LETTER THETA}"])
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path, name: str) -> None:
-    path = text(tmp_path / name, "old")
-    with writer(path), writer(path):
+NAMES = ["w.npz", "w*[a-z].npz", 120 * "\N{GREEK SMALL LETTER THETA}"]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return files, each in its folder, that two processes were writing to when they were killed."""
+    paths = {name: text(tmp_path_factory.mktemp("killed") / name, "old") for name in NAMES}
+    with writer(*paths.values()), writer(*paths.values()):
         pass
+    return paths
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_killed_writer_left_is_removed_by_the_next(
+    name: str, killed: dict[str, Path]
+) -> None:
+    path = killed[name]
     assert path.read_bytes() == b"old"
-    assert len(contents(tmp_path)) == 3
+    assert len(contents(path.parent)) == 3
     save(path)
-    assert contents(tmp_path) == {name: b"new"}
+    assert contents(path.parent) == {name: b"new"}
 
 
 def test_what_a_living_writer_has_begun_is_left_alone(tmp_path: Path) -> None:

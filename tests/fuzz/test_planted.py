@@ -1,4 +1,4 @@
-"""A fuzzer is trusted only after it found planted errors: three for each.
+"""A fuzzer is trusted only after it found planted errors: three for each, some more in `ci`.
 
 An error counts as found where a seed shows a fault with it, and none without it.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fuzz import fits, impure, networks, programs, row_costs
+from hypothesis import settings
 from tools.planting import another, planted_trait
 from tools.trials import Trial
 
@@ -56,16 +57,31 @@ def drops_small_terms() -> AbstractContextManager[None]:
     return another(rules._OF_FLOATS, OPS["add"], wrong)
 
 
+def forgets_signs_of_zeros() -> AbstractContextManager[None]:
+    """Take ``x * 0`` for 0, which is -0 where x is negative."""
+    rules: Any = sys.modules["autonn.compiler.simplify"]
+    right = rules._OF_FLOATS[OPS["multiply"]]
+
+    def wrong(builder: Any, node: Any) -> Any:
+        if any(isinstance(x, int | float) and x == 0 for x in node.args):
+            return builder.constant(np.zeros(node.shape, node.dtype))
+        return right(builder, node)
+
+    return another(rules._OF_FLOATS, OPS["multiply"], wrong)
+
+
 def mean_and_a_bit(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     total = np.sum(x, axis=axis, keepdims=keepdims)
     return total * (1 + 1e-9) / (x.size / max(np.size(total), 1))
 
 
 PROGRAMS = {
-    "x + 0.5 taken for x": drops_small_terms,
+    "x * 0 taken for 0": forgets_signs_of_zeros,
     "a mean off by 1e-9": trait("mean", decompose=mean_and_a_bit),
     "a view taken for new memory": trait("transpose", memory=Memory.NEW),
 }
+if settings().max_examples >= 200:  # it takes 135 seeds: the compiler itself refuses most of these
+    PROGRAMS["x + 0.5 taken for x"] = drops_small_terms
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -69,6 +69,7 @@ def private_names(path: Path) -> set[str]:
     return habits.private_names(path.read_text())
 
 
+@cache
 def privates(of_the_room: bool, room: str) -> set[str]:
     """Return the private names that a room defines, or those of all others."""
     files = (path for path in FILES if (room_of(module_of(path)) == room) == of_the_room)

@@ -105,7 +105,7 @@ def _first_call(rng: Random, palette: Palette, slopes: bool) -> tuple[dict[str, 
         number = int(rng.integers(len(TABLE)))
         arrays = [a.astype(rng.choice(["f8", "f4"])) for a in TABLE[number].draw(rng, False)]
         args = {f"a{k}": array_text(a) for k, a in enumerate(arrays)}
-        return args, [f"TABLE[{number}].f({', '.join(args)})"]
+        return args, [f"row{number}({', '.join(args)})"]
     args = {}
     for k in range(int(rng.integers(1, 4))):
         if k and rng.random() < 0.1:

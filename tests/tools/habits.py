@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Set
 
@@ -56,10 +57,15 @@ def functions(source: str) -> Iterator[Function]:
             yield node
 
 
+@functools.lru_cache(256)
+def sizes(source: str) -> list[tuple[str, int, int]]:
+    """List the functions of a source, each with its lines and its ways."""
+    return [(f.name, body_lines(f), turns(f)) for f in functions(source)]
+
+
 def oversized(source: str, lines: int = 40, ways: int = 15) -> list[str]:
     """List the functions that are longer, or turn more often, than they may."""
-    found = [(f, body_lines(f), turns(f)) for f in functions(source)]
-    return [f"{f.name}: {n} lines, {t} ways" for f, n, t in found if n > lines or t > ways]
+    return [f"{f}: {n} lines, {t} ways" for f, n, t in sizes(source) if n > lines or t > ways]
 
 
 # ---- private names
@@ -131,7 +137,7 @@ def taken(source: str, room: str, ours: Set[str], theirs: Set[str]) -> list[str]
     something that was imported from there.
     """
     tree = ast.parse(source)
-    others, said = modules_of_others(tree, room), docstrings(tree)
+    others, said, theirs = modules_of_others(tree, room), docstrings(tree), theirs - ours
     found: set[tuple[int, str]] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -142,7 +148,7 @@ def taken(source: str, room: str, ours: Set[str], theirs: Set[str]) -> list[str]
         elif node not in said:
             names = {name for name in reached(node) if is_private(name)}
             base = getattr(getattr(node, "value", None), "id", "")
-            alien = names if base in others else names & theirs - ours
+            alien = names if base in others else names & theirs
             found |= {(getattr(node, "lineno", 0), name) for name in alien}
     return [f"line {line}: {name}" for line, name in sorted(found)]
 

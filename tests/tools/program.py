@@ -24,7 +24,10 @@ from autonn.engine.tensor import Tensor, values_of
 
 __all__ = ["NAMES", "Outcome", "Program", "examine", "outcome"]
 
-NAMES: dict[str, Any] = SCOPE | {"an": autonn, "ops": ops, "special": special, "TABLE": TABLE}
+# Each row of the table has a name of its own: a program that named the whole table would be
+# compiled only after all that its 500 rows could read was looked through.
+ROWS: dict[str, Any] = {f"row{k}": row.f for k, row in enumerate(TABLE)}
+NAMES: dict[str, Any] = SCOPE | {"an": autonn, "ops": ops, "special": special} | ROWS
 RUNS = 6  # with rounding errors, where two results differ
 
 
@@ -77,7 +80,9 @@ class Program:
             row = ", ".join(call)
             calls.append(f"print(F({row}), C({row}), sep='\\n')")
         compiled = [f"F = {self.transform}", "C = an.compile(F)"]
-        body = "\n".join([self.definition(), *compiled, *calls])
+        numbers = sorted({int(k) for line in self.lines for k in re.findall(r"\brow(\d+)\(", line)})
+        rows = [f"row{k} = TABLE[{k}].f" for k in numbers]
+        body = "\n".join([*rows, self.definition(), *compiled, *calls])
         needed = [line for word, line in _IMPORTS.items() if re.search(word, body)]
         return "\n".join([*needed, body])
 

@@ -29,8 +29,20 @@ def changed(values: Array, at: int) -> Array:
     return values
 
 
-def written(path: Path, **options: Any) -> None:
-    fit(network(), X, Y, **GIVEN | {"checkpoint": path} | options)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the checkpoint of a run."""
+    path = tmp_path_factory.mktemp("whole") / "run.npz"
+    fit(network(), X, Y, **GIVEN, checkpoint=path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(whole: bytes, tmp_path: Path) -> Path:
+    """Lay that checkpoint in a folder of the test's own."""
+    path = tmp_path / "run.npz"
+    path.write_bytes(whole)
+    return path
 
 
 GIVEN: dict[str, Any] = {
@@ -64,10 +76,8 @@ OTHERS: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("other", "words"), OTHERS, ids=range(len(OTHERS)))
 def test_whatever_makes_it_another_run_is_listed(
-    other: dict[str, Any], words: list[str], tmp_path: Path
+    other: dict[str, Any], words: list[str], path: Path
 ) -> None:
-    path = tmp_path / "run.npz"
-    written(path)
     options: dict[str, Any] = {"X": X, "y": Y} | GIVEN | other
     model, same = network(1), network(1)
     with pytest.raises(FileFormatError) as caught:
@@ -76,9 +86,8 @@ def test_whatever_makes_it_another_run_is_listed(
     close(model, same, 0.0)
 
 
-def test_what_only_says_how_long_and_how_may_change(tmp_path: Path) -> None:
-    path, model, plain = tmp_path / "run.npz", network(1), network()
-    written(path)
+def test_what_only_says_how_long_and_how_may_change(path: Path) -> None:
+    model, plain = network(1), network()
     options = GIVEN | {"epochs": 4, "compile": False, "every": 1, "callbacks": [len]}
     history = fit(model, X, Y, checkpoint=path, resume=True, **options)
     expected = fit(plain, X, Y, **GIVEN | {"epochs": 4})
@@ -128,23 +137,32 @@ BAD: dict[str, list[Any]] = {
 NOTES = [(name, bad) for name, values in BAD.items() for bad in values]
 
 
-@pytest.mark.parametrize(("name", "bad"), NOTES, ids=range(len(NOTES)))
-def test_notes_of_no_run_are_refused_and_nothing_changes(
-    name: str, bad: Any, tmp_path: Path
-) -> None:
-    path = tmp_path / "run.npz"
-    given: dict[str, Any] = {"checkpoint": path, "every": 1, "batch_size": 25, "seed": 0}
+SMALL: dict[str, Any] = {"every": 1, "batch_size": 25, "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def broken_off(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Array], Any]:
+    """Return the arrays and the notes of a run that was broken off after its second step."""
+    path = tmp_path_factory.mktemp("broken") / "run.npz"
     with pytest.raises(RuntimeError):
-        train(network(), loss=fails_at_its_third_call(), compile=False, **given)
+        train(network(), loss=fails_at_its_third_call(), compile=False, checkpoint=path, **SMALL)
     arrays, notes = read_checkpoint(path)
     assert notes["at"]["batch"] == 2
+    return arrays, notes
+
+
+@pytest.mark.parametrize(("name", "bad"), NOTES, ids=range(len(NOTES)))
+def test_notes_of_no_run_are_refused_and_nothing_changes(
+    name: str, bad: Any, broken_off: tuple[dict[str, Array], Any], tmp_path: Path
+) -> None:
+    path, (arrays, notes) = tmp_path / "run.npz", broken_off
     model, same, rng = network(1), network(1), np.random.default_rng(0)
     optimizer = optim.SGD(lr=0.5)
 
     def refused(arrays: Any, notes: Any) -> None:
         write_checkpoint(path, arrays, notes)
         with pytest.raises(FileFormatError, match=r"run\.npz"):
-            train(model, optimizer=optimizer, resume=True, **given)
+            train(model, optimizer=optimizer, checkpoint=path, resume=True, **SMALL)
         close(model, same, 0.0)
         assert optimizer.steps == 0
         assert optimizer.costs == []
