@@ -1,7 +1,8 @@
-"""Weights in and out of a model: every parameter by its name, or the course's matrices.
+"""Weights in and out of a model: all Tensors by their names, or the course's matrices.
 
-A ``.npz`` or ``.safetensors`` file holds all parameters by their names, such as ``0.weight``. The
-course's ``.mat`` and ``.in`` files hold one matrix for each `Layer`, as `thetas` says.
+A ``.npz`` or ``.safetensors`` file holds all parameters and buffers by their names, such as
+``0.weight``. The course's ``.mat`` and ``.in`` files hold one matrix for each `Layer`, as `thetas`
+says.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Entry = TypeVar("Entry")
 
 
 def load_weights(model: Module, *paths: PathLike) -> None:
-    """Set the model's parameters from the file, or the files, that `save_weights` writes.
+    """Set parameters and buffers from the file, or the files, that `save_weights` writes.
 
     One ``.npz`` or ``.safetensors`` file needs the very names, shapes and dtypes of the model; one
     ``.mat`` file, or one ``.in`` file per layer, the shapes of its layers. All numbers are finite.
@@ -58,9 +59,9 @@ def load_weights(model: Module, *paths: PathLike) -> None:
 
 
 def save_weights(model: Module, *paths: PathLike) -> None:
-    """Write the model's parameters to one or several files, whole or not at all.
+    """Write the model's parameters and buffers to one or several files, whole or not at all.
 
-    One ``.npz`` or ``.safetensors`` file holds all parameters of any model by name. PyTorch loads
+    One ``.npz`` or ``.safetensors`` file holds those of any model by name. PyTorch loads
     the latter straight into the same network: ``Layer`` is its ``Linear``, ``Sequential`` numbers
     its modules alike, weights are (outputs, inputs) in both. One ``.mat`` file, or one ``.in`` file
     per layer, is in the course's format, as `write_weights` says.
@@ -92,28 +93,26 @@ def save_weights(model: Module, *paths: PathLike) -> None:
     if not is_named(paths):
         write_weights([layer.theta for layer in _layers(model)], *paths)
         return
-    arrays = {name: parameter.numpy() for name, parameter in _parameters(model).items()}
+    _require_parameters(model)
+    arrays = model.state_dict()
     for name, array in arrays.items():
         require_finite(f"save_weights: {name}", array, ValueError)
     write = write_npz if suffix(paths[0]) == ".npz" else write_safetensors
     write(paths[0], arrays)
 
 
-def _parameters(model: Module) -> dict[str, Tensor]:
-    parameters = model.named_parameters()
-    if not parameters:
+def _require_parameters(model: Module) -> None:
+    if not model.named_parameters():
         raise ValueError(f"{model!r} has no parameters, so there are no weights")
-    if len(parameters) < len(model.parameters()):
-        raise ValueError(f"two parameters of {model!r} have the same name; rename an attribute")
-    return parameters
 
 
 def _by_name(model: Module, path: PathLike) -> list[tuple[Tensor, Array]]:
-    """Pair each parameter with what the file holds under its name."""
-    parameters = _parameters(model)
-    wanted = {name: ArrayHeader(p.dtype, p.shape) for name, p in parameters.items()}
+    """Pair each parameter and buffer with what the file holds under its name."""
+    _require_parameters(model)
+    tensors = model.named_tensors()
+    wanted = {name: ArrayHeader(p.dtype, p.shape) for name, p in tensors.items()}
     # A checkpoint has the moments of the optimiser and the best weights, too.
-    most = max(MAX_BYTES, 6 * sum(p.size * p.dtype.itemsize for p in parameters.values()))
+    most = max(MAX_BYTES, 6 * sum(p.size * p.dtype.itemsize for p in tensors.values()))
 
     def accept(found: Mapping[str, ArrayHeader]) -> None:
         _require_same(os.fspath(path), _weights_among(found), wanted)
@@ -125,13 +124,13 @@ def _by_name(model: Module, path: PathLike) -> list[tuple[Tensor, Array]]:
         arrays = read_safetensors(path, most)
         accept({name: ArrayHeader(array.dtype, array.shape) for name, array in arrays.items()})
     _require_all_finite({f"{path}: {name}": arrays[name] for name in wanted})
-    return [(p, arrays[name].astype(p.dtype)) for name, p in parameters.items()]
+    return [(p, arrays[name].astype(p.dtype)) for name, p in tensors.items()]
 
 
 def _weights_among(fields: Mapping[str, Entry]) -> Mapping[str, Entry]:
     """Return a checkpoint's weights, by the model's names; of other files everything is weights."""
-    start = "weights/"
-    weights = {k.removeprefix(start): v for k, v in fields.items() if k.startswith(start)}
+    starts = ("weights/", "buffers/")
+    weights = {k.partition("/")[2]: v for k, v in fields.items() if k.startswith(starts)}
     return weights or fields
 
 
@@ -186,8 +185,14 @@ def _by_layer(model: Module, paths: Sequence[PathLike]) -> list[tuple[Tensor, Ar
         rounded = [t.astype(layer.weight.dtype) for t, layer in zip(thetas, layers, strict=True)]
     described = zip(names, rounded, strict=True)
     _require_all_finite({f"{where}: {name} as {t.dtype}": t for name, t in described})
-    pairs = zip(layers, rounded, strict=True)
-    return [pair for k, t in pairs for pair in ((k.weight, t[:, 1:]), (k.bias, t[:, 0]))]
+    pairs: list[tuple[Tensor, Array]] = []
+    for name, layer, theta in zip(names, layers, rounded, strict=True):
+        pairs.append((layer.weight, theta[:, 1:]))
+        if layer.bias is not None:
+            pairs.append((layer.bias, theta[:, 0]))
+        elif theta[:, 0].any():
+            raise FileFormatError(f"{where}: {name} has a bias column for {layer!r}, without one")
+    return pairs
 
 
 def _layers(model: Module) -> list[Any]:
@@ -196,7 +201,7 @@ def _layers(model: Module) -> list[Any]:
     if not layers:
         raise ValueError(f"{model!r} has no Layer, so no weights in the course's sense")
     held = {id(parameter) for layer in layers for parameter in (layer.weight, layer.bias)}
-    others = [name for name, p in model.named_parameters().items() if id(p) not in held]
+    others = [name for name, p in model.named_tensors().items() if id(p) not in held]
     if others:
         raise ValueError(
             f"{', '.join(others)}: in no Layer, so the course's files have no place for it; "

@@ -210,7 +210,7 @@ class Module(Holder):
         >>> Layer(2, 1, weight=[[1.0, 2.0]]).state_dict()
         {'weight': array([[1., 2.]]), 'bias': array([0.])}
         """
-        return {name: tensor.numpy() for name, tensor in self._named_tensors().items()}
+        return {name: tensor.numpy() for name, tensor in self.named_tensors().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set all parameters and buffers from arrays by name, as `state_dict` gives them.
@@ -229,7 +229,7 @@ class Module(Holder):
         >>> layer.theta
         array([[3., 1., 2.]])
         """
-        tensors = self._named_tensors()
+        tensors = self.named_tensors()
         wrong = differences(tensors, state)
         if wrong:
             error = ValueError if tensors.keys() == state.keys() else NamesError
@@ -237,7 +237,8 @@ class Module(Holder):
         for name, tensor in tensors.items():
             tensor.data = np.asarray(state[name]).astype(tensor.dtype)
 
-    def _named_tensors(self) -> dict[str, Tensor]:
+    def named_tensors(self) -> dict[str, Tensor]:
+        """Return all parameters and buffers by dotted name; two of one name are a ValueError."""
         roles = self._walk().roles
         tensors = {name: tensor for name, tensor, *_ in roles}
         if len(tensors) < len(roles):

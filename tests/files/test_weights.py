@@ -24,7 +24,17 @@ from tools.made_files import (
 from tools.refusals import assert_refused
 
 import autonn
-from autonn import CrossEntropy, Layer, Sequential, Sigmoid, Tensor, fit, optim
+from autonn import (
+    CrossEntropy,
+    Layer,
+    MeanSquaredError,
+    Module,
+    Sequential,
+    Sigmoid,
+    Tensor,
+    fit,
+    optim,
+)
 from autonn.files import FileFormatError, FileNamesError, load_weights, read_weights, save_weights
 
 
@@ -54,6 +64,67 @@ def test_parameters_of_any_shape(tmp_path: Path, name: str, dtype: Any) -> None:
         ((0, 3), dtype),
         ((4, 3, 2), dtype),
     ]
+
+
+class Norm(Module):
+    """It keeps what no optimiser learns: a mean, a count, a frozen factor."""
+
+    def __init__(self, start: float) -> None:
+        self.scale = Tensor([start, -0.0], requires_grad=True)
+        self.mean = Tensor(np.full(2, start, np.float32))
+        self.count = Tensor(int(start))
+        self.frozen = Tensor([start], requires_grad=False)
+
+    def forward(self, x: Any) -> Any:
+        return x * self.scale - self.mean
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_buffers_go_with_the_parameters(tmp_path: Path, name: str) -> None:
+    saved, other = Sequential(Layer(2, 2, rng=0), Norm(7.0)), Sequential(Layer(2, 2), Norm(1.0))
+    save_weights(saved, tmp_path / name)
+    load_weights(other, tmp_path / name)
+    for key, array in saved.state_dict().items():
+        found = other.state_dict()[key]
+        assert (found.dtype, found.tobytes()) == (array.dtype, array.tobytes()), key
+    words = ["1.count is missing", "1.mean is missing"]
+    without = {k: v for k, v in saved.state_dict().items() if k not in ("1.count", "1.mean")}
+    write(tmp_path / name, without)
+    assert_refused(lambda: load_weights(other, tmp_path / name), FileNamesError, words)
+
+
+def test_buffers_of_a_checkpoint_are_loaded_too(tmp_path: Path) -> None:
+    X, y = np.random.default_rng(0).normal(size=(20, 2)), np.zeros((20, 2))
+    saved, other = Sequential(Layer(2, 2, rng=0), Norm(7.0)), Sequential(Layer(2, 2), Norm(1.0))
+    fit(
+        saved,
+        X,
+        y,
+        loss=MeanSquaredError(),
+        optimizer=optim.SGD(),
+        epochs=2,
+        checkpoint=tmp_path / "run.npz",
+    )
+    load_weights(other, tmp_path / "run.npz")
+    for key, array in saved.state_dict().items():
+        assert other.state_dict()[key].tobytes() == array.tobytes(), key
+
+
+@pytest.mark.parametrize("name", ["weights.mat", "Theta1.in"])
+def test_a_layer_without_a_bias_has_a_column_of_zeros(tmp_path: Path, name: str) -> None:
+    saved, other = Layer(3, 2, bias=None, rng=0), Layer(3, 2, bias=None, rng=1)
+    save_weights(saved, tmp_path / name)
+    load_weights(other, tmp_path / name)
+    assert other.weight.data.tobytes() == saved.weight.data.tobytes()
+    save_weights(Layer(3, 2, bias=[1.0, 0.0]), tmp_path / name)
+    refused = ["Theta1 has a bias column for Layer(3, 2, bias=False)"]
+    assert_refused(lambda: load_weights(other, tmp_path / name), FileFormatError, refused)
+
+
+def test_the_courses_files_have_no_place_for_buffers(tmp_path: Path) -> None:
+    model = Sequential(Layer(2, 2), Norm(1.0))
+    words = ["1.scale", "1.mean", "1.count", "use a .npz or .safetensors file"]
+    assert_refused(lambda: save_weights(model, tmp_path / "weights.mat"), ValueError, words)
 
 
 @pytest.mark.parametrize("name", NAMED)
