@@ -101,7 +101,7 @@ def test_buffers_of_a_checkpoint_are_loaded_too(tmp_path: Path) -> None:
         X,
         y,
         loss=MeanSquaredError(),
-        optimizer=optim.SGD(),
+        optimizer=optim.SGD(lr=0.1),
         epochs=2,
         checkpoint=tmp_path / "run.npz",
     )
