@@ -19,13 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from autonn.engine.modes import Place, Trace, TracedValueError, changes, is_tracing, users_line
 from autonn.engine.op import STOP_GRADIENT, NotDifferentiableError, Op
 from autonn.engine.ownership import writable
-from autonn.engine.refusals import (
-    lost_as_number,
-    masked_beside,
-    no_array,
-    no_output,
-    unsupported,
-)
+from autonn.engine.refusals import lost_as_number, masked_beside, no_array, no_output, unsupported
 
 __all__ = [
     "Array",
@@ -34,7 +28,6 @@ __all__ = [
     "implementations",
     "leaf",
     "record",
-    "refuse_as_number",
     "refuse_tracing",
     "values_of",
 ]
@@ -276,7 +269,7 @@ class Tensor:
         return format(self.item(), spec) if spec else repr(self)
 
     def __hash__(self) -> int:
-        refuse_as_number(self, "the hash of")
+        self._refuse_as_number("the hash of")
         return object.__hash__(self)
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
@@ -299,6 +292,11 @@ class Tensor:
         self._refuse_tracing(action)
         if self._tracked:
             lost_as_number(action)
+
+    def _refuse_as_number(self, action: str) -> None:  # that a leaf of a trace may stand for
+        trace, leaf = is_tracing(), self._op is None and not self.ndim
+        if trace is not None and leaf and self._index >= trace.start:
+            self._refuse_tracing(action)
 
     def _refuse_tracing(self, action: str) -> None:
         trace = is_tracing()
@@ -456,14 +454,6 @@ def record(
 def values_of(x: Any) -> Any:
     """Return the array behind a Tensor, or x itself: to be read, and never to be written to."""
     return x._data if type(x) is Tensor else x
-
-
-def refuse_as_number(tensor: Tensor, action: str) -> None:
-    """Refuse what would differ for the number that a leaf of a trace may stand for."""
-    trace = is_tracing()
-    given = trace is not None and tensor._op is None and tensor._index >= trace.start
-    if given and not tensor.ndim:
-        refuse_tracing(tensor, action)
 
 
 def refuse_tracing(x: Any, action: str) -> None:

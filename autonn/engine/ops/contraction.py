@@ -103,23 +103,30 @@ def _explicit(subscripts: str, ranks: Sequence[int]) -> str:
         raise ValueError(
             f"einsum of {len(ranks)} operands by {subscripts!r}, which names {len(labels)}"
         )
-    free = [c for c in string.ascii_letters if c not in subscripts]
-    hidden = [
-        rank - len(label.replace("...", "")) for label, rank in zip(labels, ranks, strict=True)
-    ]
-    longest = max([h for h, label in zip(hidden, labels, strict=True) if "..." in label] + [0])
-    if longest and arrow and "..." not in output:
+    spelled, dots = _without_dots(labels, ranks, subscripts)
+    if dots and arrow and "..." not in output:
         raise ValueError(
-            f"einsum {subscripts!r}: the output has no ellipsis for the {longest} axes that those "
-            "of the operands stand for; name these axes to sum over them"
+            f"einsum {subscripts!r}: the output has no ellipsis for the {len(dots)} axes that "
+            "those of the operands stand for; name these axes to sum over them"
         )
-    dots = "".join(free[:longest])
-    spelled = [
-        label.replace("...", dots[longest - h :] if h > 0 else "")
-        for label, h in zip(labels, hidden, strict=True)
-    ]
     if not arrow:
         letters = "".join(spelled)
         once = sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots)
         return ",".join(spelled) + "->" + dots + "".join(once)
     return ",".join(spelled) + "->" + output.replace("...", dots)
+
+
+def _without_dots(
+    labels: Sequence[str], ranks: Sequence[int], subscripts: str
+) -> tuple[list[str], str]:
+    """Spell out the ellipses of operands; return the letters that the longest stands for, too."""
+    free = [c for c in string.ascii_letters if c not in subscripts]
+    pairs = zip(labels, ranks, strict=True)
+    hidden = [rank - len(label.replace("...", "")) for label, rank in pairs]
+    longest = max([h for h, label in zip(hidden, labels, strict=True) if "..." in label] + [0])
+    dots = "".join(free[:longest])
+    spelled = [
+        label.replace("...", dots[longest - h :] if h > 0 else "")
+        for label, h in zip(labels, hidden, strict=True)
+    ]
+    return spelled, dots

@@ -22,7 +22,7 @@ from autonn.engine.ops import (
     totals,
 )
 from autonn.engine.ops.in_place import IN_PLACE
-from autonn.engine.tensor import Tensor, implementations, refuse_as_number, values_of
+from autonn.engine.tensor import Tensor, implementations, values_of
 
 
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +66,7 @@ def _copy(self: Tensor, order: str = "C") -> Any:
 
 def _round(self: Tensor, decimals: int | None = None) -> Any:
     if decimals is None:
-        refuse_as_number(self, "round() of")  # of a number it is a whole number, which has no -0
+        self._refuse_as_number("round() of")  # of a number it is a whole number, which has no -0
     return selection.round_(self, decimals or 0)
 
 
