@@ -204,7 +204,7 @@ NAMES = ["w.npz", "w*[a-z].npz", 120 * "\N{GREEK SMALL LETTER THETA}"]
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return files, each in its folder, that two processes were writing to when they were killed."""
+    """Return files, each in its folder, to which two processes were writing as they were killed."""
     paths = {name: text(tmp_path_factory.mktemp("killed") / name, "old") for name in NAMES}
     with writer(*paths.values()), writer(*paths.values()):
         pass
