@@ -13,6 +13,7 @@ from tools.op_checks import (
     CHECKED,
     ELEMENTWISE,
     FAR,
+    MANY,
     OTHER_CHECKS,
     PER_OP,
     SEEDS,
@@ -105,7 +106,9 @@ def test_our_own_functions_take_arrays_and_tensors(name: str) -> None:
 @CHECKED
 @given(seed=SEEDS)
 def test_the_public_checker_passes_full_jacobians_of_both_orders(name: str, seed: int) -> None:
-    for row in optable.rows(name):
+    """Of one way to call each op every day, and of all where there are many examples."""
+    rows = optable.rows(name)
+    for row in rows if MANY else rows[:1]:
         rng = np.random.default_rng(seed)
         args = row.draw(rng, True)
         if row.jumps or not row.keeps32 or (row.distance and np.any(row.distance(*args) < 0.05)):

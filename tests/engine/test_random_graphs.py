@@ -487,16 +487,17 @@ def last_one_wins(d: Any, g: Any, z: Any, x: Any, key: Any) -> Any:
     return d
 
 
-@pytest.mark.parametrize(
-    ("op", "position", "wrong"),
-    [
-        ("multiply", 1, off_by_little),
-        ("matmul", 0, lambda d, *args: -d),
-        ("getitem", 0, last_one_wins),
-        ("maximum", 0, lambda d, g, z, x, y: np.where(x >= y, g, 0)),
-        ("matmul", 0, cut_off),
-    ],
-)
+WRONG: list[tuple[str, int, Callable[..., Any]]] = [
+    ("multiply", 1, off_by_little),
+    ("matmul", 0, lambda d, *args: -d),
+    ("getitem", 0, last_one_wins),
+    ("matmul", 0, cut_off),
+]
+if settings().max_examples >= 200:  # ties are rare: it takes as long as all the others
+    WRONG.append(("maximum", 0, lambda d, g, z, x, y: np.where(x >= y, g, 0)))
+
+
+@pytest.mark.parametrize(("op", "position", "wrong"), WRONG)
 def test_the_machine_catches_a_wrong_rule(
     op: str, position: int, wrong: Callable[..., Any]
 ) -> None:

@@ -80,7 +80,7 @@ def test_one_digit_has_a_large_title() -> None:
 def test_digits_with_small_pictures_waste_no_room(columns: int | None) -> None:
     """However many stand in a row, they take most of its width."""
     figure = plots.digits(np.ones((30, 4, 4)), columns=columns)
-    rendered(figure)
+    figure.draw_without_rendering()
     row = figure.axes[: columns or plots.grid_shape(30)[1]]
     assert sum(ax.get_window_extent().width for ax in row) > 0.85 * figure.bbox.width
 

@@ -249,7 +249,6 @@ def changed_codes(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, Code
 def functions_by_module() -> dict[int, dict[CodeType, list[FunctionType]]]:
     """Look through the memory once: the functions of each module, by their code."""
     found: dict[int, dict[CodeType, list[FunctionType]]] = defaultdict(lambda: defaultdict(list))
-    gc.unfreeze()  # it would leave out what was frozen, as the tests' own configuration does
     for thing in gc.get_objects():
         if type(thing) is FunctionType and HOUSE_NAME in str(thing.__globals__.get("__file__")):
             found[id(thing.__globals__)][thing.__code__].append(thing)
