@@ -16,11 +16,14 @@ stand on, and from nowhere else. The files of a room have their order at the top
     plots        training               pictures of digits, histories, boundaries and graphs
 """
 
-from autonn import nn, optim, plots
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from autonn import nn
 from autonn.compiler import compile
-from autonn.data import load_digits
 from autonn.engine.apply import op
-from autonn.engine.gradcheck import GradientError, gradcheck
 from autonn.engine.higher import hessian, hvp, jacobian, jvp
 from autonn.engine.modes import no_grad
 from autonn.engine.ops import (
@@ -41,7 +44,6 @@ from autonn.engine.ops import (
 from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
-from autonn.files import load_weights, save_weights
 from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
@@ -54,7 +56,13 @@ from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
-from autonn.training.fitting import fit
+
+if TYPE_CHECKING:
+    from autonn import optim, plots
+    from autonn.data import load_digits
+    from autonn.engine.gradcheck import GradientError, gradcheck
+    from autonn.files import load_weights, save_weights
+    from autonn.training.fitting import fit
 
 __version__ = "0.1.0"
 
@@ -111,3 +119,26 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+# What is read when it is first asked for: together these would take half the time of the import.
+_LATER = {
+    "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
+    "load_digits": "data", "load_weights": "files", "save_weights": "files",
+    "fit": "training.fitting",
+}  # fmt: skip
+_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
+
+
+def __getattr__(name: str) -> Any:
+    """Read a room, or the file of a name, when it is first asked for."""
+    if name in _ROOMS:
+        return importlib.import_module(f"autonn.{name}")
+    if name not in _LATER:
+        raise AttributeError(f"module 'autonn' has no attribute {name!r}", name=name)
+    value = getattr(importlib.import_module(f"autonn.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, *_ROOMS})
