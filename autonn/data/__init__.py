@@ -1,6 +1,7 @@
 """The digits come in here, the course's examples, and pictures of one's own handwriting.
 
-Read in this order: `splits`, `resample`, `course`, `digits`, `images`, `photos`, `pictures`.
+Read in this order: `splits`, `resample`, `course`, `digits`, `images`, `photos`, `sheets`,
+`rulings`, `pieces`, `pictures`.
 """
 
 from autonn.data.course import as_images, read_examples, unroll, write_examples

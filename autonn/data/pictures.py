@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autonn.data.photos import border, read_image
+from autonn.data.pieces import DIGIT, DIGIT_WANTED, TOO_FAINT, inner_width, is_doubtful, one_digit
 from autonn.data.resample import resampling_matrix, shrink
+from autonn.data.rulings import FAINTEST, without_rulings
+from autonn.data.sheets import evened, is_shaded, on_sheet
 from autonn.files.errors import FileFormatError, complaint
 from autonn.files.reading import Floats, PathLike
 
-DIGIT = "picture"
-DIGIT_WANTED = "one handwritten digit"
-TOO_FAINT = "draw it larger or darker, or crop the picture to it"
-MIN_AREA = 6  # pixels, of the largest piece of ink: a thin 1 of this height can still be read
-MOST_PIECES = 12  # a digit has one or two, and some more where a pen runs dry; noise has hundreds
 MIN_CONTRAST = 0.05  # a JPEG's blocks and a light's ripples stay below
 
 
@@ -41,25 +39,78 @@ def digit_from_image(image: ArrayLike) -> Floats:
     """Make of a picture of one digit what MNIST made of its scans: (20, 20), as `digits.images`.
 
     `image` is (h, w) or (h, w, 3), floats in 0..1 or whole numbers of a uint type, of any size,
-    dark on light or light on dark. The border shows the paper, whose light may be uneven; what
-    differs from it is ink, whose grey levels are kept. The ink is scaled into 20 x 20 pixels, its
-    aspect kept, and laid into 28 x 28 with its centre of mass in the middle (Y. LeCun, C. Cortes
-    and C. Burges, "The MNIST database of handwritten digits"); then `shrink` makes it 20 x 20.
+    dark on light or light on dark. A sheet on a darker desk is looked at alone, as seen from above.
+    The border shows the paper, whose light may be uneven; what differs from it is ink, whose grey
+    levels are kept. Thin straight lines from border to border, frames, shadows and what else comes
+    in at the border are left out, as long as they leave a digit. The ink is scaled into 20 x 20
+    pixels, its aspect kept, and laid into 28 x 28 with its centre of mass in the middle (Y. LeCun,
+    C. Cortes and C. Burges, "The MNIST database of handwritten digits"); then `shrink` makes it
+    20 x 20.
 
-    A picture of another shape, or in which no digit can be found, raises ValueError.
+    A picture of another shape raises ValueError, and so does one that shows no digit, or several:
+    large pieces apart from each other, or one that is wider, more solid or has more holes than any
+    digit. Letters and what else has a digit's shape are not told from digits here.
 
     >>> seven = np.zeros((90, 60))
     >>> seven[10:16, 10:40] = seven[10:60, 34:40] = 1
     >>> bool(np.allclose(digit_from_image(seven), digit_from_image(1 - seven / 2)))
     True
     """
-    ink = _contrast(_pixels(image))
-    level = _ink_level(ink)
-    mask = _large_pieces(ink > level / 2)
+    ink, level = _found(on_sheet(_pixels(image)))
+    mask = one_digit(ink > level / 2)
     side = max(int(np.ptp(where)) for where in np.nonzero(mask)) + 1
     near = _grown(mask, math.ceil(side / 20))  # by a pixel of MNIST's, for the soft edges
     seen = _centred(np.where(near, ink / level, 0.0), side).clip(0, 1)
     return shrink(seen / seen.max(), 20)  # MNIST's darkest pixel is black, also of thin strokes
+
+
+def _found(pixels: Floats) -> tuple[Floats, float]:
+    """Return the ink of a sheet (h, w) without lines and shadows, and the contrast of full ink."""
+    found, refusal = None, None
+    try:
+        found = _unruled(pixels)
+    except ValueError as error:
+        refusal = error
+    if found is None or is_doubtful(found[0] > found[1] / 2):
+        found = _in_even_light(pixels) or found
+    if found is None:
+        raise refusal or AssertionError("neither found nor refused")
+    return found
+
+
+def _in_even_light(pixels: Floats) -> tuple[Floats, float] | None:
+    """Return ink and level as `_found` does, or None if there is no shadow, or no digit in it."""
+    widest, found = min(pixels.shape[:2]) // 3, None
+    if widest < 2 or not is_shaded(pixels, widest):
+        return None
+    try:
+        for _ in range(2):  # a closing hardly wider than the strokes follows the shadow's edge
+            even = evened(pixels, widest)
+            ink, level = _unruled(even)
+            width = inner_width(ink > level / 2)
+            if not width or (ink * (even - even.mean(axis=(0, 1))).sum(axis=2)).sum() > 0:
+                break  # nothing is left, or it is lighter than the paper
+            found, widest = (ink, level), math.ceil(1.5 * width)
+        if found is not None:
+            one_digit(found[0] > found[1] / 2)
+    except ValueError:
+        return None
+    return found
+
+
+def _unruled(pixels: Floats) -> tuple[Floats, float]:
+    """Return the contrast of a sheet (h, w) without its lines, and the level of full ink."""
+    ink = _contrast(pixels)
+    level = first = _ink_level(ink)
+    for _ in range(2):  # without the darkest lines the light can be told better, and faint ones
+        unruled = without_rulings(ink, level)
+        if unruled is ink:
+            break
+        ink = _contrast(unruled[..., None])
+        level = _ink_level(ink)
+        if level < FAINTEST * first or not inner_width(ink > level / 2):
+            raise ValueError(complaint(DIGIT, "lines only", DIGIT_WANTED, TOO_FAINT))
+    return ink, level
 
 
 def _pixels(image: ArrayLike) -> Floats:
@@ -158,19 +209,6 @@ def _otsu(values: Floats) -> float:
     above = len(ordered) - below
     means = (sums[-1] - sums[:-1]) / above - sums[:-1] / below
     return float(ordered[np.argmax(below * above * means**2) + 1]) if below.size else ordered[0]
-
-
-def _large_pieces(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Drop the pieces that are small beside the largest: dust. Refuse a mask of nothing else."""
-    from scipy import ndimage
-
-    pieces, _ = ndimage.label(mask, np.ones((3, 3)))
-    areas = np.bincount(pieces.ravel())
-    areas[0] = 0
-    large: NDArray[np.bool_] = areas >= max(0.03 * areas.max(), 1)
-    if areas.max() < MIN_AREA or large.sum() > MOST_PIECES:
-        raise ValueError(complaint(DIGIT, "specks only", DIGIT_WANTED, TOO_FAINT))
-    return large[pieces]
 
 
 def _grown(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:

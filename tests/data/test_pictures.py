@@ -8,36 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from tools.drawings import DRAWINGS, EVERY, Picture, coloured, cropped, enlarged, mnist, write
+from tools.read_photos import HeldOut
 from tools.refusals import assert_refused
 
-from autonn import CrossEntropy, Layer, Sequential, Sigmoid, fit, load_digits, optim
-from autonn.data import digit_from_image, read_digit, shrink, split, unroll
+from autonn.data import digit_from_image, read_digit, shrink, unroll
 from autonn.data import pictures as room
-
-
-@pytest.fixture(scope="module")
-def held_out() -> tuple[Sequential, Picture, NDArray[np.int64]]:
-    """Train a network on 4,000 digits; return it with some others and what these are."""
-    digits, model = load_digits(), network(np.random.default_rng(0))
-    rows = np.arange(len(digits.y))[:, None]
-    known, y, others, y_others = split(rows, digits.y, test=1000, rng=0)
-    X = digits.X[known[:, 0]]
-    fit(model, X, y, loss=CrossEntropy(), optimizer=optim.LBFGS(), l2=1.0, epochs=40)
-    return model, mnist()[others[::EVERY, 0]], y_others[::EVERY]
-
-
-def network(rng: np.random.Generator) -> Sequential:
-    return Sequential(Layer(400, 25, rng=rng), Sigmoid(), Layer(25, 10, rng=rng), Sigmoid())
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
 def test_a_drawing_is_read_nearly_as_well_as_the_original(
-    drawing: str, held_out: tuple[Sequential, Picture, NDArray[np.int64]], tmp_path: Path
+    drawing: str, held_out: HeldOut, tmp_path: Path
 ) -> None:
-    model, inks, y = held_out
+    model, inks, y = held_out.model, held_out.inks[::EVERY], held_out.y[::EVERY]
     (kind, draw), rng = DRAWINGS[drawing], np.random.default_rng(1)
     seen = np.empty((len(inks), 20, 20))
     for row, ink in enumerate(inks):

@@ -389,6 +389,10 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("predict bad.in", "bad.in: content: found no such kind's .* as PNG or JPEG"),
         ("predict folder.mat", "folder.mat: content: found a folder"),
         ("predict blank.png", "blank.png: picture: found a single colour, .*; draw it larger"),
+        (
+            "predict two.png",
+            "two.png: picture: found several pieces as large as a digit, .* to it$",
+        ),
         ("predict 3", r"no weights/TrainedW1.in yet; it is made by: \S*python\S* \S+ train$"),
         ("evaluate", r"no weights/TrainedW1.in yet; it is made by: \S*python\S* \S+ train$"),
         ("evaluate --weights no.mat", r"no no.mat yet; it is made by: .* train --save no.mat$"),
@@ -424,6 +428,7 @@ def test_an_error_of_the_user_is_one_sentence(
         Path(name).write_text("not a number\n")
     Path("folder.mat").mkdir()
     imsave("blank.png", np.ones((30, 30)), vmin=0, vmax=1)
+    imsave("two.png", np.pad(np.tile(np.arange(30) % 15 < 3, (20, 1)), 9))
     files.save_weights(digits.network(), "good.mat")
     files.write_weights([np.ones((25, 5)), np.ones((10, 26))], "small.mat")
     assert re.search(sentence, complaint(capsys, *words.split()))
