@@ -18,8 +18,8 @@ from numpy import ndarray
 from autonn.compiler.arguments import Numbers, as_arrays, form_of
 from autonn.compiler.emit import template_of, write_program
 from autonn.compiler.guards import MISS, Guards
-from autonn.compiler.reads import reads_near
 from autonn.compiler.results import Finish
+from autonn.compiler.search import reads_near
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
 from autonn.compiler.verify import trace_twice, verify, watch_arrays

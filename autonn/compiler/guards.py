@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autonn.compiler.reads import MISSING, Read, Reads, items_of, slots_of
+from autonn.compiler.reads import MISSING, Read, Reads, bytes_of, items_of, slots_of
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import Changes, changes, evaluated, is_recording, is_tracing
 from autonn.engine.tensor import Tensor, values_of
@@ -95,6 +95,7 @@ class Guards:
             "MISS": MISS, "MISSING": MISSING, "changes": changes, "values_of": values_of,
             "failures": (ValueError, AttributeError, TypeError, KeyError), "all": all, "map": map,
             "eq": operator.eq, "fingerprint": fingerprint, "getattr": getattr, "len": len,
+            "bytes_of": bytes_of,
         }  # fmt: skip
         exec(text, scope)
         function: Callable[..., Any] = scope.pop(name)  # or it would hold itself
@@ -145,6 +146,8 @@ class Guards:
             return self.unchanged(f"{owner}.cell_contents", read.value)
         if read.kind == "context":
             return self.unchanged(f"{owner}.get(MISSING)", read.value)
+        if read.kind == "bytes":
+            return f"bytes_of({owner}) == {self.named(read.value)}"
         if read.kind == "answer":
             return f"{owner}() == {self.named(read.value)}"
         if read.kind == "size":
@@ -153,13 +156,15 @@ class Guards:
             return f"{owner}.__class__ is {self.named(read.value)}"
         if read.kind == "items":
             return f"same_items({owner}, {self.named(read.value)})"
+        if read.kind == "shown":
+            return self.unchanged(f"getattr({owner}, {read.key!r}, MISSING)", read.value)
         if read.kind == "attribute":
             return self.unchanged(self.attribute(owner, read), read.value)
         return ""
 
     def attribute(self, owner: str, read: Read) -> str:
         """Write an attribute: a function's own, what an object's dict holds, or a slot."""
-        if isinstance(read.owner, FunctionType) and read.key in _OF_FUNCTIONS:
+        if isinstance(read.owner, FunctionType | type) and read.key in _BESIDE_THE_DICT:
             return f"{owner}.{read.key}"
         if hasattr(read.owner, "__dict__") and read.key not in slots_of(type(read.owner)):
             return f"{owner}.__dict__.get({read.key!r}, MISSING)"
@@ -217,7 +222,11 @@ class Guards:
         return self.made("quick", ["args"], tests, call, "MISS", first)
 
 
-_OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
+# What functions and classes have, but not in their dicts.
+_BESIDE_THE_DICT = frozenset({
+    "__code__", "__defaults__", "__kwdefaults__", "__name__", "__qualname__", "__doc__",
+    "__annotations__", "__bases__",
+})  # fmt: skip
 
 
 def _recording_is(wanted: bool) -> bool:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.compiler.graph import Argument, Given, Graph, Node
-from autonn.compiler.reads import Reads, reads_of
+from autonn.compiler.reads import Reads
+from autonn.compiler.search import reads_of
 from autonn.compiler.watching import watched
 from autonn.engine.backward import seed
 from autonn.engine.lineage import (

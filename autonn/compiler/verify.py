@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from autonn.compiler.graph import difference
 from autonn.compiler.guards import Guards, same_items
-from autonn.compiler.reads import MISSING, Read, Reads
+from autonn.compiler.reads import MISSING, Read, Reads, slots_of
 from autonn.compiler.trace import Traced, run_traced
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import CannotCompileError, changes
@@ -186,13 +186,20 @@ def _put_back(read: Read) -> None:
         _put_key_back(owner, read.key, value)
     elif read.kind == "items" and not same_items(owner, value):
         _put_items_back(owner, value)
-    elif read.kind == "attribute" and is_users(type(owner).__module__):
-        held = getattr(owner, "__dict__", {})
-        counts = read.key == "edits"  # of what is set on a module: a number comes only once
-        other = held.get(read.key, MISSING) is not value
-        if other and not counts and not isinstance(owner, type):
-            _put_key_back(held, read.key, value)
-            changes.count += 1  # modules are looked at anew
+    elif read.kind == "attribute" and not isinstance(owner, type):
+        _put_attribute_back(owner, read.key, value)
+
+
+def _put_attribute_back(owner: Any, key: str, value: Any) -> None:
+    if key in slots_of(type(owner)):
+        if value is not MISSING and getattr(owner, key, MISSING) is not value:
+            setattr(owner, key, value)
+        return
+    held = getattr(owner, "__dict__", {})
+    counts = key == "edits"  # of what is set on a module: a number comes only once
+    if is_users(type(owner).__module__) and not counts and held.get(key, MISSING) is not value:
+        _put_key_back(held, key, value)
+        changes.count += 1  # modules are looked at anew
 
 
 def _put_items_back(owner: Any, value: list[Any]) -> None:

@@ -35,10 +35,15 @@ __all__ = [
 _LIBRARIES = frozenset({"autonn", "numpy", "scipy", "threadpoolctl", *sys.stdlib_module_names})
 _LIBRARIES -= {"__main__"}
 
+# Those of them that read nothing of the user's by names of their own.
+_OURS = frozenset({"autonn", "numpy", "scipy", "threadpoolctl"})
+
 # What gives another answer each time, beside the methods of `random.Random`.
 _CHANGING = frozenset({
     time.time, time.time_ns, time.perf_counter, time.perf_counter_ns, time.monotonic,
-    time.monotonic_ns, time.process_time, time.localtime, time.gmtime, os.urandom,
+    time.monotonic_ns, time.process_time, time.process_time_ns, time.thread_time,
+    time.thread_time_ns, time.localtime, time.gmtime, time.ctime, time.asctime, time.strftime,
+    os.urandom, os.times,
     builtins.input, builtins.open, os.stat, os.listdir, os.scandir, os.getcwd,
 })  # fmt: skip
 
@@ -61,7 +66,7 @@ class Seen:
     codes
         The user's, each with its globals.
     libraries
-        What installed packages ran, but for those that say themselves what they read.
+        What Python's own modules and installed packages ran: they read attributes, too.
     by_any_name
         Whether attributes were read whose names stand in no code, as `getattr` does.
     states
@@ -88,7 +93,7 @@ class Seen:
             self.states.add(_STATES[module])
         if is_users(module):
             self.codes[code] = around
-        elif module.partition(".")[0] not in _LIBRARIES:
+        elif module.partition(".")[0] not in _OURS:
             self.libraries.add(code)
         self.by_any_name |= module in _OF_ALL_NAMES
 

@@ -154,7 +154,7 @@ def compiling(wrong: Callable[[Any], Any]) -> Plant:
 
 def forgetful(f: Any) -> Any:
     """Read only the attributes whose names the code loads, as if there were no `getattr`."""
-    reads: Any = sys.modules["autonn.compiler.reads"]
+    search: Any = sys.modules["autonn.compiler.search"]
     watching: Any = sys.modules["autonn.compiler.watching"]
     run = compiled(f)
 
@@ -162,7 +162,7 @@ def forgetful(f: Any) -> Any:
         with (
             another(watching, "_LOADED_BY_ANY_NAME", frozenset()),
             another(watching, "BY_ANY_NAME", frozenset()),
-            another(reads, "BY_ANY_NAME", frozenset()),
+            another(search, "BY_ANY_NAME", frozenset()),
         ):
             return run(*args, **named)
 

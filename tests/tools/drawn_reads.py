@@ -164,6 +164,66 @@ READS: dict[str, Read] = {
         "os.environ['DRAWN'] = str(float($w))",
     ),
     "text of an array": Read("a = np.array([float($v)])", "len(str(a))", "a[0] = 3.0625"),
+    "class of an object": Read(
+        BOX + "\nclass Other:\n    k = $w", "box.k", "box.__class__ = Other"
+    ),
+    "bases of a class": Read(
+        "class A:\n    k = $v\nclass B:\n    k = $w\nclass Box(A):\n    pass\nbox = Box()",
+        "box.k", "Box.__bases__ = (B,)",
+    ),
+    "metaclass": Read(
+        "class Kind(type):\n    k = $v\nclass Box(metaclass=Kind):\n    pass", "Box.k",
+        "Kind.k = $w",
+    ),
+    "name of a function": Read(
+        HELPER, "len(helper.__name__)", "helper.__name__ = 'another'"
+    ),
+    "name of a class": Read(BOX, "len(type(box).__name__)", "Box.__name__ = 'another'"),
+    "annotation": Read(
+        HELPER + "helper.__annotations__['k'] = $v", "helper.__annotations__['k']",
+        "helper.__annotations__['k'] = $w",
+    ),
+    "globals of a function": Read(
+        HELPER + "k = $v", "helper.__globals__['k']", "k = $w"
+    ),
+    "globals of a frame": Read("k = $v", "sys._getframe().f_globals['k']", "k = $w"),
+    "missing attribute": Read(
+        "box = types.SimpleNamespace()\ndef look():\n    try:\n        return box.k\n"
+        "    except AttributeError:\n        return $v",
+        "look()", "box.k = $w",
+    ),
+    "missing attribute of a class": Read(
+        "class Box:\n    pass\ndef look():\n    try:\n        return Box().k\n"
+        "    except AttributeError:\n        return $v",
+        "look()", "Box.k = $w",
+    ),
+    "dict's values": Read("D = {'k': $v}\nview = D.values()", "sum(view)", "D['k'] = $w"),
+    "dict's items": Read("D = {'k': $v}\nview = D.items()", "dict(view)['k']", "D['k'] = $w"),
+    "dict of a class of its own": Read(
+        "class Known(dict):\n    pass\nD = Known()\nD.k = $v", "D.k", "D.k = $w"
+    ),
+    "frozenset of objects": Read(
+        BOX + "\nbox.k = $v\nS = frozenset([box])", "list(S)[0].k", "box.k = $w"
+    ),
+    "__len__": Read(
+        "class Box:\n    k = 1\n    def __len__(self):\n        return self.k\nbox = Box()",
+        "len(box)", "box.k = 3",
+    ),
+    "__bool__": Read(
+        "class Box:\n    k = True\n    def __bool__(self):\n        return self.k\nbox = Box()",
+        "($v if box else $w)", "box.k = False",
+    ),
+    "ctypes": Read("c = ctypes.c_double($v)", "c.value", "c.value = $w"),
+    "array of ctypes": Read("c = (ctypes.c_double * 2)($v)", "c[0]", "c[0] = $w"),
+    "mmap": Read("m = mmap.mmap(-1, 4)\nm[0] = 1", "m[0]", "m[0] = 3"),
+    "UserDict of one's own": Read(
+        "class Known(collections.UserDict):\n    pass\nD = Known(k=$v)", "D['k']", "D['k'] = $w"
+    ),
+    "thread's own": Read("t = threading.local()\nt.k = $v", "t.k", "t.k = $w"),
+    "level of a log": Read(
+        "log = logging.getLogger('drawn')\nlog.setLevel(10)", "log.level", "log.setLevel(30)"
+    ),
+    "strftime": Read("", "float(time.strftime('%S'))", "", True, True),
     "callable object": Read(
         "class Call:\n    k = $v\n    def __call__(self):\n        return self.k\ncall = Call()",
         "call()",

@@ -26,8 +26,9 @@ from autonn.engine.modes import CannotCompileError
 __all__ = ["Script", "examine_script", "shortened"]
 
 IMPORTS = """\
-import array, collections, contextlib, contextvars, copy, dataclasses, datetime, enum, fractions
-import functools, itertools, json, math, operator, os, random, statistics, sys, time, types, weakref
+import array, collections, contextlib, contextvars, copy, ctypes, dataclasses, datetime, enum
+import fractions, functools, itertools, json, logging, math, mmap, operator, os, random, statistics
+import sys, threading, time, types, weakref
 import numpy as np
 import autonn as an
 from autonn import optim

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import decimal
 from typing import Any
 
 import pytest
@@ -11,14 +11,12 @@ from tools.runs import close, network, train
 from autonn import Sequential, Tensor
 from autonn.training.selfcheck import CheckedStep
 
-HIDDEN = ctypes.c_double(1.0)
-
 
 class Hidden(Sequential):
-    """Reads what nothing follows: the memory of another language."""
+    """Reads what nothing follows: a state that a function of C answers from."""
 
     def forward(self, x: Any) -> Tensor:
-        scaled: Tensor = super().forward(x) * HIDDEN.value
+        scaled: Tensor = super().forward(x) * (decimal.getcontext().prec / 28)
         return scaled
 
 
@@ -27,15 +25,14 @@ def test_a_change_that_nothing_guards_is_found_within_twice_the_steps(
     step: int,
 ) -> None:
     found: list[int] = []
-    HIDDEN.value = 1.0
 
     def callback(history: Any) -> None:
         if len(history) == step:
-            HIDDEN.value = 0.5
+            decimal.getcontext().prec = 14
         if history.compiled is False and not found:
             found.append(len(history))
 
-    with pytest.warns(RuntimeWarning, match="given up"):
+    with decimal.localcontext(), pytest.warns(RuntimeWarning, match="given up"):
         history = train(Hidden(*network().modules), epochs=40, callbacks=[callback])
     assert found[0] <= 2 * step + 1
     assert f"in step {found[0]}" in history.why_not
