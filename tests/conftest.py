@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 # Of workers side by side, each has a core: BLAS threads of their own would wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -33,8 +34,14 @@ settings.register_profile("deep", max_examples=2000, deadline=None, suppress_hea
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+@given(st.none())
+def first(nothing: None) -> None:
+    """Let hypothesis make the generator of its own, which older releases look for among objects."""
+
+
 def pytest_collection_finish() -> None:
     """Keep thousands of tests and their modules from being looked through at each collection."""
+    first()
     gc.collect()
     gc.freeze()
 
