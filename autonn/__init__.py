@@ -44,7 +44,19 @@ from autonn.engine.ops import (
 from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
-from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.activations import (
+    ELU,
+    GELU,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
@@ -67,20 +79,27 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
+    "GELU",
     "CrossEntropy",
     "Dropout",
     "Flatten",
     "GradientError",
+    "Identity",
     "Lambda",
     "Layer",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MeanSquaredError",
     "Module",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",
+    "Softplus",
     "Tanh",
     "Tensor",
     "checkpoint",

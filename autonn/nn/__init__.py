@@ -5,7 +5,19 @@ Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`,
 """
 
 from autonn.nn import init
-from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.activations import (
+    ELU,
+    GELU,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
@@ -15,19 +27,26 @@ from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
 
 __all__ = [
+    "ELU",
+    "GELU",
     "CrossEntropy",
     "Dropout",
     "Flatten",
+    "Identity",
     "Lambda",
     "Layer",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MeanSquaredError",
     "Module",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",
+    "Softplus",
     "Tanh",
     "init",
     "l2_penalty",
