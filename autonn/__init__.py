@@ -65,6 +65,7 @@ from autonn.nn.losses import (
     SoftmaxCrossEntropy,
 )
 from autonn.nn.module import Module
+from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
@@ -81,13 +82,17 @@ __version__ = "0.1.0"
 __all__ = [
     "ELU",
     "GELU",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "CrossEntropy",
     "Dropout",
     "Flatten",
     "GradientError",
+    "GroupNorm",
     "Identity",
     "Lambda",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",

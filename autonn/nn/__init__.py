@@ -1,7 +1,7 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `shape`, `targets`, `losses`, `penalties`.
+`dropout`, `normalisation`, `shape`, `targets`, `losses`, `penalties`.
 """
 
 from autonn.nn import init
@@ -22,6 +22,7 @@ from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from autonn.nn.module import Module
+from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
@@ -29,12 +30,16 @@ from autonn.nn.shape import Flatten
 __all__ = [
     "ELU",
     "GELU",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "CrossEntropy",
     "Dropout",
     "Flatten",
+    "GroupNorm",
     "Identity",
     "Lambda",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
