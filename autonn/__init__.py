@@ -44,7 +44,19 @@ from autonn.engine.ops import (
 from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
-from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.activations import (
+    ELU,
+    GELU,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
@@ -53,6 +65,7 @@ from autonn.nn.losses import (
     SoftmaxCrossEntropy,
 )
 from autonn.nn.module import Module
+from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
@@ -67,20 +80,31 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "CrossEntropy",
     "Dropout",
     "Flatten",
     "GradientError",
+    "GroupNorm",
+    "Identity",
     "Lambda",
     "Layer",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MeanSquaredError",
     "Module",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",
+    "Softplus",
     "Tanh",
     "Tensor",
     "checkpoint",

@@ -313,6 +313,34 @@ def legacy_state() -> Any:
     return state[1].tolist()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("m", [3, 100, 3000])
+def test_what_is_0_but_for_rounding_need_not_agree(dtype: Any, m: int) -> None:
+    """The mean takes each shift away, so that its gradient is a sum that cancels."""
+
+    def f(x: Any, shift: Any) -> Any:
+        z = np.tanh(x) + shift
+        z = z - np.mean(z, axis=0)
+        return np.mean(np.square(z / np.sqrt(np.mean(np.square(z), axis=0) + 1e-5) - 1) ** 2)
+
+    x = np.random.default_rng(m).standard_normal((m, 4)).astype(dtype)
+    shift = np.array([0.1, -3.0, 2.0, 0.7], dtype)
+    eager, program = (value_and_grad(f, argnums=(0, 1)), compile(value_and_grad(f, argnums=(0, 1))))
+    (cost, (d_x, _)), (its_cost, (its_d_x, d_shift)) = eager(x, shift), program(x, shift)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(its_cost, cost, rtol=tolerance)
+    np.testing.assert_allclose(its_d_x, d_x, rtol=tolerance, atol=tolerance * np.abs(d_x).max())
+    assert np.abs(d_shift).max() <= 64 * np.finfo(dtype).eps * cost
+
+
+def test_a_small_number_beside_large_ones_is_still_compared() -> None:
+    def f(x: Any) -> Any:
+        return x, np.sum(x) * (1e-12 if isinstance(x, np.ndarray) else 2e-12)
+
+    with pytest.raises(CannotCompileError, match="output 1 differs"):
+        compile(f)(X3)
+
+
 def test_a_refusal_leaves_chance_as_it_was() -> None:
     for f in (lambda x: x * GENERATOR.uniform(), lambda x: x * np.random.uniform()):  # noqa: NPY002
         before = GENERATOR.bit_generator.state, legacy_state()

@@ -23,7 +23,17 @@ from autonn import (
     l2_penalty,
     nn,
 )
-from autonn.nn.init import glorot_uniform, normal, uniform
+from autonn.nn.init import (
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    kaiming_normal,
+    kaiming_uniform,
+    normal,
+    orthogonal,
+    truncated_normal,
+    uniform,
+)
 
 
 def test_theta_is_the_bias_beside_the_weights() -> None:
@@ -72,6 +82,46 @@ def test_initialisers_draw_what_they_say() -> None:
     drawn = Layer(3, 2, weight=normal, bias=normal, rng=3)
     assert np.array_equal(drawn.theta, Layer(3, 2, weight=normal, bias=normal, rng=3).theta)
     assert np.all(drawn.bias.data != 0)
+
+
+@pytest.mark.parametrize("shape", [(300, 50), (30, 10, 5, 10)])
+def test_those_for_rectifiers_have_the_variance_of_two_per_input(shape: tuple[int, ...]) -> None:
+    fed_by = int(np.prod(shape[1:]))
+    for start in (he_uniform, he_normal):
+        drawn = start(shape, np.random.default_rng(0))
+        assert drawn.shape == shape
+        assert drawn.var() == pytest.approx(2 / fed_by, rel=0.03)
+    assert (kaiming_uniform, kaiming_normal) == (he_uniform, he_normal)
+    assert np.abs(he_uniform(shape, np.random.default_rng(0))).max() <= np.sqrt(6 / fed_by)
+    limit = np.sqrt(6 / (fed_by + shape[0] * np.prod(shape[2:])))
+    glorot = np.abs(glorot_uniform(shape, np.random.default_rng(0)))
+    assert 0.99 * limit < glorot.max() <= limit
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (7, 3), (4, 4), (3, 2, 2, 2), (5, 1)])
+def test_orthogonal_rows_or_columns_have_one_length(shape: tuple[int, ...]) -> None:
+    w = orthogonal(shape, np.random.default_rng(0), gain=2.0)
+    assert w.shape == shape
+    flat = w.reshape(shape[0], -1)
+    square = flat @ flat.T if flat.shape[0] <= flat.shape[1] else flat.T @ flat
+    np.testing.assert_allclose(square, 4 * np.eye(len(square)), atol=1e-14)
+
+
+def test_rotations_are_drawn_evenly() -> None:
+    """Without R's signs, the first number of Q would always be negative."""
+    rng = np.random.default_rng(0)
+    drawn = np.array([orthogonal((2, 2), rng) for _ in range(2000)])
+    np.testing.assert_allclose(np.mean(drawn, axis=0), 0, atol=0.05)
+    assert np.mean(np.linalg.det(drawn) > 0) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_truncated_normal_ends_at_two_deviations() -> None:
+    drawn = truncated_normal(0.5)((300, 300), np.random.default_rng(0))
+    assert 0.99 < np.abs(drawn).max() <= 1
+    assert drawn.std() == pytest.approx(0.5 * 0.8796, rel=0.01)
+    layer = Layer(3, 2, weight=truncated_normal(0.02), dtype=np.float32)
+    assert layer.weight.dtype == np.float32
+    assert_refused(lambda: truncated_normal(0), ValueError, ["truncated_normal: deviation"])
 
 
 @pytest.mark.parametrize("bias", [None, False])

@@ -65,7 +65,7 @@ from autonn.engine.ops import (
 )
 from autonn.engine.ops import losses as fused
 from autonn.files import thetas
-from autonn.nn import linear, losses, module, penalties, targets, walk
+from autonn.nn import linear, losses, module, normalisation, penalties, targets, walk
 from autonn.optim import adaptive, base, schedules, search, sgd, steps
 from autonn.training import compiling, fingerprint, loop, metrics, state
 
@@ -296,7 +296,9 @@ OPS_ROOMS = (
     probability, products, reductions, safe, scans, selection, shapes, statistics,
 )  # fmt: skip
 # Of these, as of the ops, all places are changed.
-BESIDE = losses, targets, penalties, base, schedules, steps, sgd, adaptive, search
+BESIDE = (
+    losses, targets, penalties, normalisation, base, schedules, steps, sgd, adaptive, search,
+)  # fmt: skip
 SOURCES = {home: Source(home) for home in (
     *OPS_ROOMS, tensor, modes, ownership, backward, linear, module, walk, *BESIDE,
     compiling, fingerprint, loop, metrics, state, thetas,
@@ -475,6 +477,20 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "np.greater(predictions[:, 0], half)", "np.greater(predictions[:, 0], 0)"),
     ("a constant may be changed under a pending graph", ownership,
      'saved[k] = saved[k].copy("K")', "saved[k] = value"),
+    ("the running variance is over n", normalisation,
+     ".reshape(-1) * (n / (n - 1))", ".reshape(-1)"),
+    ("a batch is normalised by the variance over n - 1", normalisation,
+     "        return centred, variance\n", "        return centred, variance * (n / (n - 1))\n"),
+    ("momentum is what is kept", normalisation,
+     "keep, move = 1 - self.momentum, self.momentum",
+     "keep, move = self.momentum, 1 - self.momentum"),
+    ("the running mean moves in evaluation", normalisation,
+     "if self.training:\n            centred", "if len(x) > 1:\n            centred"),
+    ("eps is added to the deviation", normalisation,
+     "1 / np.sqrt(variance + self.eps)", "1 / (np.sqrt(variance) + self.eps)"),
+    ("groups take every other channel", normalisation,
+     "groups = x.reshape(len(x), self.groups, size)",
+     "groups = np.swapaxes(x.reshape(len(x), size, self.groups), 1, 2)"),
 ]  # fmt: skip
 
 

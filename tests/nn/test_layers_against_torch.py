@@ -1,0 +1,80 @@
+"""PyTorch's layers and losses are what most people know: where they are here, they must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import autonn
+from autonn import Tensor
+
+torch: Any = pytest.importorskip("torch")
+
+Array = NDArray[Any]
+TOLERANCE = 1e-12
+
+
+def close(found: Any, expected: Any) -> None:
+    np.testing.assert_allclose(found, expected.detach().numpy(), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+# ---- layers: the same weights, the same numbers, states and gradients
+
+LAYERS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[int, ...]]] = {
+    "GELU": (autonn.GELU, torch.nn.GELU, (5, 4)),
+    "GELU by tanh": (
+        lambda: autonn.GELU(approximate="tanh"), lambda: torch.nn.GELU(approximate="tanh"), (5, 4),
+    ),
+    "LeakyReLU": (lambda: autonn.LeakyReLU(0.2), lambda: torch.nn.LeakyReLU(0.2), (5, 4)),
+    "ELU": (lambda: autonn.ELU(0.7), lambda: torch.nn.ELU(0.7), (5, 4)),
+    "SiLU": (autonn.SiLU, torch.nn.SiLU, (5, 4)),
+    "Softplus": (autonn.Softplus, lambda: torch.nn.Softplus(threshold=1000), (5, 4)),
+    "LogSoftmax": (autonn.LogSoftmax, lambda: torch.nn.LogSoftmax(-1), (5, 4)),
+    "BatchNorm1d": (lambda: autonn.BatchNorm1d(4), lambda: torch.nn.BatchNorm1d(4), (5, 4)),
+    "BatchNorm1d of lines": (
+        lambda: autonn.BatchNorm1d(4, momentum=0.3), lambda: torch.nn.BatchNorm1d(4, momentum=0.3),
+        (5, 4, 3),
+    ),
+    "BatchNorm2d": (
+        lambda: autonn.BatchNorm2d(3, affine=False), lambda: torch.nn.BatchNorm2d(3, affine=False),
+        (2, 3, 4, 5),
+    ),
+    "LayerNorm": (lambda: autonn.LayerNorm(4), lambda: torch.nn.LayerNorm(4), (5, 4)),
+    "LayerNorm of tables": (
+        lambda: autonn.LayerNorm((3, 4)), lambda: torch.nn.LayerNorm((3, 4)), (5, 3, 4),
+    ),
+    "GroupNorm": (lambda: autonn.GroupNorm(2, 6), lambda: torch.nn.GroupNorm(2, 6), (3, 6, 2, 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_agrees_in_values_gradients_and_states(name: str) -> None:
+    make, make_theirs, shape = LAYERS[name]
+    ours, theirs = make(), make_theirs().double()
+    rng = np.random.default_rng(0)
+    for parameter in ours.parameters():
+        parameter.data = rng.standard_normal(parameter.shape)
+    state = {key: torch.tensor(array) for key, array in ours.state_dict().items()}
+    theirs.load_state_dict(state)
+    factor = rng.standard_normal(shape)
+    for k in range(3):
+        x = Tensor(rng.standard_normal(shape) * 3 + k, requires_grad=True)
+        its = torch.tensor(x.numpy(), requires_grad=True)
+        if k == 2:
+            ours.eval()
+            theirs.eval()
+        ours.zero_grad()
+        theirs.zero_grad()
+        z, t = ours(x), theirs(its)
+        np.sum(z * factor).backward()
+        (t * torch.tensor(factor)).sum().backward()
+        close(z.data, t)
+        close(x.grad, its.grad)
+        for key, parameter in ours.named_parameters().items():
+            close(parameter.grad, theirs.get_parameter(key).grad)
+        for key, buffer in ours.named_buffers().items():
+            close(buffer.data, theirs.get_buffer(key))
