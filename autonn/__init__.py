@@ -45,6 +45,7 @@ from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
 from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
@@ -54,8 +55,9 @@ from autonn.nn.losses import (
 )
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
+from autonn.nn.pooling import AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool1d, MaxPool2d
 from autonn.nn.sequential import Lambda, Sequential
-from autonn.nn.shape import Flatten
+from autonn.nn.shape import Flatten, Upsample
 
 if TYPE_CHECKING:
     from autonn import optim, plots
@@ -67,13 +69,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AvgPool1d",
+    "AvgPool2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropy",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool",
     "GradientError",
     "Lambda",
     "Layer",
     "Linear",
+    "MaxPool1d",
+    "MaxPool2d",
     "MeanSquaredError",
     "Module",
     "ReLU",
@@ -83,6 +93,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Tanh",
     "Tensor",
+    "Upsample",
     "checkpoint",
     "compile",
     "elu",

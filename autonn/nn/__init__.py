@@ -1,26 +1,53 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `shape`, `targets`, `losses`, `penalties`.
+`dropout`, `sliding`, `convolution`, `pooling`, `shape`, `targets`, `losses`, `penalties`.
 """
 
 from autonn.nn import init
 from autonn.nn.activations import ReLU, Sigmoid, Softmax, Tanh
+from autonn.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    conv1d,
+    conv2d,
+    conv_transpose2d,
+)
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
+from autonn.nn.pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAveragePool,
+    MaxPool1d,
+    MaxPool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from autonn.nn.sequential import Lambda, Sequential
-from autonn.nn.shape import Flatten
+from autonn.nn.shape import Flatten, Upsample
 
 __all__ = [
+    "AvgPool1d",
+    "AvgPool2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropy",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool",
     "Lambda",
     "Layer",
     "Linear",
+    "MaxPool1d",
+    "MaxPool2d",
     "MeanSquaredError",
     "Module",
     "ReLU",
@@ -29,6 +56,14 @@ __all__ = [
     "Softmax",
     "SoftmaxCrossEntropy",
     "Tanh",
+    "Upsample",
+    "avg_pool1d",
+    "avg_pool2d",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
     "init",
     "l2_penalty",
+    "max_pool1d",
+    "max_pool2d",
 ]

@@ -1,7 +1,8 @@
 """How the parameters start: small, random and different, or every unit would learn the same.
 
 An initialiser takes ``(shape, rng)`` and returns an array; the shape of a layer's weights is
-``(out, in)``. The first two are the tutorials' own, the last is the other tutorial's.
+``(out, in)``, of kernels ``(out, in, h, w)``. The first two are the tutorials' own, the last is the
+other tutorial's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ Initialiser = Callable[[Sequence[int], np.random.Generator], Array]
 def glorot_uniform(shape: Sequence[int], rng: np.random.Generator) -> Array:
     """Draw from +-sqrt(6 / (in + out)), which keeps signals and gradients at one scale.
 
+    Of kernels, each place counts: in and out are the numbers of channels times h w.
+
     Source: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward
     neural networks", equation 16.
 
@@ -27,7 +30,7 @@ def glorot_uniform(shape: Sequence[int], rng: np.random.Generator) -> Array:
     >>> bool(np.abs(weights).max() <= np.sqrt(6 / 35))
     True
     """
-    return uniform(math.sqrt(6 / sum(shape)))(shape, rng)
+    return uniform(math.sqrt(6 / (sum(shape[:2]) * math.prod(shape[2:]))))(shape, rng)
 
 
 def uniform(limit: float) -> Initialiser:
