@@ -57,6 +57,7 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
@@ -67,8 +68,9 @@ from autonn.nn.losses import (
 from autonn.nn.module import Module
 from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
+from autonn.nn.pooling import AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool1d, MaxPool2d
 from autonn.nn.sequential import Lambda, Sequential
-from autonn.nn.shape import Flatten
+from autonn.nn.shape import Flatten, Upsample
 
 if TYPE_CHECKING:
     from autonn import optim, plots
@@ -82,11 +84,17 @@ __version__ = "0.1.0"
 __all__ = [
     "ELU",
     "GELU",
+    "AvgPool1d",
+    "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropy",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool",
     "GradientError",
     "GroupNorm",
     "Identity",
@@ -96,6 +104,8 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
     "MeanSquaredError",
     "Module",
     "ReLU",
@@ -107,6 +117,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Tensor",
+    "Upsample",
     "checkpoint",
     "compile",
     "elu",

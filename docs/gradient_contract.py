@@ -35,8 +35,8 @@ exist. This page is generated from the declarations in `autonn/engine/ops/` by
 `python docs/gradient_contract.py`; a test keeps it fresh, and every row has its tests.
 
 In a rule, `g` is the incoming gradient, `z` the output, and the other names are the arguments;
-of an op of any number of them, `k` is the place of one. What a rule calls is NumPy's, another op of
-this page, or said beside it.
+of an op of any number of them, `k` is the place of one, and `how` is what else the op was given.
+What a rule calls is NumPy's, another op of this page, or said beside it.
 What broadcasting stretched is summed back, and a gradient has the dtype of its argument: float32
 in, float32 out. `safe_divide(g, d)` is `g / d`, and 0 where `g` is 0: **a gradient of zero stays
 zero where the derivative is infinite**, so that `np.where(x > 0, np.log(x), 0)` is right at 0.

@@ -1,7 +1,8 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `normalisation`, `shape`, `targets`, `losses`, `penalties`.
+`dropout`, `normalisation`, `sliding`, `convolution`, `pooling`, `shape`, `targets`, `losses`,
+`penalties`.
 """
 
 from autonn.nn import init
@@ -18,23 +19,48 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    conv1d,
+    conv2d,
+    conv_transpose2d,
+)
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from autonn.nn.module import Module
 from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
+from autonn.nn.pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAveragePool,
+    MaxPool1d,
+    MaxPool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from autonn.nn.sequential import Lambda, Sequential
-from autonn.nn.shape import Flatten
+from autonn.nn.shape import Flatten, Upsample
 
 __all__ = [
     "ELU",
     "GELU",
+    "AvgPool1d",
+    "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropy",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool",
     "GroupNorm",
     "Identity",
     "Lambda",
@@ -43,6 +69,8 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
     "MeanSquaredError",
     "Module",
     "ReLU",
@@ -53,6 +81,14 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Softplus",
     "Tanh",
+    "Upsample",
+    "avg_pool1d",
+    "avg_pool2d",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
     "init",
     "l2_penalty",
+    "max_pool1d",
+    "max_pool2d",
 ]

@@ -23,6 +23,8 @@ Initialiser = Callable[[Sequence[int], np.random.Generator], Array]
 def glorot_uniform(shape: Sequence[int], rng: np.random.Generator) -> Array:
     """Draw from +-sqrt(6 / (in + out)), which keeps signals and gradients at one scale.
 
+    Of kernels, each place counts: in and out are the numbers of channels times h w.
+
     Source: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward
     neural networks", equation 16.
 

@@ -41,6 +41,7 @@ from tools.oprows import (
 from tools.rows_arrays import ARRAY_ROWS
 from tools.rows_matrices import MATRIX_ROWS, cholesky_factor
 from tools.rows_special import SPECIAL_ROWS
+from tools.rows_windows import WINDOW_ROWS
 
 import autonn
 from autonn.engine import ops
@@ -634,6 +635,7 @@ TABLE: list[Row] = [
     *ARRAY_ROWS,
     *MATRIX_ROWS,
     *SPECIAL_ROWS,
+    *WINDOW_ROWS,
 ]  # fmt: skip
 
 

@@ -9,8 +9,9 @@ again. Linear ops come in pairs, each the other's rule, so that no order runs ou
 Read in this order: `safe`, `arithmetic`, `remainders`, `elementary`, `rowwise`, `comparisons`,
 `selection`, `special`, `bessel`, `shapes`, `indexing`, `arranging`, `joining`, `rearranging`,
 `assembling`, `padding`, `reductions`, `statistics`, `totals`, `scans`, `quantiles`, `contraction`,
-`products`, `linalg`, `decompositions`, `norms`, `calculus`, `matrix_functions`, `probability`,
-`numbers`, `activations`, `densities`, `labels`, `losses`, `chance`, `in_place`, `methods`.
+`products`, `windows`, `pooling`, `convolution`, `linalg`, `decompositions`, `norms`, `calculus`,
+`matrix_functions`, `probability`, `numbers`, `activations`, `densities`, `labels`, `losses`,
+`chance`, `in_place`, `methods`.
 """
 
 from autonn.engine.ops import (  # noqa: F401 - what is read here answers for NumPy's functions
@@ -56,6 +57,7 @@ from autonn.engine.ops.comparisons import (
     signbit,
 )
 from autonn.engine.ops.contraction import einsum
+from autonn.engine.ops.convolution import conv, conv_transpose, conv_weight
 from autonn.engine.ops.decompositions import least_squares
 from autonn.engine.ops.densities import (
     multivariate_normal_logpdf,
@@ -126,6 +128,7 @@ from autonn.engine.ops.numbers import spherical_bessel
 from autonn.engine.ops.padding import (
     pad,
 )
+from autonn.engine.ops.pooling import mean_at_max, pool_max, share_max
 from autonn.engine.ops.probability import (
     log_others,
     log_sigmoid,
@@ -186,12 +189,14 @@ from autonn.engine.ops.shapes import (
 )
 from autonn.engine.ops.special import polygamma
 from autonn.engine.ops.statistics import std, var
+from autonn.engine.ops.windows import add_windows, windows
 
 __all__ = [
     "METHODS",
     "Slot",
     "absolute",
     "add",
+    "add_windows",
     "affine",
     "arccos",
     "arccosh",
@@ -214,6 +219,9 @@ __all__ = [
     "clip",
     "cofactor",
     "concatenate",
+    "conv",
+    "conv_transpose",
+    "conv_weight",
     "copysign",
     "cos",
     "cosh",
@@ -271,6 +279,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "mean_at_max",
     "min",
     "minimum",
     "moveaxis",
@@ -290,6 +299,7 @@ __all__ = [
     "outer",
     "pad",
     "polygamma",
+    "pool_max",
     "positive",
     "power",
     "prod",
@@ -306,6 +316,7 @@ __all__ = [
     "safe_divide",
     "safe_multiply",
     "scatter",
+    "share_max",
     "sigmoid",
     "sigmoid_cross_entropy",
     "sigmoid_residual",
@@ -354,4 +365,5 @@ __all__ = [
     "vstack",
     "weighted_cross_entropy",
     "where",
+    "windows",
 ]
