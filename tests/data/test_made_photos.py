@@ -14,10 +14,14 @@ from tools.refusals import assert_refused
 
 from autonn.data import digit_from_image, rulings, sheets, shrink
 
-COUNT = 50 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 3
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "dev")
+COUNT = 50 if PROFILE == "deep" else 3
+# Every day those that were misread before there was all this; others are drawings like those of
+# test_pictures.py.
+READ = [kind for kind in (*(() if PROFILE == "dev" else EASY), *HARD) if kind not in NO_DIGIT]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in (*EASY, *HARD) if kind not in NO_DIGIT])
+@pytest.mark.parametrize("kind", READ)
 def test_a_photo_is_read_nearly_as_well_as_the_digit(kind: str, held_out: HeldOut) -> None:
     found = shares(kind, COUNT, held_out)
     # Of 50, at most 5 fewer than of MNIST's own pixels, and 9 where all are turned by 15 degrees.

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from fuzz import fits, impure, networks, programs, row_costs
 from hypothesis import settings
+from tools.drawn_impure import reading
 from tools.planting import another, planted_trait
+from tools.script import examine_script
 from tools.trials import Trial
 
 import autonn
@@ -170,7 +172,6 @@ def forgetful(f: Any) -> Any:
 
 
 IMPURE = {
-    "attributes by the names that are loaded": compiling(forgetful),
     "names of the first call": compiling(lambda f: compiled(rebuilt(f))),
     "arguments told apart by type": compiling(by_identity),
     "the gradient of the first call": compiling(first_gradient),
@@ -180,6 +181,16 @@ IMPURE = {
 @pytest.mark.parametrize("name", IMPURE)
 def test_impure_finds(name: str) -> None:
     assert finds(impure.trial, IMPURE[name])
+
+
+@pytest.mark.parametrize("source", ["vars", "getattr by a text", "an object's dict", "attrgetter"])
+def test_attributes_without_a_name_in_the_code_are_missed_where_they_are_not_looked_for(
+    source: str,
+) -> None:
+    script = reading(source, "the function", "x * $e", {"v": "2.0", "w": "3.0"})
+    with compiling(forgetful)():
+        assert examine_script(script).finding
+    assert not examine_script(script).finding
 
 
 # ---- networks
