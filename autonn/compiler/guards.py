@@ -156,6 +156,9 @@ class Guards:
             return f"{owner}.__class__ is {self.named(read.value)}"
         if read.kind == "items":
             return f"same_items({owner}, {self.named(read.value)})"
+        if read.kind == "kind":
+            kind = self.named(read.value)
+            return f"type({owner}.__dict__.get({read.key!r}, MISSING)) is {kind}"
         if read.kind == "shown":
             return self.unchanged(f"getattr({owner}, {read.key!r}, MISSING)", read.value)
         if read.kind == "attribute":

@@ -23,9 +23,9 @@ class Read(NamedTuple):
     """One thing that was read: where it stands, under which key, and what stood there.
 
     `kind` is "key" for a dict's item, "cell", "attribute", "shown" for what an object of another
-    language shows as one, "items" for a whole list, dict or set, "size" for how many a dict has,
-    "class", "bytes" for memory, "context" for a context variable, and "answer" for what a function
-    of a library answers.
+    language shows as one, "kind" for what type an attribute has, "items" for a whole list, dict or
+    set, "size" for how many a dict has, "class", "bytes" for memory, "context" for a context
+    variable, and "answer" for what a function of a library answers.
     """
 
     kind: str

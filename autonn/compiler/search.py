@@ -343,6 +343,8 @@ class _Search:
             holds = holds or hasattr(type(inner), "children")
             if holds or (self.is_read(key) and key != "edits"):
                 self.note("attribute", value, key, inner, f"{kind}.{key}")
+            else:  # a Tensor or a module in its place would be a parameter, or hold some
+                self.note("kind", value, key, type(inner), f"{kind}.{key}")
         self.note("size", attributes, None, len(attributes), f"the attributes of a {kind}")
         self.note("class", value, "__class__", type(value), f"the class of a {kind}")
         for key in self.attributes - attributes.keys():  # it may be set later
