@@ -58,6 +58,7 @@ from autonn.nn.activations import (
     Tanh,
 )
 from autonn.nn.dropout import Dropout
+from autonn.nn.embedding import Embedding
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
     CrossEntropy,
@@ -86,6 +87,7 @@ __all__ = [
     "BatchNorm2d",
     "CrossEntropy",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GradientError",
     "GroupNorm",

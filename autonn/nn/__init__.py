@@ -1,7 +1,7 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `normalisation`, `shape`, `targets`, `losses`, `penalties`.
+`dropout`, `normalisation`, `embedding`, `shape`, `targets`, `losses`, `penalties`.
 """
 
 from autonn.nn import init
@@ -19,6 +19,7 @@ from autonn.nn.activations import (
     Tanh,
 )
 from autonn.nn.dropout import Dropout
+from autonn.nn.embedding import Embedding
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from autonn.nn.module import Module
@@ -34,6 +35,7 @@ __all__ = [
     "BatchNorm2d",
     "CrossEntropy",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Identity",
