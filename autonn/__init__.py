@@ -59,6 +59,7 @@ from autonn.nn.activations import (
 )
 from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
+from autonn.nn.embedding import Embedding
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
     CrossEntropy,
@@ -93,6 +94,7 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropy",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAveragePool",
     "GradientError",

@@ -1,8 +1,8 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `normalisation`, `sliding`, `convolution`, `pooling`, `shape`, `targets`, `losses`,
-`penalties`.
+`dropout`, `normalisation`, `embedding`, `sliding`, `convolution`, `pooling`, `shape`, `targets`,
+`losses`, `penalties`.
 """
 
 from autonn.nn import init
@@ -28,6 +28,7 @@ from autonn.nn.convolution import (
     conv_transpose2d,
 )
 from autonn.nn.dropout import Dropout
+from autonn.nn.embedding import Embedding
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from autonn.nn.module import Module
@@ -59,6 +60,7 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropy",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAveragePool",
     "GroupNorm",

@@ -78,3 +78,18 @@ def test_a_layer_agrees_in_values_gradients_and_states(name: str) -> None:
             close(parameter.grad, theirs.get_parameter(key).grad)
         for key, buffer in ours.named_buffers().items():
             close(buffer.data, theirs.get_buffer(key))
+
+
+@pytest.mark.parametrize("padding", [None, 2])
+def test_an_embedding_agrees(padding: int | None) -> None:
+    ours, theirs = (
+        autonn.Embedding(5, 3, padding, rng=0),
+        torch.nn.Embedding(5, 3, padding).double(),
+    )
+    theirs.load_state_dict({"weight": torch.tensor(ours.weight.numpy())})
+    x = np.array([[2, 0, 4], [4, 4, 2]])
+    z, t = ours(x), theirs(torch.tensor(x))
+    close(z.data, t)
+    np.sum(z**2 + z).backward()
+    (t**2 + t).sum().backward()
+    close(ours.weight.grad, theirs.weight.grad)

@@ -123,3 +123,20 @@ def group_norm(x: Array, groups: int, weight: Array, bias: Array, eps: float = 1
     size = x.shape[1] // groups
     places = ((i, slice(k * size, (k + 1) * size)) for i in range(len(x)) for k in range(groups))
     return scaled(standardised(x, places, eps), weight, bias)
+
+
+# ---- embeddings
+
+
+def looked_up(weight: Array, indices: Array) -> Array:
+    found = [weight[int(k)].tolist() for k in indices.ravel()]
+    return np.array(found).reshape(*indices.shape, weight.shape[1])
+
+
+def looked_up_back(g: Array, indices: Array, count: int, padding: int | None = None) -> Array:
+    """Add the gradient of each place to that of its row, but for the row of padding."""
+    total = np.zeros((count, g.shape[-1]))
+    for place in np.ndindex(*indices.shape):
+        if indices[place] != padding:
+            total[indices[place]] += g[place]
+    return total

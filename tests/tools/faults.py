@@ -65,7 +65,7 @@ from autonn.engine.ops import (
 )
 from autonn.engine.ops import losses as fused
 from autonn.files import thetas
-from autonn.nn import linear, losses, module, normalisation, penalties, targets, walk
+from autonn.nn import embedding, linear, losses, module, normalisation, penalties, targets, walk
 from autonn.optim import adaptive, base, schedules, search, sgd, steps
 from autonn.training import compiling, fingerprint, loop, metrics, state
 
@@ -297,7 +297,8 @@ OPS_ROOMS = (
 )  # fmt: skip
 # Of these, as of the ops, all places are changed.
 BESIDE = (
-    losses, targets, penalties, normalisation, base, schedules, steps, sgd, adaptive, search,
+    losses, targets, penalties, normalisation, embedding,
+    base, schedules, steps, sgd, adaptive, search,
 )  # fmt: skip
 SOURCES = {home: Source(home) for home in (
     *OPS_ROOMS, tensor, modes, ownership, backward, linear, module, walk, *BESIDE,
@@ -477,6 +478,9 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "np.greater(predictions[:, 0], half)", "np.greater(predictions[:, 0], 0)"),
     ("a constant may be changed under a pending graph", ownership,
      'saved[k] = saved[k].copy("K")', "saved[k] = value"),
+    ("the row of padding is learned", embedding,
+     "np.where(is_padding, rows.detach(), rows)", "rows"),
+    ("a number of a row wraps", embedding, "(x < 0) | (x >= count)", "(x < -count) | (x >= count)"),
     ("the running variance is over n", normalisation,
      ".reshape(-1) * (n / (n - 1))", ".reshape(-1)"),
     ("a batch is normalised by the variance over n - 1", normalisation,
