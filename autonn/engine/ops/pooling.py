@@ -12,7 +12,7 @@ import numpy as np
 
 from autonn.engine.apply import define
 from autonn.engine.op import Function, Memory
-from autonn.engine.ops.windows import Frame, Sides, keeps_leading, places, positions
+from autonn.engine.ops.windows import Frame, Sides, keeps_leading, overlap, places, positions
 from autonn.engine.tensor import Array
 
 
@@ -51,8 +51,12 @@ def _share_max_forward(
     )
     part = g / count
     total = np.zeros(x.shape, part.dtype)
+    apart = not overlap(size, stride, dilation)
     for hit, (_, windows, read) in zip(hits, there, strict=True):
-        total[read] += part[windows] * hit[windows]
+        if apart:
+            np.multiply(part[windows], hit[windows], out=total[read])
+        else:
+            total[read] += part[windows] * hit[windows]
     return total
 
 
