@@ -1,7 +1,7 @@
 """PyTorch has the same layers: the same weights, by name, must give the same in every way.
 
-``AUTONN_LAYERS=3000 python -m pytest tests/nn/test_convolution_against_torch.py`` draws that many of
-each kind.
+``AUTONN_LAYERS=3000 python -m pytest tests/nn/test_convolution_against_torch.py`` draws that many
+of each kind.
 
 Drawn without ties, which PyTorch gives to the first of the largest, and autonn to all alike.
 """
