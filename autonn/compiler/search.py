@@ -341,7 +341,11 @@ class _Search:
         for key, inner in attributes.items():
             holds = isinstance(inner, Tensor | list | dict | tuple)
             holds = holds or hasattr(type(inner), "children")
-            if holds or (self.is_read(key) and key != "edits"):
+            read = self.is_read(key) and key != "edits"
+            if holds and not read and isinstance(inner, list | dict) and len(inner) > _MANY:
+                self.note("size", inner, None, len(inner), f"{kind}.{key}")  # as a vocabulary
+                holds = False
+            if holds or read:
                 self.note("attribute", value, key, inner, f"{kind}.{key}")
             else:  # a Tensor or a module in its place would be a parameter, or hold some
                 self.note("kind", value, key, type(inner), f"{kind}.{key}")

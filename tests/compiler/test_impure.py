@@ -265,6 +265,23 @@ def test_arguments_are_told_apart(f: Any, calls: list[Any]) -> None:
         assert outcomes(f, calls, lambda k: None) == {"right"}
 
 
+def test_a_vocabulary_that_is_not_read_is_in_nobodys_way() -> None:
+    class Words(Module):
+        def __init__(self) -> None:
+            self.known = {str(k): k for k in range(20_000)}
+            self.layer = Layer(3, 2, rng=0)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x)
+
+    model = Words()
+
+    def change(k: int) -> None:
+        model.known[f"more {k}"] = k
+
+    assert outcomes(model, [ROWS] * 3, change) == {"right"}
+
+
 # ---- refused: a program can't repeat it
 
 GENERATOR = np.random.default_rng(0)
