@@ -397,7 +397,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the penalty is not divided by m", penalties,
      "strength / (2 * examples)", "strength / 2"),
     ("labels are shifted by one", labels,
-     "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
+     "np.arange(len(flat)), flat] = 1", "np.arange(len(flat)), flat - 1] = 1"),
     ("the unit of the digit 0 stays last", thetas,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
     ("sigmoid' is z (1 + z)", probability,
