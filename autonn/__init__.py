@@ -57,6 +57,7 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.class_losses import HingeLoss, KLDivergence, SigmoidCrossEntropy
 from autonn.nn.dropout import Dropout
 from autonn.nn.embedding import Embedding
 from autonn.nn.linear import Layer, Linear
@@ -68,8 +69,10 @@ from autonn.nn.losses import (
 from autonn.nn.module import Module
 from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
+from autonn.nn.regression_losses import GaussianNLL, HuberLoss
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten
+from autonn.nn.similarity_losses import CosineSimilarityLoss, TripletLoss
 
 if TYPE_CHECKING:
     from autonn import optim, plots
@@ -85,13 +88,18 @@ __all__ = [
     "GELU",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CosineSimilarityLoss",
     "CrossEntropy",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNLL",
     "GradientError",
     "GroupNorm",
+    "HingeLoss",
+    "HuberLoss",
     "Identity",
+    "KLDivergence",
     "Lambda",
     "Layer",
     "LayerNorm",
@@ -104,11 +112,13 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SigmoidCrossEntropy",
     "Softmax",
     "SoftmaxCrossEntropy",
     "Softplus",
     "Tanh",
     "Tensor",
+    "TripletLoss",
     "checkpoint",
     "compile",
     "elu",
