@@ -57,6 +57,7 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.class_losses import HingeLoss, KLDivergence, SigmoidCrossEntropy
 from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
 from autonn.nn.embedding import Embedding
@@ -70,8 +71,10 @@ from autonn.nn.module import Module
 from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.pooling import AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool1d, MaxPool2d
+from autonn.nn.regression_losses import GaussianNLL, HuberLoss
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten, Upsample
+from autonn.nn.similarity_losses import CosineSimilarityLoss, TripletLoss
 
 if TYPE_CHECKING:
     from autonn import optim, plots
@@ -92,14 +95,19 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "CosineSimilarityLoss",
     "CrossEntropy",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNLL",
     "GlobalAveragePool",
     "GradientError",
     "GroupNorm",
+    "HingeLoss",
+    "HuberLoss",
     "Identity",
+    "KLDivergence",
     "Lambda",
     "Layer",
     "LayerNorm",
@@ -114,11 +122,13 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SigmoidCrossEntropy",
     "Softmax",
     "SoftmaxCrossEntropy",
     "Softplus",
     "Tanh",
     "Tensor",
+    "TripletLoss",
     "Upsample",
     "checkpoint",
     "compile",

@@ -2,7 +2,7 @@
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
 `dropout`, `normalisation`, `embedding`, `sliding`, `convolution`, `pooling`, `shape`, `targets`,
-`losses`, `penalties`.
+`losses`, `class_losses`, `regression_losses`, `similarity_losses`, `penalties`.
 """
 
 from autonn.nn import init
@@ -19,6 +19,7 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.class_losses import HingeLoss, KLDivergence, SigmoidCrossEntropy
 from autonn.nn.convolution import (
     Conv1d,
     Conv2d,
@@ -45,8 +46,10 @@ from autonn.nn.pooling import (
     max_pool1d,
     max_pool2d,
 )
+from autonn.nn.regression_losses import GaussianNLL, HuberLoss
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten, Upsample
+from autonn.nn.similarity_losses import CosineSimilarityLoss, TripletLoss
 
 __all__ = [
     "ELU",
@@ -58,13 +61,18 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "CosineSimilarityLoss",
     "CrossEntropy",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNLL",
     "GlobalAveragePool",
     "GroupNorm",
+    "HingeLoss",
+    "HuberLoss",
     "Identity",
+    "KLDivergence",
     "Lambda",
     "Layer",
     "LayerNorm",
@@ -79,10 +87,12 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SigmoidCrossEntropy",
     "Softmax",
     "SoftmaxCrossEntropy",
     "Softplus",
     "Tanh",
+    "TripletLoss",
     "Upsample",
     "avg_pool1d",
     "avg_pool2d",

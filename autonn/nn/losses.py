@@ -7,16 +7,19 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from autonn.checks import number, whole
 from autonn.engine import ops
 from autonn.engine.lineage import attribute_of, input_of
 from autonn.engine.tensor import Tensor
 from autonn.nn.targets import (
     as_probabilities,
     check_targets,
+    check_values,
+    class_weights,
+    require_same_shape,
     target_rows,
     target_values,
     weight_column,
-    with_rows_of,
 )
 
 
@@ -49,11 +52,11 @@ class CrossEntropy:
         Parameters
         ----------
         probabilities
-            The output `a` of the network, shape (m, k).
+            The output `a` of the network, shape (m, k), or (m, ..., k) for several in each example.
         targets
-            Classes, whole numbers of shape (m,), or probabilities of shape (m, k), as one-hot
-            rows are. Of a single output, k = 1, the classes 0 and 1 are the targets themselves;
-            of one or two outputs, False and True are the classes 0 and 1.
+            Classes, whole numbers of shape (m, ...), or probabilities of shape (m, ..., k), as
+            one-hot rows are. Of a single output, k = 1, the classes 0 and 1 are the targets
+            themselves; of one or two outputs, False and True are the classes 0 and 1.
         weights
             How much each example counts, shape (m,): a factor of its part of the sum.
 
@@ -67,22 +70,22 @@ class CrossEntropy:
         """
         a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
         logits = input_of(a, ops.sigmoid)
-        source = _softmax_input(a) if logits is None else None
-        single = a.shape[1:] == (1,) and source is None
+        source = softmax_input(a) if logits is None else None
+        single = a.shape[-1:] == (1,) and source is None
         y = target_rows(targets, a, "CrossEntropy", single)
         if weights is not None:
             column = weight_column(weights, a, "CrossEntropy")
-            return cast(Tensor, ops.weighted_cross_entropy(*_logarithms(a), y, column))
+            return _mean_over_rows(ops.weighted_cross_entropy(*_logarithms(a), y, column), a)
         if logits is not None:
-            return cast(Tensor, ops.sigmoid_cross_entropy(logits, y))
+            return _mean_over_rows(ops.sigmoid_cross_entropy(logits, y), a)
         if source is not None:
-            return cast(Tensor, ops.softmax_each_cross_entropy(source, y))
+            return _mean_over_rows(ops.softmax_each_cross_entropy(source, y), a)
         a = as_probabilities(a, "CrossEntropy", "probabilities")
-        return cast(Tensor, ops.cross_entropy(a, y))
+        return _mean_over_rows(ops.cross_entropy(a, y), a)
 
     def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
         """Refuse what the call would, of predictions of this shape, however many rows it has."""
-        check_targets(targets, shape, "CrossEntropy", single=shape[1:] == (1,))
+        check_targets(targets, shape, "CrossEntropy", single=shape[-1:] == (1,))
 
     def __repr__(self) -> str:
         return "CrossEntropy()"
@@ -92,15 +95,55 @@ class SoftmaxCrossEntropy:
     """The cost of choosing one class, ``J = -1/m sum_i sum_k y_k ln softmax(z)_k``.
 
     It takes the logits z, or the output of a `Softmax`, whose input it then uses. Its gradient
-    for the logits is ``(softmax(z) - y) / m``.
+    for the logits is ``(softmax(z) - y) / m``. Of predictions (m, ..., k), as one for each place in
+    a text, it is the mean over all of them.
+
+    Parameters
+    ----------
+    label_smoothing
+        How much of each target is shared out among all k classes, ``(1 - s) y + s / k``, from 0
+        to 1. Source: Szegedy et al. (2016), "Rethinking the Inception architecture", section 7.
+    ignore_index
+        A class, as -100, whose predictions do not count: neither in the sum nor in the m that it is
+        divided by. If none counts, the cost is 0. `fit` then measures no accuracy.
+    class_weight
+        How much each class counts, shape (k,): a factor of its part of the sum, which is divided by
+        m all the same, as in `fit`. (PyTorch's `weight` divides by the sum of the weights.)
+
+    Raises
+    ------
+    ValueError, TypeError
+        For numbers out of their range, for weights that are negative or not finite.
 
     Examples
     --------
     >>> SoftmaxCrossEntropy()(Tensor([[0.0, 0.0]]), [1])
     Tensor(0.69314718)
+    >>> SoftmaxCrossEntropy(ignore_index=-1)(Tensor([[0.0, 0.0], [5.0, 0.0]]), [1, -1])
+    Tensor(0.69314718)
     """
 
-    takes_weights = classifies = True
+    takes_weights = True
+    classifies: bool = True
+
+    label_smoothing: float = 0.0
+    ignore_index: int | None = None
+    class_weight: Any = None  # an array (k,), or None
+
+    def __init__(
+        self,
+        *,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+        class_weight: ArrayLike | None = None,
+    ) -> None:
+        name = "SoftmaxCrossEntropy"
+        self.label_smoothing = number(f"{name}: label_smoothing", label_smoothing, least=0, most=1)
+        if ignore_index is not None:
+            self.ignore_index = whole(f"{name}: ignore_index", ignore_index, least=-(2**63))
+            self.classifies = False  # what is ignored would count as wrong
+        if class_weight is not None:
+            self.class_weight = class_weights(f"{name}: class_weight", class_weight)
 
     def __call__(
         self,
@@ -113,31 +156,58 @@ class SoftmaxCrossEntropy:
         Parameters
         ----------
         logits
-            Shape (m, k).
+            Shape (m, k), or (m, ..., k).
         targets
-            Classes, whole numbers of shape (m,), or rows of k probabilities that sum to 1.
+            Classes, whole numbers of shape (m, ...), or rows of k probabilities that sum to 1.
         weights
             How much each example counts, shape (m,): a factor of its part of the sum.
 
         Raises
         ------
         ValueError, IndexError, TypeError
-            As `CrossEntropy`, and for rows that do not sum to 1.
+            As `CrossEntropy`, and for rows that do not sum to 1; for probabilities beside
+            `ignore_index`; for another number of classes than of class weights.
         """
         z = logits if isinstance(logits, Tensor) else Tensor(logits)
-        source = _softmax_input(z)
+        source = softmax_input(z)
         z = z if source is None else source
-        y = target_rows(targets, z, "SoftmaxCrossEntropy", single=False, sums=True)
+        ignored = self.ignore_index
+        y = target_rows(targets, z, "SoftmaxCrossEntropy", False, sums=True, ignored=ignored)
+        share = None if ignored is None else _counted_share(y)
+        if self.label_smoothing:
+            even = self.label_smoothing / z.shape[-1]
+            kept = 1.0 if ignored is None else np.sum(y, axis=-1, keepdims=True)
+            y = (1 - self.label_smoothing) * y + even * kept
+        if self.class_weight is not None:
+            self._require_classes(z.shape)
+            y = y * self.class_weight.astype(z.dtype)  # the cost is linear in y
         if weights is not None:
-            y = y * weight_column(weights, z, "SoftmaxCrossEntropy")  # the cost is linear in y
-        return cast(Tensor, ops.softmax_cross_entropy(z, y))
+            y = y * weight_column(weights, z, "SoftmaxCrossEntropy")
+        cost = _mean_over_rows(ops.softmax_cross_entropy(z, y), z)
+        return cost if share is None else cost / share
 
     def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
         """Refuse what the call would, of logits of this shape, however many rows it has."""
-        check_targets(targets, shape, "SoftmaxCrossEntropy", single=False, sums=True)
+        check_targets(
+            targets, shape, "SoftmaxCrossEntropy", False, sums=True, ignored=self.ignore_index
+        )
+        if self.class_weight is not None:
+            self._require_classes(shape)
+
+    def _require_classes(self, shape: tuple[int, ...]) -> None:
+        """Refuse another number of classes than there are weights."""
+        if shape[-1:] != self.class_weight.shape:
+            raise ValueError(
+                f"SoftmaxCrossEntropy: class_weight has {len(self.class_weight)} numbers for "
+                f"{shape[-1]} classes; give one for each"
+            )
 
     def __repr__(self) -> str:
-        return "SoftmaxCrossEntropy()"
+        smoothing = f"label_smoothing={self.label_smoothing}" if self.label_smoothing else ""
+        ignored = "" if self.ignore_index is None else f"ignore_index={self.ignore_index}"
+        given = self.class_weight
+        weight = "" if given is None else f"class_weight={given.tolist()}"
+        return f"SoftmaxCrossEntropy({', '.join(filter(None, (smoothing, ignored, weight)))})"
 
 
 class MeanSquaredError:
@@ -164,7 +234,7 @@ class MeanSquaredError:
         """
         a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
         y = targets if isinstance(targets, Tensor) else target_values(targets, "MeanSquaredError")
-        _require_shape(y.shape, a.shape)
+        require_same_shape(y.shape, a.shape, "MeanSquaredError")
         squares = np.square(a - y)
         if weights is not None:
             squares = squares * weight_column(weights, a, "MeanSquaredError")
@@ -172,23 +242,30 @@ class MeanSquaredError:
 
     def check(self, targets: Tensor | ArrayLike, shape: tuple[int, ...]) -> None:
         """Refuse what the call would, of predictions of this shape, however many rows it has."""
-        y = target_values(targets, "MeanSquaredError")
-        _require_shape(y.shape, with_rows_of(y, shape))
+        check_values(targets, shape, "MeanSquaredError")
 
     def __repr__(self) -> str:
         return "MeanSquaredError()"
 
 
-def _require_shape(targets: tuple[int, ...], predictions: tuple[int, ...]) -> None:
-    if targets != predictions:
-        raise ValueError(
-            f"MeanSquaredError: targets of shape {targets} against predictions of shape "
-            f"{predictions}; they must be equal, reshape one"
-        )
+def _mean_over_rows(cost: Any, a: Tensor) -> Tensor:
+    """Divide by all rows of (m, ..., k) what was divided by m."""
+    return cast(Tensor, cost if a.ndim == 2 else cost * (a.shape[0] * a.shape[-1] / max(a.size, 1)))
 
 
-def _softmax_input(a: Tensor) -> Tensor | None:
-    """Return the logits that a softmax over the classes made `a` from, if any did."""
+def _counted_share(y: Any) -> Any:
+    """Return which share of the rows counts, of one-hot rows with zeros in the others."""
+    rows = y.size // y.shape[-1]
+    return np.maximum(np.sum(y), 1) / max(rows, 1)
+
+
+def softmax_input(a: Tensor) -> Tensor | None:
+    """Return the logits that a softmax over the classes made `a` from, if any did.
+
+    >>> from autonn import softmax
+    >>> softmax_input(softmax(Tensor([[1.0, 2.0]], requires_grad=True))).data
+    array([[1., 2.]])
+    """
     logits = input_of(a, ops.softmax)
     if logits is None:
         return None
@@ -204,7 +281,7 @@ def logits_of(a: Tensor) -> Tensor:
     >>> logits_of(sigmoid(Tensor([[50.0, 60.0]], requires_grad=True))).data  # both give 1.0
     array([[50., 60.]])
     """
-    sources = input_of(a, ops.sigmoid), _softmax_input(a)
+    sources = input_of(a, ops.sigmoid), softmax_input(a)
     return next((logits for logits in sources if logits is not None), a)
 
 
@@ -213,7 +290,7 @@ def _logarithms(a: Tensor) -> tuple[Any, Any]:
     logits = input_of(a, ops.sigmoid)
     if logits is not None:
         return ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
-    logits = _softmax_input(a)
+    logits = softmax_input(a)
     if logits is not None:
         return ops.log_softmax(logits), ops.log_others(logits)
     a = as_probabilities(a, "CrossEntropy", "probabilities")

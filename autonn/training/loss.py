@@ -22,6 +22,8 @@ class Loss(Protocol):
     - ``takes_weights = True``, or False: whether it takes `weights`; of others the parameters tell.
     - ``classifies = True``, or False: whether the targets are classes, so that there is an
       accuracy to measure. Of others `fit` looks at the targets.
+    - ``boundary = 0.0``: above which a single output is read as class 1, where it is no
+      probability; of others that is 1/2.
     - ``check(targets, shape)``: raises for targets that it can't take, given the shape of their
       predictions. `fit` calls it once, on all targets, before the first step. A subclass that has
       a ``__call__`` of its own, and so may take other targets, is asked only for a `check` of its
@@ -84,6 +86,16 @@ def check_targets(loss: Loss, targets: Array, shape: tuple[int, ...]) -> None:
 def classifies(loss: Loss) -> bool | None:
     """Whether the targets are classes; None if the loss does not say."""
     return getattr(loss, "classifies", None)
+
+
+def boundary(loss: Loss) -> float:
+    """Above what a single output is read as class 1: 1/2, unless the loss says otherwise.
+
+    >>> from autonn import SigmoidCrossEntropy
+    >>> boundary(SigmoidCrossEntropy()), boundary(lambda a, y: a)
+    (0.0, 0.5)
+    """
+    return float(getattr(loss, "boundary", 0.5))
 
 
 def described(thing: Any) -> str:

@@ -18,7 +18,7 @@ from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.training.examples import Examples
-from autonn.training.loss import Loss, check_targets, classifies, weighed
+from autonn.training.loss import Loss, boundary, check_targets, classifies, weighed
 from autonn.training.metrics import count_correct
 
 # Of a batch: the cost, the number of right predictions, and the gradients.
@@ -64,9 +64,13 @@ class Task:
             total = total + l2_penalty(self.model, self.l2, len(self.examples))
         if classes is None or not self.counts:
             return total, None
-        # Of the logits, as the loss needs them: the probabilities need not be computed.
+        return total, self.count_correct(predictions, classes)
+
+    def count_correct(self, predictions: Tensor, classes: Any) -> Any:
+        """Count the right ones, by the logits as the loss needs them: that saves probabilities."""
         logits = logits_of(predictions)
-        return total, count_correct(logits, classes, 0.5 if logits is predictions else 0.0)
+        half = boundary(self.loss) if logits is predictions else 0.0
+        return count_correct(logits, classes, half)
 
     def require_width(self) -> None:
         """Refuse held-out examples that the model can't take, before anything is learned."""
@@ -136,7 +140,7 @@ class Task:
             cost = float(self.loss(predictions, held_out.y))
         if held_out.classes is None or not self.counts:
             return cost, None
-        return cost, int(count_correct(predictions.numpy(), held_out.classes)) / len(held_out)
+        return cost, int(self.count_correct(predictions, held_out.classes)) / len(held_out)
 
     def is_finite(self, rows: Any) -> bool:
         """Whether cost and gradients of some rows are finite at the present weights."""

@@ -65,9 +65,21 @@ from autonn.engine.ops import (
 )
 from autonn.engine.ops import losses as fused
 from autonn.files import thetas
-from autonn.nn import embedding, linear, losses, module, normalisation, penalties, targets, walk
+from autonn.nn import (
+    class_losses,
+    embedding,
+    linear,
+    losses,
+    module,
+    normalisation,
+    penalties,
+    regression_losses,
+    similarity_losses,
+    targets,
+    walk,
+)  # fmt: skip
 from autonn.optim import adaptive, base, schedules, search, sgd, steps
-from autonn.training import compiling, fingerprint, loop, metrics, state
+from autonn.training import compiling, fingerprint, loop, metrics, state, task
 
 Rule = Callable[..., Any]
 Where = tuple[str, int]  # an op's name and the position of the rule
@@ -297,12 +309,12 @@ OPS_ROOMS = (
 )  # fmt: skip
 # Of these, as of the ops, all places are changed.
 BESIDE = (
-    losses, targets, penalties, normalisation, embedding,
-    base, schedules, steps, sgd, adaptive, search,
+    losses, class_losses, regression_losses, similarity_losses, targets, penalties, normalisation,
+    embedding, base, schedules, steps, sgd, adaptive, search,
 )  # fmt: skip
 SOURCES = {home: Source(home) for home in (
     *OPS_ROOMS, tensor, modes, ownership, backward, linear, module, walk, *BESIDE,
-    compiling, fingerprint, loop, metrics, state, thetas,
+    compiling, fingerprint, loop, metrics, state, task, thetas,
 )}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
@@ -397,7 +409,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the penalty is not divided by m", penalties,
      "strength / (2 * examples)", "strength / 2"),
     ("labels are shifted by one", labels,
-     "np.arange(len(labels)), labels] = 1", "np.arange(len(labels)), labels - 1] = 1"),
+     "np.arange(len(flat)), flat] = 1", "np.arange(len(flat)), flat - 1] = 1"),
     ("the unit of the digit 0 stays last", thetas,
      "np.roll(matrices[-1], ", "np.roll(matrices[-1], 0 * "),
     ("sigmoid' is z (1 + z)", probability,
@@ -478,6 +490,36 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "np.greater(predictions[:, 0], half)", "np.greater(predictions[:, 0], 0)"),
     ("a constant may be changed under a pending graph", ownership,
      'saved[k] = saved[k].copy("K")', "saved[k] = value"),
+    ("smoothing leaves the right class all of its share", losses,
+     "(1 - self.label_smoothing) * y + even * kept", "y + even * kept"),
+    ("smoothing shares out among the others alone", losses,
+     "even = self.label_smoothing / z.shape[-1]",
+     "even = self.label_smoothing / (z.shape[-1] - 1)"),
+    ("what is ignored is smoothed", losses,
+     "kept = 1.0 if ignored is None else", "kept = 1.0 if True else"),
+    ("ignored rows count in the mean", losses,
+     "cost if share is None else cost / share", "cost"),
+    ("class weights are divided by their mean", losses,
+     "y * self.class_weight.astype(z.dtype)",
+     "y * (self.class_weight / self.class_weight.mean()).astype(z.dtype)"),
+    ("several predictions an example are added up", losses,
+     "cost if a.ndim == 2 else cost * (", "cost if a.ndim else cost * ("),
+    ("a margin holds for the right class too", class_losses,
+     "lacks = (1 - y) * ops.relu(", "lacks = ops.relu("),
+    ("class 0 of a single score is 0", class_losses, "(2 * y - 1) * z", "y * z"),
+    ("the sum over outputs is not divided", class_losses,
+     "cost if z.size == len(z) else cost * (len(z) / max(z.size, 1))", "cost"),
+    ("the entropy of the targets is left out", class_losses, "log_y - log_a", "-log_a"),
+    ("the joint of Huber's two parts gapes", regression_losses,
+     "held * (difference - held / 2)", "held * (difference - held / 2) * 2"),
+    ("the variance is the deviation", regression_losses,
+     "np.exp(-log_variance)", "np.exp(-2 * log_variance)"),
+    ("the negative is drawn near", similarity_losses,
+     "near - far + self.margin", "near + far + self.margin"),
+    ("only one of two lengths counts", similarity_losses,
+     "_length(a) * _length(y)", "_length(y) * _length(y)"),
+    ("a logit is read as class 1 above 1/2", task,
+     "half = boundary(self.loss) if logits is predictions else 0.0", "half = 0.5"),
     ("the row of padding is learned", embedding,
      "np.where(is_padding, rows.detach(), rows)", "rows"),
     ("a number of a row wraps", embedding, "(x < 0) | (x >= count)", "(x < -count) | (x >= count)"),

@@ -37,15 +37,24 @@ def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> A
     """
     if operator.index(classes) < 1:
         raise ValueError(f"one_hot: classes is at least 1, not {classes}")
+    if np.ndim(y) != 1:
+        raise ValueError(f"labels must be a vector (m,), not {np.shape(y)}; try y.ravel()")
     rows: Array = one_hot_rows(y, classes=classes, dtype=dtype)
     return rows
 
 
-def _rows_of_classes(y: ArrayLike, classes: int, dtype: DTypeLike) -> Array:
-    labels = class_labels(y, classes)
-    rows = np.zeros((len(labels), classes), dtype)
-    rows[np.arange(len(labels)), labels] = 1
-    return rows
+def _rows_of_classes(
+    y: ArrayLike, classes: int, dtype: DTypeLike, ignored: int | None = None
+) -> Array:
+    """Make a row for each label; one that is `ignored` gets zeros."""
+    labels = class_labels(y, classes, ignored)
+    flat, rows = labels.reshape(-1), np.zeros((labels.size, classes), dtype)
+    if ignored is None:
+        rows[np.arange(len(flat)), flat] = 1
+    else:
+        (counted,) = np.nonzero(flat != ignored)
+        rows[counted, flat[counted]] = 1
+    return rows if labels.ndim == 1 else rows.reshape(*labels.shape, classes)
 
 
 def _keeps_rows(call: Any, axes: Sequence[int | None]) -> int | None:
@@ -67,8 +76,8 @@ one_hot_rows = define(
 )
 
 
-def class_labels(y: ArrayLike, classes: int) -> Array:
-    """Return classes as a vector of whole numbers, each from 0 to ``classes - 1``.
+def class_labels(y: ArrayLike, classes: int, ignored: int | None = None) -> Array:
+    """Return classes as an array of whole numbers, each `ignored` or from 0 to ``classes - 1``.
 
     Raises
     ------
@@ -82,17 +91,23 @@ def class_labels(y: ArrayLike, classes: int) -> Array:
     """
     labels = np.asarray(y)
     if labels.dtype.kind == "f" and np.isnan(labels).any():
-        row = int(np.flatnonzero(np.isnan(labels))[0])
-        raise ValueError(f"labels: NaN in row {row}; drop or relabel such rows")
+        raise ValueError(f"labels: NaN {_first(np.isnan(labels))[1]}; drop or relabel such rows")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, not {labels.dtype}; try y.astype(int)")
-    if labels.ndim != 1:
-        raise ValueError(f"labels must be a vector (m,), not {labels.shape}; try y.ravel()")
     outside = (labels < 0) | (labels >= classes)
+    if ignored is not None:
+        outside &= labels != ignored
     if outside.any():
-        row = int(outside.argmax())
+        index, where = _first(outside)
         raise IndexError(
-            f"one_hot: class {labels[row]} of {classes} in row {row}; "
+            f"one_hot: class {labels[index]} of {classes} {where}; "
             f"labels run from 0 to {classes - 1} and never wrap"
         )
     return labels
+
+
+def _first(wrong: Array) -> tuple[Any, str]:
+    """Return the index of the first that is wrong, and in words where that is."""
+    index = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    row, *columns = map(str, map(int, index))
+    return index, f"in row {row}" + (f", column {', '.join(columns)}" if columns else "")

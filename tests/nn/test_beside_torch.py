@@ -93,3 +93,84 @@ def test_an_embedding_agrees(padding: int | None) -> None:
     np.sum(z**2 + z).backward()
     (t**2 + t).sum().backward()
     close(ours.weight.grad, theirs.weight.grad)
+
+
+# ---- losses: the same numbers and gradients, each reduced as it is here
+
+
+F: Any = torch.nn.functional
+RNG = np.random.default_rng(0)
+CLASSES, LABELS = RNG.integers(0, 4, (5, 3)), RNG.integers(0, 4, 5)
+WEIGHT = np.array([0.5, 2.0, 1.0, 0.25])
+NUMBERS, ANSWERS = RNG.standard_normal((5, 4)), RNG.random((5, 4))
+SHARES = RNG.dirichlet(np.ones(4), 5)
+
+
+def last(loss: Any) -> Any:
+    """Give PyTorch the classes along axis 1, where it has them."""
+    return lambda z, y: loss(torch.movedim(z, -1, 1), y)
+
+
+def by_rows(z: Any, y: Any, **more: Any) -> Any:
+    """Divide by the rows, where PyTorch divides by the sum of the class weights."""
+    return F.cross_entropy(z, y, reduction="sum", **more) / len(y)
+
+
+LOSSES: dict[str, tuple[Any, Callable[[Any, Any], Any], tuple[int, ...], Any]] = {
+    "of texts": (autonn.SoftmaxCrossEntropy(), last(F.cross_entropy), (5, 3, 4), CLASSES),
+    "of a text in parts": (
+        autonn.SoftmaxCrossEntropy(ignore_index=2, label_smoothing=0.3),
+        last(lambda z, y: F.cross_entropy(z, y, ignore_index=2, label_smoothing=0.3)),
+        (5, 3, 4), CLASSES,
+    ),
+    "weighted": (
+        autonn.SoftmaxCrossEntropy(class_weight=WEIGHT, label_smoothing=0.1),
+        lambda z, y: by_rows(z, y, weight=torch.tensor(WEIGHT), label_smoothing=0.1),
+        (5, 4), LABELS,
+    ),
+    "of shares": (
+        autonn.SoftmaxCrossEntropy(class_weight=WEIGHT, label_smoothing=0.1),
+        lambda z, y: F.cross_entropy(z, y, weight=torch.tensor(WEIGHT), label_smoothing=0.1),
+        (5, 4), SHARES,
+    ),
+    "SigmoidCrossEntropy": (
+        autonn.SigmoidCrossEntropy(), F.binary_cross_entropy_with_logits, (5, 4), ANSWERS,
+    ),
+    "HingeLoss": (
+        autonn.HingeLoss(0.7), lambda z, y: 4 * F.multi_margin_loss(z, y, margin=0.7),
+        (5, 4), LABELS,
+    ),
+    "KLDivergence": (
+        lambda z, y: autonn.KLDivergence()(autonn.softmax(z), y),
+        lambda z, y: F.kl_div(F.log_softmax(z, -1), y, reduction="batchmean"), (5, 4), SHARES,
+    ),
+    "HuberLoss": (
+        autonn.HuberLoss(0.7), lambda z, y: F.huber_loss(z, y, delta=0.7), (5, 4), NUMBERS,
+    ),
+    "GaussianNLL": (
+        autonn.GaussianNLL(),
+        lambda z, y: F.gaussian_nll_loss(z[:, :4], y, torch.exp(z[:, 4:]), eps=1e-300),
+        (5, 8), NUMBERS,
+    ),
+    "CosineSimilarityLoss": (
+        autonn.CosineSimilarityLoss(),
+        lambda z, y: F.cosine_embedding_loss(z, y, torch.ones(5)), (5, 4), NUMBERS,
+    ),
+    "TripletLoss": (
+        autonn.TripletLoss(2.0),
+        lambda z, y: F.triplet_margin_loss(z[:, 0], z[:, 1], z[:, 2], margin=2.0, eps=0),
+        (5, 3, 4), LABELS,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_agrees_in_values_and_gradients(name: str) -> None:
+    ours, theirs, shape, targets = LOSSES[name]
+    z = Tensor(2 * np.random.default_rng(1).standard_normal(shape), requires_grad=True)
+    t = torch.tensor(z.numpy(), requires_grad=True)
+    cost, its = ours(z, targets), theirs(t, torch.tensor(targets))
+    cost.backward()
+    its.backward()
+    np.testing.assert_allclose(cost.data, its.item(), rtol=1e-10)
+    np.testing.assert_allclose(z.grad, t.grad.numpy(), rtol=1e-10, atol=1e-12)
