@@ -57,6 +57,7 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.cells import GRUCell, LSTMCell, RNNCell
 from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
 from autonn.nn.linear import Layer, Linear
@@ -69,6 +70,7 @@ from autonn.nn.module import Module
 from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.pooling import AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool1d, MaxPool2d
+from autonn.nn.recurrent import GRU, LSTM, RNN, Last, Outputs
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten, Upsample
 
@@ -84,6 +86,9 @@ __version__ = "0.1.0"
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
@@ -94,11 +99,14 @@ __all__ = [
     "CrossEntropy",
     "Dropout",
     "Flatten",
+    "GRUCell",
     "GlobalAveragePool",
     "GradientError",
     "GroupNorm",
     "Identity",
+    "LSTMCell",
     "Lambda",
+    "Last",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -108,6 +116,8 @@ __all__ = [
     "MaxPool2d",
     "MeanSquaredError",
     "Module",
+    "Outputs",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",

@@ -1,8 +1,8 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `normalisation`, `sliding`, `convolution`, `pooling`, `shape`, `targets`, `losses`,
-`penalties`.
+`dropout`, `normalisation`, `sliding`, `convolution`, `pooling`, `shape`, `cells`, `recurrent`,
+`targets`, `losses`, `penalties`.
 """
 
 from autonn.nn import init
@@ -19,6 +19,7 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.cells import GRUCell, LSTMCell, RNNCell
 from autonn.nn.convolution import (
     Conv1d,
     Conv2d,
@@ -44,12 +45,16 @@ from autonn.nn.pooling import (
     max_pool1d,
     max_pool2d,
 )
+from autonn.nn.recurrent import GRU, LSTM, RNN, Last, Outputs
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten, Upsample
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
@@ -60,10 +65,13 @@ __all__ = [
     "CrossEntropy",
     "Dropout",
     "Flatten",
+    "GRUCell",
     "GlobalAveragePool",
     "GroupNorm",
     "Identity",
+    "LSTMCell",
     "Lambda",
+    "Last",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -73,6 +81,8 @@ __all__ = [
     "MaxPool2d",
     "MeanSquaredError",
     "Module",
+    "Outputs",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",
