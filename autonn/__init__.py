@@ -57,6 +57,7 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.attention import MultiheadAttention, PositionEncoding
 from autonn.nn.cells import GRUCell, LSTMCell, RNNCell
 from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
@@ -116,7 +117,9 @@ __all__ = [
     "MaxPool2d",
     "MeanSquaredError",
     "Module",
+    "MultiheadAttention",
     "Outputs",
+    "PositionEncoding",
     "RNNCell",
     "ReLU",
     "Sequential",

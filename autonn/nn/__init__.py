@@ -2,7 +2,7 @@
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
 `dropout`, `normalisation`, `sliding`, `convolution`, `pooling`, `shape`, `cells`, `recurrent`,
-`targets`, `losses`, `penalties`.
+`attention`, `targets`, `losses`, `penalties`.
 """
 
 from autonn.nn import init
@@ -19,6 +19,7 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.attention import MultiheadAttention, PositionEncoding
 from autonn.nn.cells import GRUCell, LSTMCell, RNNCell
 from autonn.nn.convolution import (
     Conv1d,
@@ -81,7 +82,9 @@ __all__ = [
     "MaxPool2d",
     "MeanSquaredError",
     "Module",
+    "MultiheadAttention",
     "Outputs",
+    "PositionEncoding",
     "RNNCell",
     "ReLU",
     "Sequential",
