@@ -49,7 +49,7 @@ def lstm_step(a: Any, b: Any, h: Any, c: Any) -> tuple[Any, ...]:
     return ops.sigmoid(o) * np.tanh(c), c
 
 
-class Recurrence(Module):
+class Recurrence:
     """What cells and layers share: the gates, the step, the parameters and their names."""
 
     gates: ClassVar[int]  # how many times `units` rows the weights have
@@ -120,7 +120,7 @@ def _told(state: Any) -> str:
     return f"{kind} of shape {np.shape(state)}"
 
 
-class Cell(Recurrence):
+class _Cell(Recurrence, Module):
     """A single step, with parameters of its own: a layer's loop for whoever writes it himself."""
 
     weight_ih: Any
@@ -151,7 +151,7 @@ class Cell(Recurrence):
         return new if self.states > 1 else new[0]
 
 
-class RNNCell(Cell):
+class RNNCell(_Cell):
     """A step of a plain recurrence, ``h = tanh(x W_ih' + b_ih + h W_hh' + b_hh)``.
 
     Called with x of shape (m, inputs) and h of shape (m, units), zeros if there is none, it gives
@@ -208,7 +208,7 @@ class RNNCell(Cell):
         return f", nonlinearity={self.nonlinearity!r}" * (not usual) + super()._settings()
 
 
-class GRUCell(Cell):
+class GRUCell(_Cell):
     """A step of a gated recurrence, which mixes the state with a new one: ``h = (1 - z) n + z h``.
 
     ``r = s(x W_ir' + b_ir + h W_hr' + b_hr)``, ``z = s(x W_iz' + b_iz + h W_hz' + b_hz)`` and
@@ -225,7 +225,7 @@ class GRUCell(Cell):
     step = staticmethod(gru_step)
 
 
-class LSTMCell(Cell):
+class LSTMCell(_Cell):
     """A step of a long short-term memory: ``c = f c + i g`` is kept, ``h = o tanh(c)`` is shown.
 
     ``i, f, o = s(x W_i' + b_i + h W_h' + b_h)`` and ``g = tanh(...)`` of the same form; each has

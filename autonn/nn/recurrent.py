@@ -22,7 +22,7 @@ from autonn.nn.cells import NONLINEARITIES, Recurrence, gru_step, lstm_step, tan
 from autonn.nn.module import Module, as_tensor
 
 
-class RecurrentLayer(Recurrence):
+class _Layer(Recurrence, Module):
     """What the layers share: the loop over steps, the directions, and the layers on each other."""
 
     weight_hh_l0: Any
@@ -128,7 +128,7 @@ def steps_of(x: Any) -> list[Any]:
     return steps_of(x[:half]) + steps_of(x[half:]) if half else [x[0]]
 
 
-class RNN(RecurrentLayer):
+class RNN(_Layer):
     """A plain recurrent layer, ``h_t = tanh(x_t W_ih' + b_ih + h_(t-1) W_hh' + b_hh)``.
 
     ``layer(x, state=None, lengths=None)`` takes x of shape (batch, time, inputs) and gives the pair
@@ -207,7 +207,7 @@ class RNN(RecurrentLayer):
         return f", nonlinearity={self.nonlinearity!r}" * (not usual) + super()._settings()
 
 
-class GRU(RecurrentLayer):
+class GRU(_Layer):
     """A gated recurrent layer, whose state is mixed with a new one: ``h = (1 - z) n + z h_(t-1)``.
 
     ``r = s(x W_ir' + b_ir + h W_hr' + b_hr)``, ``z = s(x W_iz' + b_iz + h W_hz' + b_hz)`` and
@@ -225,7 +225,7 @@ class GRU(RecurrentLayer):
     step = staticmethod(gru_step)
 
 
-class LSTM(RecurrentLayer):
+class LSTM(_Layer):
     """A long short-term memory layer: ``c = f c_(t-1) + i g`` is kept, ``h = o tanh(c)`` is shown.
 
     ``i, f, o = s(x W_i' + b_i + h W_h' + b_h)`` and ``g = tanh(...)`` of the same form, with the h
