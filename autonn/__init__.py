@@ -57,6 +57,8 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.attention import MultiheadAttention, PositionEncoding
+from autonn.nn.cells import GRUCell, LSTMCell, RNNCell
 from autonn.nn.class_losses import HingeLoss, KLDivergence, SigmoidCrossEntropy
 from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
@@ -71,6 +73,7 @@ from autonn.nn.module import Module
 from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.pooling import AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool1d, MaxPool2d
+from autonn.nn.recurrent import GRU, LSTM, RNN, Last, Outputs
 from autonn.nn.regression_losses import GaussianNLL, HuberLoss
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten, Upsample
@@ -88,6 +91,9 @@ __version__ = "0.1.0"
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
@@ -100,6 +106,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianNLL",
     "GlobalAveragePool",
     "GradientError",
@@ -108,7 +115,9 @@ __all__ = [
     "HuberLoss",
     "Identity",
     "KLDivergence",
+    "LSTMCell",
     "Lambda",
+    "Last",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -118,6 +127,10 @@ __all__ = [
     "MaxPool2d",
     "MeanSquaredError",
     "Module",
+    "MultiheadAttention",
+    "Outputs",
+    "PositionEncoding",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",

@@ -1,8 +1,9 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
 Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `normalisation`, `embedding`, `sliding`, `convolution`, `pooling`, `shape`, `targets`,
-`losses`, `class_losses`, `regression_losses`, `similarity_losses`, `penalties`.
+`dropout`, `normalisation`, `embedding`, `sliding`, `convolution`, `pooling`, `shape`, `cells`,
+`recurrent`, `attention`, `targets`, `losses`, `class_losses`, `regression_losses`,
+`similarity_losses`, `penalties`.
 """
 
 from autonn.nn import init
@@ -19,6 +20,8 @@ from autonn.nn.activations import (
     Softplus,
     Tanh,
 )
+from autonn.nn.attention import MultiheadAttention, PositionEncoding
+from autonn.nn.cells import GRUCell, LSTMCell, RNNCell
 from autonn.nn.class_losses import HingeLoss, KLDivergence, SigmoidCrossEntropy
 from autonn.nn.convolution import (
     Conv1d,
@@ -46,6 +49,7 @@ from autonn.nn.pooling import (
     max_pool1d,
     max_pool2d,
 )
+from autonn.nn.recurrent import GRU, LSTM, RNN, Last, Outputs
 from autonn.nn.regression_losses import GaussianNLL, HuberLoss
 from autonn.nn.sequential import Lambda, Sequential
 from autonn.nn.shape import Flatten, Upsample
@@ -54,6 +58,9 @@ from autonn.nn.similarity_losses import CosineSimilarityLoss, TripletLoss
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
@@ -66,6 +73,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianNLL",
     "GlobalAveragePool",
     "GroupNorm",
@@ -73,7 +81,9 @@ __all__ = [
     "HuberLoss",
     "Identity",
     "KLDivergence",
+    "LSTMCell",
     "Lambda",
+    "Last",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -83,6 +93,10 @@ __all__ = [
     "MaxPool2d",
     "MeanSquaredError",
     "Module",
+    "MultiheadAttention",
+    "Outputs",
+    "PositionEncoding",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",

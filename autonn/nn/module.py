@@ -123,11 +123,11 @@ class Module(Holder):
         """Compute the output; subclasses say how."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
 
-    def __call__(self, x: Any) -> Tensor:
-        """Compute the output, as ``model(x)``."""
+    def __call__(self, *inputs: Any, **named: Any) -> Tensor:
+        """Compute the output, as ``model(x)``, or ``model(x, state)`` if `forward` takes more."""
         if is_tracing() is None and is_recording() is True:  # most come by here
-            return self.forward(x)
-        result: Tensor = called(self, x)
+            return self.forward(*inputs, **named)
+        result: Tensor = called(self, *inputs, **named)
         return result
 
     def children(self) -> Iterator[tuple[str, Module]]:
