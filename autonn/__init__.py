@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from autonn.engine.gradcheck import GradientError, gradcheck
     from autonn.files import load_weights, save_weights
     from autonn.training.fitting import fit
+    from autonn.training.stepping import train_step
 
 __version__ = "0.1.0"
 
@@ -151,6 +152,7 @@ __all__ = [
     "softmax",
     "softplus",
     "stop_gradient",
+    "train_step",
     "value_and_grad",
     "vjp",
 ]
@@ -159,7 +161,7 @@ __all__ = [
 _LATER = {
     "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
-    "fit": "training.fitting",
+    "fit": "training.fitting", "train_step": "training.stepping",
 }  # fmt: skip
 _ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
 
