@@ -59,6 +59,7 @@ from autonn.nn.activations import (
 )
 from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
+from autonn.nn.functional import functional_call
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
     CrossEntropy,
@@ -124,6 +125,7 @@ __all__ = [
     "elu",
     "erf",
     "fit",
+    "functional_call",
     "gelu",
     "grad",
     "gradcheck",

@@ -1,8 +1,8 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
-Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `normalisation`, `sliding`, `convolution`, `pooling`, `shape`, `targets`, `losses`,
-`penalties`.
+Read in this order: `init`, `summary`, `walk`, `module`, `functional`, `sequential`, `linear`,
+`activations`, `dropout`, `normalisation`, `sliding`, `convolution`, `pooling`, `shape`, `targets`,
+`losses`, `penalties`.
 """
 
 from autonn.nn import init
@@ -28,6 +28,7 @@ from autonn.nn.convolution import (
     conv_transpose2d,
 )
 from autonn.nn.dropout import Dropout
+from autonn.nn.functional import functional_call
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from autonn.nn.module import Module
@@ -87,6 +88,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv_transpose2d",
+    "functional_call",
     "init",
     "l2_penalty",
     "max_pool1d",
