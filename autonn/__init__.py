@@ -63,6 +63,7 @@ from autonn.nn.class_losses import HingeLoss, KLDivergence, SigmoidCrossEntropy
 from autonn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from autonn.nn.dropout import Dropout
 from autonn.nn.embedding import Embedding
+from autonn.nn.functional import functional_call
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import (
     CrossEntropy,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from autonn.engine.gradcheck import GradientError, gradcheck
     from autonn.files import load_weights, save_weights
     from autonn.training.fitting import fit
+    from autonn.training.stepping import train_step
 
 __version__ = "0.1.0"
 
@@ -148,6 +150,7 @@ __all__ = [
     "elu",
     "erf",
     "fit",
+    "functional_call",
     "gelu",
     "grad",
     "gradcheck",
@@ -176,6 +179,7 @@ __all__ = [
     "softmax",
     "softplus",
     "stop_gradient",
+    "train_step",
     "value_and_grad",
     "vjp",
 ]
@@ -184,7 +188,7 @@ __all__ = [
 _LATER = {
     "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
-    "fit": "training.fitting",
+    "fit": "training.fitting", "train_step": "training.stepping",
 }  # fmt: skip
 _ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
 

@@ -279,8 +279,10 @@ def _is_same_state(a: Any, b: Any) -> bool:
 
 @contextlib.contextmanager
 def _buffers_put_back(program: Any) -> Iterator[None]:
-    """Give the buffers of the modules their values back at the end."""
-    buffers = [b for m in program.guards.modules for b in m.buffers()]
+    """Give the buffers of the modules, and what else the program sets, their values back."""
+    held = [b for m in program.guards.modules for b in m.buffers()]
+    held += [] if program.finish is None else program.finish.buffers
+    buffers = list({id(b): b for b in held}.values())
     values = [b.numpy() for b in buffers]
     try:
         yield

@@ -8,8 +8,8 @@ engine below and the modules above need not know the compiler.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ContextDecorator, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import FrameType
@@ -33,6 +33,7 @@ __all__ = [
     "no_grad",
     "noting",
     "stepping",
+    "surroundings",
     "tracing",
     "transforming",
     "users_line",
@@ -116,6 +117,11 @@ transforming = depth.get
 
 # Whether gradcheck's complex step is under way, which alone may differentiate at complex numbers.
 stepping: ContextVar[bool] = ContextVar("stepping", default=False)
+
+# What a function that is computed a second time has to be within: see `nn.functional_call`.
+surroundings: ContextVar[Callable[[], AbstractContextManager[Any]]] = ContextVar(
+    "surroundings", default=nullcontext
+)
 
 
 class CannotCompileError(RuntimeError):

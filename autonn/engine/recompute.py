@@ -10,7 +10,7 @@ import numpy as np
 
 from autonn.engine.backward import seed
 from autonn.engine.lineage import age_of, sources_since
-from autonn.engine.modes import enable_grad, is_tracing
+from autonn.engine.modes import enable_grad, is_tracing, surroundings
 from autonn.engine.op import Memory, Op, mixes_rows
 from autonn.engine.ownership import protect_saved
 from autonn.engine.tensor import Tensor, leaf, record
@@ -59,6 +59,7 @@ class Recomputed:
         self.f, self.args, self.outside = f, list(args), tuple(outside)
         self.values = [t._data for t in outside]
         self.locks = protect_saved(tuple(args), self.args)
+        self.around = surroundings.get()
         self.pulled: tuple[Any, list[Any]] | None = None
 
     def node(self, op: Op, value: Any) -> Tensor:
@@ -76,7 +77,7 @@ class Recomputed:
                     "a Tensor that a checkpointed function reads got new data before backward(); "
                     "compute the result again"
                 )
-            with enable_grad():
+            with enable_grad(), self.around():
                 result = self.f(*self.args)
             kind = Kind.TENSORS if isinstance(g, Tensor) else Kind.ARRAYS
             root = (result, seed(result, g, bool(kind)))

@@ -1,9 +1,6 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
-Read in this order: `init`, `summary`, `walk`, `module`, `sequential`, `linear`, `activations`,
-`dropout`, `normalisation`, `embedding`, `sliding`, `convolution`, `pooling`, `shape`, `cells`,
-`recurrent`, `attention`, `targets`, `losses`, `class_losses`, `regression_losses`,
-`similarity_losses`, `penalties`.
+@@ORDER@@
 """
 
 from autonn.nn import init
@@ -33,6 +30,7 @@ from autonn.nn.convolution import (
 )
 from autonn.nn.dropout import Dropout
 from autonn.nn.embedding import Embedding
+from autonn.nn.functional import functional_call
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from autonn.nn.module import Module
@@ -113,6 +111,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv_transpose2d",
+    "functional_call",
     "init",
     "l2_penalty",
     "max_pool1d",

@@ -68,17 +68,23 @@ class Attempt(NamedTuple):
     why_not: str = ""
 
 
-def attempt(f: Callable[..., Any], model: Module, trials: Iterable[Arguments]) -> Attempt:
+def attempt(
+    f: Callable[..., Any],
+    model: Module,
+    trials: Iterable[Arguments],
+    program: Callable[..., Any] | None = None,
+) -> Attempt:
     """Compile a function, and try it on each kind of arguments that it will see.
 
-    The trials leave no trace in the model.
+    The trials leave no trace in the model. What was compiled before may be given as `program`, to
+    be tried on more.
 
     Raises
     ------
     Exception
         What the function itself raises for these arguments; or else a fault of the compiler.
     """
-    program = compiled(f)
+    program = compiled(f) if program is None else program
     with np.errstate(all="ignore"):  # the training itself will warn
         for arguments in trials:
             why_not = _why_not(program, f, model, arguments)

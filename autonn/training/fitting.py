@@ -24,6 +24,7 @@ from autonn.training.history import Callback, History
 from autonn.training.interrupts import noted_in
 from autonn.training.loop import train
 from autonn.training.loss import Loss, checked_loss
+from autonn.training.parts import check_parts
 from autonn.training.state import Run
 from autonn.training.task import Task
 
@@ -129,7 +130,7 @@ def fit(
     (True, 1.0)
     """
     _refuse(unknown)
-    _check_parts(model, optimizer)
+    check_parts("fit", model, optimizer)
     examples = Examples.checked(X, y, "fit").weighted(class_weight, sample_weight)
     held_out = None if validation is None else held_out_examples(validation)
     _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience, every=every)
@@ -179,23 +180,6 @@ def _refuse(unknown: Mapping[str, Any]) -> None:
         near = difflib.get_close_matches(name, known, 1)
         meant = f"write {near[0]}=" if near else f"there are {', '.join(known)}"
         raise TypeError(f"fit has no argument {name!r}; {_ELSEWHERE.get(name, meant)}")
-
-
-def _check_parts(model: Any, optimizer: Any) -> None:
-    """Refuse what is no model or no optimiser, with what to write in its place."""
-    if not isinstance(model, Module):
-        cure = f"; give one of its kind, {model.__name__}(...)" if isinstance(model, type) else ""
-        raise TypeError(f"fit: model is a Module, not {model!r}{cure}")
-    if isinstance(optimizer, type):
-        name = optimizer.__name__
-        raise TypeError(
-            f"fit: optimizer is the class {name}; give one of its kind, optimizer=optim.{name}(...)"
-        )
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"fit: optimizer is {optimizer!r}; give an optimiser, such as optim.Adam() or "
-            "optim.LBFGS()"
-        )
 
 
 def _check_numbers(**counts: int | None) -> None:

@@ -35,14 +35,14 @@ class Loss(Protocol):
         ...
 
 
-def checked_loss(loss: Any) -> Loss:
-    """Refuse what is no loss, with what to write in its place."""
+def checked_loss(loss: Any, caller: str = "fit") -> Loss:
+    """Refuse what is no loss, with what to write in its place; the message begins with `caller`."""
     if isinstance(loss, type):
         name = loss.__name__
-        raise TypeError(f"fit: loss is the class {name}; give one of its kind, loss={name}()")
+        raise TypeError(f"{caller}: loss is the class {name}; give one of its kind, loss={name}()")
     if not callable(loss):
         raise TypeError(
-            f"fit: loss is {loss!r}; give a function of predictions and targets, such as "
+            f"{caller}: loss is {loss!r}; give a function of predictions and targets, such as "
             "CrossEntropy() or MeanSquaredError()"
         )
     return cast(Loss, loss)

@@ -87,6 +87,19 @@ def test_fit_trains_buffers_compiled_and_not_to_the_same_numbers() -> None:
         assert_allclose(a, b, rtol=1e-12)
 
 
+def test_a_tensor_of_no_module_is_set_once_in_a_call() -> None:
+    mean = Tensor(np.zeros(()))
+
+    def step(x: Any) -> Any:
+        mean.data = mean + np.mean(x)
+        return x * 2.0
+
+    compiled = compile(step)
+    for k in range(1, 4):
+        compiled(np.ones(3))
+        assert mean.data == k
+
+
 def test_a_buffer_of_another_shape_is_refused_while_tracing() -> None:
     class Wrong(Running):
         def forward(self, x: Any) -> Any:
