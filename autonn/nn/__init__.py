@@ -1,6 +1,9 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
-@@ORDER@@
+Read in this order: `init`, `summary`, `walk`, `module`, `functional`, `sequential`, `linear`,
+`activations`, `dropout`, `normalisation`, `embedding`, `sliding`, `convolution`, `pooling`,
+`shape`, `cells`, `recurrent`, `attention`, `targets`, `losses`, `class_losses`,
+`regression_losses`, `similarity_losses`, `penalties`.
 """
 
 from autonn.nn import init
