@@ -249,6 +249,18 @@ def test_rows_are_shared_out() -> None:
     assert "\nSLICES = [" in compiled.source
 
 
+def test_of_large_pictures_few_are_shared_out_and_of_small_ones_none() -> None:
+    rng = np.random.default_rng(0)
+    model = Sequential(Conv2d(1, 8, 3, rng=0), ReLU(), nn.GlobalAveragePool(), Layer(8, 3, rng=1))
+    step = step_of(model)
+    for m, side, shared in ((16, 48, True), (16, 6, False), (1, 240, False)):
+        x, y = rng.standard_normal((m, 1, side, side)), rng.integers(0, 3, m)
+        compiled = compile(step)
+        for got, expected in zip(flat(compiled(x, y)), flat(step(x, y)), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+        assert ("\nSLICES = [" in compiled.source) == shared
+
+
 def test_a_network_of_them_is_trained_saved_and_loaded(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3
