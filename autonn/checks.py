@@ -18,6 +18,7 @@ __all__ = [
     "NamesError",
     "differences",
     "finite",
+    "floating",
     "not_finite",
     "not_negative",
     "number",
@@ -250,6 +251,24 @@ def finite(name: str, values: Array, error: type[ValueError] = ValueError) -> No
     found = not_finite(values)
     if found:
         raise error(f"{name} has {found}")
+
+
+def floating(name: str, dtype: Any) -> np.dtype[Any]:
+    """Return a floating dtype, of one, its name or its type; `TypeError` for another.
+
+    >>> floating("Layer: dtype", "float32")
+    dtype('float32')
+    >>> floating("Layer: dtype", int)
+    Traceback (most recent call last):
+    TypeError: Layer: dtype is a floating dtype, such as np.float32, not <class 'int'>
+    """
+    try:
+        found: np.dtype[Any] | None = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or found.kind != "f":
+        raise TypeError(f"{name} is a floating dtype, such as np.float32, not {dtype!r}")
+    return found
 
 
 def place(index: Collection[Any]) -> str:

@@ -119,17 +119,20 @@ class Guards:
         return tests
 
     def about_parameters(self) -> list[str]:
-        """Write the test whether the same Tensors require gradients: looked at if any changed."""
+        """Write the test whether Tensors are of the same dtypes, and the same require gradients.
+
+        It is looked at if any changed.
+        """
         held = (t for m in self.modules for t in (*m.parameters(), *m.buffers()))
         found = {id(t): t for t in (*self.live, *held) if type(t) is Tensor}
-        wanted = [(t, t.requires_grad) for t in found.values()]
+        wanted = [(t, t.requires_grad, t.dtype) for t in found.values()]
         if not wanted:
             return []
         seen = Changes(changes.count)
 
         def hold() -> bool:
             count = changes.count
-            if any(t.requires_grad is not w for t, w in wanted):
+            if any(t.requires_grad is not w or t.dtype != dtype for t, w, dtype in wanted):
                 return False
             seen.count = count
             return True

@@ -17,7 +17,9 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import NDArray
 
-__all__ = ["COPY_BYTES", "ReadOnlyLock", "protect_saved", "restored", "writable"]
+from autonn.engine.modes import changes
+
+__all__ = ["COPY_BYTES", "ReadOnlyLock", "protect_saved", "recast", "restored", "writable"]
 
 # Up to this size a copy is no dearer than keeping the caller from writing, which takes a step of a
 # small network 5 microseconds, what lets go of the array included: of 100 KB a copy spares 2 %.
@@ -51,6 +53,20 @@ def writable(tensor: Any) -> NDArray[Any]:
         tensor._data = tensor._data.copy("K")
     data: NDArray[Any] = tensor._data
     return data
+
+
+def recast(tensor: Any, dtype: np.dtype[Any]) -> None:
+    """Let a leaf hold its numbers in another dtype, without a gradient; a graph keeps the old ones.
+
+    >>> from autonn import Tensor
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> recast(w, np.dtype(np.float32))
+    >>> w.dtype
+    dtype('float32')
+    """
+    if tensor._data.dtype != dtype:
+        tensor._data, tensor._aliased, tensor.grad = tensor._data.astype(dtype), False, None
+        changes.count += 1  # a program of the old dtype is looked at
 
 
 @contextmanager

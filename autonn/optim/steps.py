@@ -38,6 +38,14 @@ class Slot:
     def __reduce__(self) -> tuple[Any, ...]:  # what is in the buffer means nothing
         return Slot, (self.parameter, self.state, self.decays)
 
+    def follow(self) -> None:
+        """Keep the moments in the parameter's dtype, which `Module.astype` may have changed."""
+        dtype = self.parameter.dtype
+        if self.scratch.dtype != dtype:
+            self.scratch = self.scratch.astype(dtype)
+            for name, value in self.state.items():
+                self.state[name] = value.astype(dtype) if isinstance(value, np.ndarray) else value
+
     def sweep(self) -> None:
         """Make 0 of the moments that will soon be subnormal numbers."""
         for value in self.state.values():
@@ -144,7 +152,10 @@ class StepOptimizer(Optimizer):
         self.steps += 1
         for slot, gradient in zip(self._slots, arrays, strict=True):
             if gradient is not None:
-                self._update(writable(slot.parameter), gradient, lr, scale, slot)
+                data = writable(slot.parameter)
+                if data.dtype is not slot.scratch.dtype:
+                    slot.follow()
+                self._update(data, gradient, lr, scale, slot)
         if self.steps % SWEEP == 0:
             for slot in self._slots:
                 slot.sweep()
@@ -185,6 +196,7 @@ class StepOptimizer(Optimizer):
         """
         state: dict[str, Any] = {"steps": self.steps}
         for k, slot in enumerate(self._slots):
+            slot.follow()
             for name, value in slot.state.items():
                 state[f"{name}.{k}"] = value.copy() if isinstance(value, np.ndarray) else value
         return state
