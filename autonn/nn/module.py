@@ -126,11 +126,13 @@ class Module(Holder):
         """Compute the output; subclasses say how."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
 
-    def __call__(self, *inputs: Any, **named: Any) -> Tensor:
+    def __call__(self, x: Any, *more: Any, **named: Any) -> Tensor:
         """Compute the output, as ``model(x)``, or ``model(x, state)`` if `forward` takes more."""
-        if is_tracing() is None and is_recording() is True:  # most come by here
-            return self.forward(*inputs, **named)
-        result: Tensor = called(self, *inputs, **named)
+        if is_tracing() is None and is_recording() is True:  # most come by here, with x alone
+            if not more and not named:  # 0.4 us, and 0.7 us by the next line
+                return self.forward(x)
+            return self.forward(x, *more, **named)
+        result: Tensor = called(self, x, *more, **named)
         return result
 
     def children(self) -> Iterator[tuple[str, Module]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from autonn.engine.tensor import Operand, Tensor
 from autonn.nn.module import Module, as_tensor
@@ -100,9 +100,19 @@ class Sequential(Module):
 
     def forward(self, x: Operand) -> Tensor:
         """Pass x through the modules, in order."""
-        for module in self.modules:
-            x = module(x)
-        return as_tensor(x)
+        given: Any = x
+        for k, module in enumerate(self.modules):
+            try:
+                given = module(given)
+            except TypeError as error:
+                if k and isinstance(given, tuple):
+                    raise TypeError(
+                        f"{module!r} was given the {len(given)} results of "
+                        f"{self.modules[k - 1]!r}; put between them what takes one: after "
+                        "recurrent layers Outputs() or Last()"
+                    ) from error
+                raise
+        return cast(Tensor, given) if isinstance(given, tuple) else as_tensor(given)
 
     def __len__(self) -> int:
         return len(self.modules)

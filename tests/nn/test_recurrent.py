@@ -267,7 +267,7 @@ def test_outputs_and_last_take_their_part() -> None:
         agree(Sequential(layer, Outputs())(x), outputs.data)
         ends = [outputs.data[:, -1, :2], outputs.data[:, 0, 2:]]  # what each read last
         agree(Sequential(layer, Last())(x), np.concatenate(ends, axis=-1))
-        got = layer.predict(x)
+        got: Any = Sequential(layer).predict(x)
         assert isinstance(got, tuple)
         np.testing.assert_array_equal(got[0], outputs.data)
 
@@ -341,6 +341,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: GRU(3, 5)(X, None, [4.0, 5]), TypeError, ["lengths", "whole numbers", "float64"]),
     (lambda: GRUCell(3, 5)(X), ValueError, ["GRUCell(3, 5)", "(2, 4, 3)", "(m, 3)"]),
     (lambda: LSTMCell(3, 5)(X[0], S), TypeError, ["LSTMCell(3, 5)", "pair (h, c)"]),
+    (
+        lambda: Sequential(LSTM(3, 5), Layer(5, 1))(X),
+        TypeError,
+        ["Layer(5, 1)", "2 results of LSTM(3, 5)", "Outputs() or Last()"],
+    ),
     (lambda: Last()(X), TypeError, ["Last", "the pair of outputs and state", "ndarray"]),
     (lambda: Outputs()(Tensor(X)), TypeError, ["Outputs", "Tensor", "right after"]),
 ]
