@@ -136,7 +136,7 @@ def test_a_loss_is_its_formula(name: str, seed: int) -> None:
 @pytest.mark.parametrize("name", [name for name in CASES if name != "KLDivergence"])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_gradients_of_both_orders_are_the_slopes(name: str, weighted: bool) -> None:
-    loss, a, y = drawn(name, 3, 2)
+    loss, a, y = drawn(name, 2, 2)
     weights = (np.linspace(0.5, 2, len(a)),) if weighted else ()
     assert gradcheck(lambda a: loss(a, y, *weights), a, order=2)
 
