@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,34 @@ from autonn.training.parts import check_parts
 Computed = tuple[Any, Any, list[Any]]
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What a step computes from a batch.
+
+    It is apart from the step, which counts: what changes here, a program would be derived anew for.
+    """
+
+    model: Module
+    loss: Loss
+    weighed: Callable[[Any, Any, Any], Tensor] | None
+    l2: float
+    examples: int | None
+    parameters: list[Tensor]
+
+    def compute(self, X: Any, y: Any, weights: Any) -> Computed:
+        """Compute the cost, the shape of the predictions if they have one, and the gradients."""
+        predictions = self.model(X)
+        if weights is None or self.weighed is None:
+            total = self.loss(predictions, y)
+        else:
+            total = self.weighed(predictions, y, weights)
+        _require_one_number(total, self.loss)
+        if self.l2:
+            total = total + l2_penalty(self.model, self.l2, self.examples or _rows(X))
+        shape = predictions.shape if isinstance(predictions, Tensor) else ()
+        return total.detach(), np.array(shape, int), gradients(total, self.parameters)
+
+
 class TrainStep:
     """What `train_step` returns: call it as ``cost = step(X, y, weights=None)``.
 
@@ -49,16 +78,15 @@ class TrainStep:
         compile: bool | None,
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.l2, self.examples = l2, examples
-        self.weighed = weighed(loss)
+        held = optimizer.parameters
+        self.objective = Objective(model, loss, weighed(loss), l2, examples, held)
         self.compiled: bool | None = None
         self.why_not = ""
         self.asked = compile is True
         self.count = 0
-        self.parameters = optimizer.parameters
         # Whether it learns all that the model has, and so has to learn what is added, too.
-        self.all = len(self.parameters) == len(model.parameters())
-        self.program: Callable[..., Computed] | None = compiled(self.compute)
+        self.all = len(held) == len(model.parameters())
+        self.program: Callable[..., Computed] | None = compiled(self.objective.compute)
         if compile is False:
             self.give_up("compile=False")
 
@@ -86,39 +114,26 @@ class TrainStep:
             raise
         return float(cost)
 
-    def compute(self, X: Any, y: Any, weights: Any) -> Computed:
-        """Compute the cost, the shape of the predictions if they have one, and the gradients."""
-        predictions = self.model(X)
-        if weights is None or self.weighed is None:
-            total = self.loss(predictions, y)
-        else:
-            total = self.weighed(predictions, y, weights)
-        _require_one_number(total, self.loss)
-        if self.l2:
-            total = total + l2_penalty(self.model, self.l2, self.examples or _rows(X))
-        shape = predictions.shape if isinstance(predictions, Tensor) else ()
-        return total.detach(), np.array(shape, int), gradients(total, self.parameters)
-
     def computed(self, batch: tuple[Any, ...]) -> Computed:
         """Compute it by the program, if there is one that can be trusted."""
         if self.program is not None and self.count & (self.count - 1) == 0 and self.count > 1:
             self.compare(self.program, batch)
         if self.program is None:
-            return self.compute(*batch)
+            return self.objective.compute(*batch)
         try:
             result = self.program(*batch)
         except CannotCompileError as error:
             self.give_up(str(error))
         except Exception:
             # What is wrong without a program too is raised here, and said better.
-            made = attempt(self.compute, self.model, [batch], self.program)
+            made = attempt(self.objective.compute, self.model, [batch], self.program)
             if made.program is not None:
                 raise
             self.give_up(made.why_not)
         else:
             self.compiled, self.why_not = True, ""
             return result
-        return self.compute(*batch)
+        return self.objective.compute(*batch)
 
     def compare(self, program: Callable[..., Computed], batch: tuple[Any, ...]) -> None:
         """Run both at steps 2, 4, 8, ..., as `fit` does, and leave no trace of it."""
@@ -128,7 +143,7 @@ class TrainStep:
         except Exception:
             return  # the step itself will come to it
         with untouched(self.model), np.errstate(all="ignore"):
-            expected = self.compute(*batch)
+            expected = self.objective.compute(*batch)
         what = disagreement(expected, found)
         if what:
             self.asked = True
@@ -148,10 +163,11 @@ class TrainStep:
         """Take what was bound since, and refuse what the model no longer has, or lets rest."""
         held = self.optimizer.parameters
         now = {id(parameter) for parameter in self.model.parameters()}
-        if held is not self.parameters:  # it was bound since
-            self.parameters, self.all = held, len(held) == len(now)
+        if held is not self.objective.parameters:  # it was bound since
+            self.objective = replace(self.objective, parameters=held)
+            self.all = len(held) == len(now)
             if self.program is not None:
-                self.program = compiled(self.compute)
+                self.program = compiled(self.objective.compute)
         is_whole = not self.all or len(held) == len(now)
         if not is_whole or not now.issuperset(map(id, held)):
             raise RuntimeError(
@@ -164,7 +180,7 @@ class TrainStep:
         """Return one finite number a row, float32 where X is; a negative one climbs."""
         if weights is None:
             return None
-        if self.weighed is None:
+        if self.objective.weighed is None:
             raise TypeError(
                 f"train_step: the loss {self.loss!r} takes no weights of examples; write one that "
                 "is a function of predictions, targets and weights"

@@ -67,6 +67,14 @@ def test_the_penalty_is_that_of_the_batch_where_nothing_else_is_said() -> None:
     close(model, other, 0.0)
 
 
+def test_each_size_of_a_batch_is_compiled_once() -> None:
+    step = train_step(dropping(), CrossEntropy(), optim.Adam(), 0.5)
+    for rows in (20, 7, 20, 7, 20, 20, 7):
+        step(X[:rows], Y[:rows])
+    kept: Any = step.program
+    assert sum(map(len, kept.programs.kept.values())) == 2
+
+
 def test_lists_and_tensors_will_do_and_floats_keep_their_width() -> None:
     models = network(dtype=np.float32), network(dtype=np.float32)
     narrow = X.astype(np.float32)
