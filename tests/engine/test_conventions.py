@@ -248,3 +248,14 @@ def test_the_second_derivative_of_the_variance_of_equal_values() -> None:
         np.testing.assert_allclose(autonn.hessian(np.var)(x), expected, rtol=1e-15, atol=1e-16)
         assert not autonn.hessian(np.std)(x).any()
         assert not grad(np.var)(x).any()
+
+
+def test_the_determinant_of_what_is_not_finite_has_a_gradient_of_nan() -> None:
+    """LAPACK's singular values of such a matrix were looked for without an end."""
+    x = np.array([[np.inf, 0.5, -1.41], [1.8e308, 0.5, -0.52], [-0.0, 1.0, 1.8e308]])
+    x = np.where(np.isinf(x), np.inf, np.minimum(x, 1.7976931348623157e308))
+    with np.errstate(all="ignore"):
+        assert np.isnan(autonn.grad(np.linalg.det)(np.stack([x, np.eye(3)])[0])).all()
+        both = autonn.grad(lambda x: np.sum(np.linalg.det(x)))(np.stack([x, np.eye(3)]))
+    assert np.isnan(both[0]).all()
+    np.testing.assert_array_equal(both[1], np.eye(3))

@@ -57,10 +57,16 @@ solve = define(
 
 
 def _cofactor_forward(x: Array) -> Any:
-    """Use ``X = U S V'``: the cofactors are det(U V') U S* V', S* the products of the others."""
-    u, s, v = np.linalg.svd(x)
+    """Use ``X = U S V'``: the cofactors are det(U V') U S* V', S* the products of the others.
+
+    Of a matrix that is not finite they are NaN: LAPACK may look for its U and V for ever.
+    """
+    finite = np.isfinite(x).all(axis=(-2, -1), keepdims=True)
+    u, s, v = np.linalg.svd(np.where(finite, x, 0))
     direction = np.linalg.det(np.matmul(u, v))[..., None, None]
-    return direction * np.matmul(u * product_of_others(s)[..., None, :], v)
+    return np.where(
+        finite, direction * np.matmul(u * product_of_others(s)[..., None, :], v), np.nan
+    )
 
 
 def _cofactor_rule(g: Any, z: Any, x: Any) -> Any:
