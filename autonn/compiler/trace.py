@@ -35,6 +35,7 @@ from autonn.engine.lineage import (
 from autonn.engine.modes import Trace, is_recording, noting, tracing
 from autonn.engine.op import STOP_GRADIENT
 from autonn.engine.ops import affine, positive
+from autonn.engine.ownership import held_by_locks
 from autonn.engine.tensor import Tensor, leaf, values_of
 from autonn.engine.transforms import Kind, pulled_back
 from autonn.engine.trees import Tree, tree_form, tree_leaves, tree_unflatten
@@ -292,6 +293,9 @@ def _private_arrays(tensors: Sequence[Tensor]) -> set[int]:
                         found.append([a, 0])
                     found[place[id(a)]][1] += 1
                     a = a.base if is_new else None
+        for a in held_by_locks(tensors):
+            if id(a) in place:
+                found[place[id(a)]][1] += 1
 
     hold_all()
     others = [sys.getrefcount(array) - count for array, count in found]

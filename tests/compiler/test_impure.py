@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autonn import Dropout, Layer, Module, Tensor, compile, l2_penalty, op, value_and_grad
+from autonn import (
+    Dropout,
+    Layer,
+    Module,
+    SoftmaxCrossEntropy,
+    Tensor,
+    compile,
+    l2_penalty,
+    op,
+    value_and_grad,
+)
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import values_of
 from autonn.engine.trees import tree_leaves
@@ -263,6 +273,20 @@ class Alike:
 def test_arguments_are_told_apart(f: Any, calls: list[Any]) -> None:
     with np.errstate(divide="ignore"):
         assert outcomes(f, calls, lambda k: None) == {"right"}
+
+
+def test_large_arrays_that_are_made_on_the_way_are_nobodys() -> None:
+    """A graph locks what is large while it is pending, and its locks hold it, too."""
+    rows, classes = np.ones((5000, 3)), np.arange(5000) % 10
+    model = Layer(3, 10, rng=0)
+
+    def f(x: Any) -> Any:
+        return SoftmaxCrossEntropy()(model(x), classes) + np.sum(x * np.tile(ROWS, (2500, 1)))
+
+    def change(k: int) -> None:
+        classes[:] = (classes + 1) % 10
+
+    assert outcomes(f, [rows] * 3, change) == {"right"}
 
 
 def test_a_vocabulary_that_is_not_read_is_in_nobodys_way() -> None:
