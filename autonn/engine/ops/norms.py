@@ -87,8 +87,14 @@ def matrix_norm(x: Operand, /, *, keepdims: bool = False, ord: Any = "fro") -> A
 
 @implements(np.linalg.cond)
 def cond(x: Operand, p: Any = None) -> Any:
-    """Compute how much a solution may magnify an error: the largest singular value by the least."""
+    """Compute how much a solution may magnify an error: the largest singular value by the least.
+
+    It is infinite where it is no number though all of x are, as NumPy has it.
+    """
     if p is None or p in (2, -2):
         s = singular_values(x)
-        return s[..., 0] / s[..., -1] if p != -2 else s[..., -1] / s[..., 0]
-    return norm(x, p, axis=(-2, -1)) * norm(np.linalg.inv(x), p, axis=(-2, -1))
+        z = s[..., 0] / s[..., -1] if p != -2 else s[..., -1] / s[..., 0]
+    else:
+        z = norm(x, p, axis=(-2, -1)) * norm(np.linalg.inv(x), p, axis=(-2, -1))
+    numbers = ~np.any(np.isnan(x), axis=(-2, -1))
+    return np.where(np.isnan(z) & numbers, np.inf, z)
