@@ -66,7 +66,7 @@ def reads_of(f: Any, args: Any, seen: Seen) -> Reads:
     Raises
     ------
     CannotCompileError
-        For what cannot be compared, as an iterator, and for a function that sets globals.
+        For what cannot be compared, as an iterator.
     """
     search = _Search(seen)
     search.run(f, args)
@@ -89,6 +89,9 @@ _TO_MODULES = frozenset({"__import__", "import_module"})
 
 _NOTHING: dict[Any, Any] = {}
 _VIEWS = (type(_NOTHING.keys()), type(_NOTHING.values()), type(_NOTHING.items()))
+
+# Of these the value is a copy or a number: what a list or dict holds is followed by itself.
+_NOT_FOLLOWED = frozenset({"items", "size", "answer", "bytes"})
 
 # What autonn itself reads of a module and of its class.
 _ALWAYS = ("forward", "training", "biases", "__call__")
@@ -136,11 +139,7 @@ class _Search:
         if (id(owner), kind, key) not in self.known:
             self.known.add((id(owner), kind, key))
             self.reads.things.append(Read(kind, owner, key, value, name))
-            if kind not in (
-                "items",
-                "size",
-                "answer",
-            ):  # the list was made here; what it holds is followed
+            if kind not in _NOT_FOLLOWED:
                 self.follow(value, name)
 
     def globals_of(self, code: CodeType, names: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from autonn.engine import ops
 from autonn.engine.lineage import input_of
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.losses import softmax_input
+from autonn.nn.module import as_tensor
 from autonn.nn.targets import (
     as_probabilities,
     check_probabilities,
@@ -65,7 +66,7 @@ class SigmoidCrossEntropy:
         ValueError, TypeError
             If the shapes differ; for targets outside 0..1, and for what are no numbers.
         """
-        z = logits if isinstance(logits, Tensor) else Tensor(logits)
+        z = as_tensor(logits)
         source = input_of(z, ops.sigmoid)
         z = z if source is None else source
         y = self._laid_out(target_values(targets, "SigmoidCrossEntropy"), z.shape)
@@ -147,7 +148,7 @@ class HingeLoss:
         ValueError, IndexError, TypeError
             As `CrossEntropy`, and for targets that are rows of probabilities.
         """
-        z = scores if isinstance(scores, Tensor) else Tensor(scores)
+        z = as_tensor(scores)
         single = z.shape[-1:] == (1,)
         _require_no_rows(target_values(targets, "HingeLoss").shape, z.shape)
         y = target_rows(targets, z, "HingeLoss", single)
@@ -220,7 +221,7 @@ class KLDivergence:
         ValueError, IndexError, TypeError
             As `CrossEntropy`, and for rows that do not sum to 1.
         """
-        a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
+        a = as_tensor(probabilities)
         logits = softmax_input(a)
         y = target_rows(targets, a, "KLDivergence", False, sums=True)
         if logits is None:

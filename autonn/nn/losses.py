@@ -11,6 +11,7 @@ from autonn.checks import number, whole
 from autonn.engine import ops
 from autonn.engine.lineage import attribute_of, input_of
 from autonn.engine.tensor import Tensor
+from autonn.nn.module import as_tensor
 from autonn.nn.targets import (
     as_probabilities,
     check_targets,
@@ -68,7 +69,7 @@ class CrossEntropy:
             For a class outside 0..k-1, and for classes that are not whole numbers; for a masked
             array or an `np.matrix`.
         """
-        a = probabilities if isinstance(probabilities, Tensor) else Tensor(probabilities)
+        a = as_tensor(probabilities)
         logits = input_of(a, ops.sigmoid)
         source = softmax_input(a) if logits is None else None
         single = a.shape[-1:] == (1,) and source is None
@@ -168,7 +169,7 @@ class SoftmaxCrossEntropy:
             As `CrossEntropy`, and for rows that do not sum to 1; for probabilities beside
             `ignore_index`; for another number of classes than of class weights.
         """
-        z = logits if isinstance(logits, Tensor) else Tensor(logits)
+        z = as_tensor(logits)
         source = softmax_input(z)
         z = z if source is None else source
         ignored = self.ignore_index
@@ -232,7 +233,7 @@ class MeanSquaredError:
 
         `weights`, one a row, are factors of the rows' squares; the mean is still over all n.
         """
-        a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
+        a = as_tensor(predictions)
         y = targets if isinstance(targets, Tensor) else target_values(targets, "MeanSquaredError")
         require_same_shape(y.shape, a.shape, "MeanSquaredError")
         squares = np.square(a - y)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from autonn.checks import positive
 from autonn.engine.tensor import Tensor
+from autonn.nn.module import as_tensor
 from autonn.nn.targets import (
     check_values,
     require_same_shape,
@@ -52,7 +53,7 @@ class HuberLoss:
 
         `weights`, one a row, are factors of the rows' parts; the mean is still over all n.
         """
-        a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
+        a = as_tensor(predictions)
         difference = a - values_like(targets, a, "HuberLoss")
         held: Any = np.clip(difference, -self.delta, self.delta)
         parts = held * (difference - held / 2)  # d^2 / 2 where d is not held
@@ -108,7 +109,7 @@ class GaussianNLL:
         ValueError
             For shapes that do not fit.
         """
-        a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
+        a = as_tensor(predictions)
         y = targets if isinstance(targets, Tensor) else target_values(targets, "GaussianNLL")
         k = _half(y.shape, a.shape)
         mean, log_variance = a[..., :k], a[..., k:]

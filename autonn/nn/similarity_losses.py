@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from autonn.checks import positive
 from autonn.engine import ops
 from autonn.engine.tensor import Tensor
+from autonn.nn.module import as_tensor
 from autonn.nn.targets import check_values, values_like, weight_column
 
 
@@ -48,7 +49,7 @@ class CosineSimilarityLoss:
         ValueError
             If the shapes differ, or have less than two axes.
         """
-        a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
+        a = as_tensor(predictions)
         _require_vectors(a.shape)
         y = values_like(targets, a, "CosineSimilarityLoss")
         lengths = _length(a) * _length(y)
@@ -125,7 +126,7 @@ class TripletLoss:
         ValueError
             For predictions of another shape.
         """
-        a = predictions if isinstance(predictions, Tensor) else Tensor(predictions)
+        a = as_tensor(predictions)
         self.check(None, a.shape)
         near, far = (np.linalg.norm(a[:, 0] - a[:, k], axis=-1) for k in (1, 2))
         lacks = ops.relu(near - far + self.margin)
