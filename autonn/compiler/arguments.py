@@ -98,17 +98,11 @@ class Numbers:
 
 
 def as_arrays(leaves: list[Any], varying: set[int]) -> list[Any]:
-    """Turn the data among the leaves into arrays; numbers too, where they were seen to change.
-
-    A number never widens float32: it becomes an array of what the others are.
-    """
-    narrow = any(getattr(a, "dtype", None) == np.float32 for a in leaves)
-    wide = any(getattr(a, "dtype", None) == np.float64 for a in leaves)
-    dtype = np.float32 if narrow and not wide else np.float64
+    """Turn the data among the leaves into arrays; numbers too, where they were seen to change."""
     position = -1
     arrays: list[Any] = []
     for leaf in leaves:
         position += type(leaf) is float
         varies = type(leaf) is float and position in varying
-        arrays.append(np.asarray(leaf, dtype) if varies else as_array(leaf))
+        arrays.append(np.asarray(leaf) if varies else as_array(leaf))
     return arrays

@@ -23,6 +23,7 @@ from autonn.compiler.search import reads_near
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
 from autonn.compiler.verify import trace_twice, verify, watch_arrays
+from autonn.compiler.widths import narrowed, widened
 from autonn.engine.modes import is_tracing
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.engine.trees import tree_leaves
@@ -161,8 +162,9 @@ class Program:
         before: Sequence[Program] = (),
     ) -> None:
         near = reads_near(f, (*args, *kwargs.values()))
-        traced = trace_twice(f, args, kwargs, leaves, near)
-        graph = simplify(traced.graph)
+        narrow = narrowed(tree_leaves((args, kwargs)), leaves)
+        traced = trace_twice(f, args, kwargs, narrow, near)
+        graph = simplify(widened(traced.graph, narrow, leaves))
         wraps = any(isinstance(a, Tensor) for a in tree_leaves((args, kwargs)))
         finishes = traced.outside or traced.buffers or wraps
         template = None if finishes else template_of(graph.form)

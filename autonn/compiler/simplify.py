@@ -275,6 +275,11 @@ def _scaled(a: Argument) -> bool:
     return _calls(a, ops.multiply) and _is_number(a.args[1])
 
 
+def _negated(a: float) -> float:
+    """Return -a, which for a whole 0 is not 0 but -0.0."""
+    return -a if a else math.copysign(0.0, -math.copysign(1.0, a))
+
+
 def _merged(a: float, b: float) -> float | None:
     """Return a b where ``x a b`` and ``x (a b)`` overflow alike, and underflow alike.
 
@@ -298,7 +303,7 @@ def _multiply(builder: _Builder, node: Node) -> Argument | None:
         product = _merged(x.args[1], y)
         return None if product is None else builder.call(ops.multiply, x.args[0], product)
     if _is_number(y) and _calls(x, ops.negative):
-        return builder.call(ops.multiply, x.args[0], -y)
+        return builder.call(ops.multiply, x.args[0], _negated(y))
     if x is y:
         return builder.call(ops.square, x)
     if _calls(x, ops.negative):
@@ -349,7 +354,7 @@ def _negative(builder: _Builder, node: Node) -> Argument | None:
     (x,) = node.args
     if _calls(x, ops.negative):
         return x.args[0]
-    return builder.call(ops.multiply, x.args[0], -x.args[1]) if _scaled(x) else None
+    return builder.call(ops.multiply, x.args[0], _negated(x.args[1])) if _scaled(x) else None
 
 
 def _power(builder: _Builder, node: Node) -> Argument | None:
@@ -360,17 +365,19 @@ def _power(builder: _Builder, node: Node) -> Argument | None:
 
 
 def _safe_divide(builder: _Builder, node: Node) -> Argument | None:
-    """Divide plainly where neither the numerator nor the denominator can be 0."""
+    """Divide plainly by a number above 0, which leaves a 0 its sign, and what is a number."""
     g, d = node.args
-    safe = any(_is_number(a) and node.dtype.type(a) != 0 for a in (g, d))  # float32 may have 0
+    number = node.dtype.type  # as float32 it may be 0
+    safe = (_is_number(d) and number(d) > 0) or (_is_number(g) and number(g) != 0)
     return builder.call(ops.divide, g, d) if safe else None
 
 
 def _safe_multiply(builder: _Builder, node: Node) -> Argument | None:
+    """Multiply plainly by a number above 0, which leaves a 0 its sign, and is not infinite."""
     numbers = [a for a in node.args if _is_number(a)]
     with np.errstate(over="ignore"):
         own = [float(node.dtype.type(a)) for a in numbers]  # as float32 it may be 0 or inf
-    safe = any(math.isfinite(a) and a != 0 for a in own)
+    safe = any(0 < a < math.inf for a in own)
     return builder.call(ops.multiply, *node.args) if safe else None
 
 

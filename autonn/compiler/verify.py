@@ -88,7 +88,11 @@ def _eagerly(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Any:
     try:
         return f(*args, **kwargs)
     except (TypeError, AttributeError):
-        tensors = [leaf(np.array(a)) if isinstance(a, ndarray) else a for a in leaves]
+        given = zip(tree_leaves((args, kwargs)), leaves, strict=True)
+        tensors = [
+            leaf(np.array(a)) if isinstance(a, ndarray) and type(own) is not float else own
+            for own, a in given
+        ]
         full, named = tree_unflatten((args, kwargs), tensors)
         return f(*full, **named)
 

@@ -102,7 +102,6 @@ absolute = define(
     np.absolute,
     "z = |x|",
     lambda g, z, x: g * np.sign(x),
-    numpy=(np.absolute, np.fabs),
     kinks="At 0 the gradient is 0.",
 )
 

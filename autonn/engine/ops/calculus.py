@@ -33,13 +33,15 @@ def diff(
 ) -> Any:
     """Subtract each element from the next along an axis, n times."""
     a = brought(a)
+    if n == 0:
+        return a  # as NumPy does, whatever is to be joined
+    if n < 0:
+        raise ValueError(f"diff: n is at least 0, not {n}")
     axis = counted_axis(axis, a.ndim)
     before = [] if prepend is _NOTHING else [_edge(prepend, a, axis)]
     after = [] if append is _NOTHING else [_edge(append, a, axis)]
     if before or after:
         a = concatenate([*before, a, *after], axis)
-    if n < 0:
-        raise ValueError(f"diff: n is at least 0, not {n}")
     for _ in range(n):
         later, earlier = a[_along(axis, 1, None)], a[_along(axis, None, -1)]
         a = np.not_equal(later, earlier) if a.dtype == np.bool_ else later - earlier

@@ -271,6 +271,7 @@ def take(
         raise no_output(np.take)
     if axis is None:
         return read(np.ravel(x), _held_in(indices, np.size(x), mode))
+    x = np.reshape(x, (1,)) if np.ndim(x) == 0 else x  # a number is a row of one to NumPy
     axis = counted_axis(axis, x.ndim)
     return read(x, (slice(None),) * axis + (_held_in(indices, x.shape[axis], mode),))
 

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.linalg
 
 from autonn.engine.apply import define
-from autonn.engine.op import Function, Memory, mixes_rows
+from autonn.engine.op import Function, Memory, NotDifferentiableError, mixes_rows
 from autonn.engine.ops.joining import brought, concatenate
 from autonn.engine.ops.products import swap_last
 from autonn.engine.tensor import Array, Operand
@@ -51,6 +51,28 @@ expm: Function = define(
     memory=Memory.NEW,
 )
 
+
+def _real_sqrtm_forward(x: Array) -> Any:
+    root = _sqrtm_forward(x)
+    if root.dtype.kind != x.dtype.kind:
+        raise NotDifferentiableError(
+            "sqrtm: the root is complex, as that of a matrix with negative eigenvalues; its "
+            "gradient, and a compiled program of it, are of real roots only"
+        )
+    return root
+
+
+_real_sqrtm: Function = define(
+    "real_sqrtm",
+    _real_sqrtm_forward,
+    "Z Z = X, real",
+    lambda g, z, x: _derived(_real_sqrtm, g, x),
+    numpy=(),
+    listed=False,
+    rows=mixes_rows,
+    memory=Memory.NEW,
+)
+
 sqrtm: Function = define(
     "sqrtm",
     _sqrtm_forward,
@@ -60,6 +82,7 @@ sqrtm: Function = define(
     kinks="Of matrices without negative eigenvalues.",
     rows=mixes_rows,
     memory=Memory.NEW,
+    decompose=_real_sqrtm,  # a program's dtypes are fixed: no root may turn complex later
 )
 
 

@@ -11,6 +11,7 @@ from scipy import special
 from autonn.engine.apply import define, implements
 from autonn.engine.op import Function, Memory, elementwise
 from autonn.engine.ops.arithmetic import BROADCAST, positive
+from autonn.engine.ops.joining import brought
 from autonn.engine.ops.probability import logaddexp
 from autonn.engine.ops.selection import trunc
 from autonn.engine.ops.shapes import cast
@@ -59,6 +60,13 @@ fmin = define(
     kinks="Equal operands get half the gradient each.",
     hint=BROADCAST,
 )
+
+
+@implements(np.fabs)
+def fabs(x: Operand) -> Any:
+    """Take the size, of whole numbers too as a float."""
+    a = brought(x)
+    return np.absolute(a if a.dtype.kind == "f" else a.astype(np.fabs(np.zeros((), a.dtype)).dtype))
 
 
 @implements(np.logaddexp2)

@@ -134,7 +134,8 @@ def vdot(a: Operand, b: Operand) -> Any:
 @implements(np.vecdot)
 def vecdot(a: Operand, b: Operand, /, *, axis: int = -1) -> Any:
     """Multiply vectors in pairs and add up, along one axis."""
-    return np.sum(np.multiply(a, b), axis=axis)
+    z = np.multiply(a, b)
+    return np.sum(z, axis=axis, dtype=z.dtype)  # small whole numbers are not widened
 
 
 implementations[np.vecdot, "__call__"] = vecdot  # with an axis

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from autonn.engine.apply import implements
+from autonn.engine.apply import define, implements
+from autonn.engine.op import Memory, elementwise
 from autonn.engine.ops.joining import brought
 from autonn.engine.ops.reductions import max_, min_
 from autonn.engine.ops.rowwise import Axis, counted_axis, spelled_axes
 from autonn.engine.ops.totals import average_of_all, deviation, product, total, variance
-from autonn.engine.tensor import Operand, Tensor
+from autonn.engine.tensor import Array, Operand, Tensor
 
 
 def _flat_along(x: Any, axis: Axis) -> tuple[Any, tuple[int, ...]]:
@@ -86,6 +87,32 @@ def ptp(a: Operand, axis: Axis = None, out: Any = None, keepdims: bool = False) 
     return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
 
 
+_ZERO = "average: weights sum to zero, and can't be divided by; give some that do not"
+_NEGATIVE = "cov: aweights cannot be negative"
+
+
+def _look(x: Array, what: str) -> Array:
+    """Raise what NumPy raises of such numbers."""
+    if what is _ZERO and np.any(np.equal(x, 0)):
+        raise ZeroDivisionError(what)
+    if what is _NEGATIVE and np.any(np.less(x, 0)):
+        raise ValueError(what)
+    return x
+
+
+# As an op, so that a program looks at the numbers of each call.
+_looked_at = define(
+    "looked_at",
+    _look,
+    "z = x, which is looked at",
+    lambda g, z, x, what: g,
+    numpy=(),
+    listed=False,
+    rows=elementwise,
+    memory=Memory.VIEW,
+)
+
+
 @implements(np.average)
 def average(
     a: Operand, axis: Axis = None, weights: Operand | None = None, returned: bool = False,
@@ -113,7 +140,7 @@ def average(
         lengths = [a.shape[k] if k in axes else 1 for k in range(a.ndim)]
         weights = np.reshape(np.transpose(weights, order), lengths)
         weights = np.broadcast_to(weights, a.shape)
-    scale = np.sum(weights, axis=axis, keepdims=keepdims)
+    scale = _looked_at(np.sum(weights, axis=axis, keepdims=keepdims), what=_ZERO)
     z = np.sum(a * weights, axis=axis, keepdims=keepdims) / scale
     return (z, scale) if returned else z
 
@@ -132,7 +159,7 @@ def cov(
     n = x.shape[1]
     weights = None if fweights is None else np.asarray(fweights, x.dtype)
     if aweights is not None:
-        aweights = brought(aweights).astype(np.float64)
+        aweights = _looked_at(brought(aweights).astype(np.float64), what=_NEGATIVE)
         weights = aweights if weights is None else weights * aweights
     scale = n if weights is None else np.sum(weights)
     mean = np.sum(x if weights is None else x * weights, axis=1, keepdims=True) / scale

@@ -17,44 +17,52 @@ from autonn.engine.tensor import Tensor
 
 
 def _safe_multiply_forward(x: Any, y: Any) -> Any:
-    with np.errstate(invalid="ignore"):
-        z = np.multiply(x, y)
-    return np.where(np.equal(x, 0) | np.equal(y, 0), 0, z) if np.any(np.isnan(z)) else z
+    """Multiply; where one is 0 it stays what it is, 0.0 or -0.0."""
+    if np.all(x) and np.all(y):
+        return np.multiply(x, y)
+    zero = np.where(np.equal(x, 0), x, y)
+    out = zero.astype(np.result_type(x, y), copy=False)
+    return np.multiply(x, y, out=out, where=np.not_equal(x, 0) & np.not_equal(y, 0))
 
 
 safe_multiply: Function = define(
     "safe_multiply",
     _safe_multiply_forward,
-    "z = x y, and 0 where either is 0",
+    "z = x y, and what is 0 where one of them is",
     lambda g, z, x, y: safe_multiply(g, y),
     lambda g, z, x, y: safe_multiply(g, x),
     kinks="0 times inf is 0, and so is its gradient.",
     rows=elementwise,
     memory=Memory.NEW,
     prints=(
-        "np.multiply({0}, {1}, out=np.zeros({shape}, {dtype}), "
+        "np.multiply({0}, {1}, out=np.where(np.equal({0}, 0), {0}, {1}).astype({dtype}), "
         "where=np.not_equal({0}, 0) & np.not_equal({1}, 0))"
     ),
 )
 
 
 def _safe_divide_forward(g: Any, d: Any) -> Any:
+    """Divide; where g is 0 it stays what it is, 0.0 or -0.0."""
     if np.all(g):
         return g / d
     shape = np.broadcast_shapes(np.shape(g), np.shape(d))
-    return np.divide(g, d, out=np.zeros(shape, np.result_type(g, d)), where=np.not_equal(g, 0))
+    out = np.broadcast_to(g, shape).astype(np.result_type(g, d))
+    return np.divide(g, d, out=out, where=np.not_equal(g, 0))
 
 
 safe_divide: Function = define(
     "safe_divide",
     _safe_divide_forward,
-    "z = g / d, and 0 where g = 0",
+    "z = g / d, and g where g = 0",
     lambda c, z, g, d: safe_divide(c, d),
     lambda c, z, g, d: -safe_divide(safe_multiply(c, z), d),
     kinks="0 / 0 is 0, and so is its gradient for d.",
     rows=elementwise,
     memory=Memory.NEW,
-    prints=("np.divide({0}, {1}, out=np.zeros({shape}, {dtype}), where=np.not_equal({0}, 0))"),
+    prints=(
+        "np.divide({0}, {1}, out=np.broadcast_to({0}, {shape}).astype({dtype}), "
+        "where=np.not_equal({0}, 0))"
+    ),
 )
 
 
