@@ -42,6 +42,7 @@ from autonn.engine.ops import (
     softplus,
 )
 from autonn.engine.recompute import checkpoint
+from autonn.engine.scanning import scan
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
 from autonn.nn.activations import (
@@ -174,6 +175,7 @@ __all__ = [
     "plots",
     "relu",
     "save_weights",
+    "scan",
     "sigmoid",
     "silu",
     "softmax",

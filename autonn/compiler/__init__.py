@@ -1,7 +1,7 @@
 """The compiler: from a function to the flat NumPy program that it stands for.
 
-Read in this order: `graph`, `watching`, `reads`, `search`, `trace`, `simplify`, `partition`,
-`layout`, `memory`, `sources`, `emit_numpy`, `emit`, `arguments`, `guards`, `results`, `verify`,
+Read in this order: `graph`, `loops`, `watching`, `reads`, `search`, `trace`, `simplify`, `partition`,
+`layout`, `memory`, `sources`, `emit_loop`, `emit_numpy`, `emit`, `arguments`, `guards`, `results`, `verify`,
 `compiled`.
 """
 

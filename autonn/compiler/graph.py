@@ -242,6 +242,11 @@ def _described(node: Node, places: dict[Node, int]) -> Any:
 
 
 def _bits(value: Any) -> Any:
+    if isinstance(value, Graph):  # of a loop
+        nodes = value.nodes()
+        places = {node: k for k, node in enumerate(nodes)}
+        ends = [places.get(a, repr(a)) if isinstance(a, Node) else repr(a) for a in value.outputs]
+        return [_described(node, places) for node in nodes], ends
     if isinstance(value, tuple | list):
         return [_bits(v) for v in value]
     return value.tobytes() if isinstance(value, np.ndarray) else repr(value)
