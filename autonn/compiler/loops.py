@@ -7,18 +7,18 @@ its stacks lie, for `memory` to plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from autonn.compiler.graph import Argument, Graph, Node, behind
+from autonn.compiler.graph import Argument, Given, Graph, Node, behind, signature
 from autonn.engine import ops
 from autonn.engine.op import Memory, Op
 from autonn.engine.scanning import PICK, SCAN, Key
 
-__all__ = ["EMPTY", "FILLED", "LAST", "LOOP", "Body", "again", "lowered"]
+__all__ = ["EMPTY", "FILLED", "LAST", "LOOP", "Body", "Cut", "Loops", "again", "lowered"]
 
 # So much memory at most is stacked to make one product of the products of all steps.
 _STACKED_BYTES = 1 << 26
@@ -37,6 +37,8 @@ class Body(Graph):
     carries: int = 0
     slices: int = 0
     stacks: int = 0
+    loop: Any = None  # as the engine has it, and of which other one it is the way back
+    forward: Any = None
 
     def place(self, key: Key) -> int:
         """Say which of the outputs a result is made of."""
@@ -60,44 +62,199 @@ class Body(Graph):
 
     def with_outputs(self, outputs: list[Argument], stacks: int) -> Body:
         """Make the body with other outputs."""
-        return Body(
-            self.inputs, outputs, self.name, None, self.steps, self.reverse, self.carries,
-            self.slices, stacks,
-        )  # fmt: skip
+        return replace(self, outputs=outputs, stacks=stacks)
 
 
 # ---- shorter
 
 
+class Loops:
+    """The loops of a graph that is being made shorter.
+
+    Attributes
+    ----------
+    picked
+        What stands for results of loops, so that these need not make them.
+    known
+        The loops by what they compute, so that none is made twice.
+    roots
+        By the engine's loop, those that are no way back: the node, and what made its body, so that
+        the way back shares what it computes.
+    """
+
+    def __init__(self) -> None:
+        self.picked: dict[tuple[Node, Key], Argument] = {}
+        self.known: dict[Any, Node] = {}
+        self.roots: dict[Any, tuple[Node, Any]] = {}
+
+
 def again(builder: Any, node: Node, args: tuple[Argument, ...]) -> Node:
     """Make a loop of these operands again, its body made shorter.
 
-    `builder` makes the nodes, see `simplify`; what stands for a result of the loop is noted there.
+    `builder` makes the nodes, see `simplify`. The way back is made shorter together with the loop
+    that it is of, so that it may take what that computed: an exponential, say.
     """
     body: Body = node.attributes["body"]
-    inner = type(builder)()
-    made: dict[Node, Argument] = {}
-    first = body.carries + body.slices
-    for place, (given, a) in enumerate(zip(body.inputs, args, strict=True)):
-        given.label = given.label or (a.label if isinstance(a, Node) else "")
-        if place >= first and isinstance(a, Node) and a.is_constant:
-            made[given] = inner.constant(a.value, a.label)
+    root, inner = builder.loops.roots.get(body.forward, (None, type(builder)()))
+    made: dict[Node, Argument] = _stand_ins(body, args, root, inner)
     for inside in behind(body.outputs, made):
         made[inside] = inner.again(inside, made)
-    outputs = [made[a] for a in body.outputs]
-    shorter = body.with_outputs(outputs, body.stacks)
-    products = {key: _as_product(shorter, key) for key in shorter.keys() if key[0] == "sum"}
+    body = replace(body, outputs=[made[a] for a in body.outputs])
+    if root is not None:
+        body, args = Cut(builder, root, body, args).parts()
+    loop = _with_products(builder, body, args)
+    if body.forward is None:
+        builder.loops.roots[body.loop] = loop, inner
+    return loop
+
+
+def _stand_ins(
+    body: Body, args: tuple[Argument, ...], root: Node | None, inner: Any
+) -> dict[Node, Argument]:
+    """Say what inputs of a body stand for: constants, and values of the loop that it is back of."""
+    known: dict[Node, Argument] = {}
+    shared: dict[Any, Node] = {}
+    if root is not None:
+        of = root.attributes["body"]
+        shared = dict(zip(root.args[of.carries :], of.inputs[of.carries :], strict=True))
+    for place, (given, a) in enumerate(zip(body.inputs, args, strict=True)):
+        if place < body.carries or not isinstance(a, Node):
+            continue
+        is_slice = place < body.carries + body.slices
+        given.label = given.label or ("" if is_slice else a.label)
+        if root is not None and is_slice and a.op is PICK and a.args[0] is root:
+            known[given] = root.attributes["body"].of(a.attributes["key"])
+        elif a in shared and (shared[a].shape == given.shape):
+            known[given] = shared[a]
+        elif a.is_constant and not is_slice:
+            known[given] = inner.constant(a.value, a.label)
+    return known
+
+
+class Cut:
+    """Cuts a body that goes on from the values of another loop off from it.
+
+    What the other can compute is stacked there and sliced here; views of it, and what is the same
+    in each step, are made again.
+    """
+
+    def __init__(self, builder: Any, root: Node, body: Body, args: tuple[Argument, ...]) -> None:
+        self.builder, self.root, self.body = builder, root, body
+        of: Body = root.attributes["body"]
+        self.own = dict(zip(body.inputs, args, strict=True))
+        self.of = dict(zip(of.inputs, root.args, strict=True))
+        self.carries = set(of.inputs[: of.carries])
+        self.slices = set(of.inputs[of.carries : of.carries + of.slices])
+        self.computed = set(behind(of.outputs))
+        self.there: dict[Node, tuple[bool, bool]] = {}
+        self.made: dict[Node, Node] = {}
+        self.more: list[tuple[Node, Argument, bool]] = []  # inputs, operands, whether sliced
+
+    def parts(self) -> tuple[Body, tuple[Argument, ...]]:
+        """Return the body that stands alone, and what it takes."""
+        body = self.body
+        for node in behind(body.outputs):
+            self.there[node] = self.whether_there(node)
+        outputs = [self.cut(node) for node in body.outputs]
+        needed = set(behind(outputs))
+        first = body.carries + body.slices
+        rows = [(g, self.own[g]) for g in body.inputs[body.carries : first] if g in needed]
+        rows += [(g, a) for g, a, is_slice in self.more if is_slice]
+        around = [(g, self.own[g]) for g in body.inputs[first:] if g in needed]
+        around += [(g, a) for g, a, is_slice in self.more if not is_slice]
+        carries = [(g, self.own[g]) for g in body.inputs[: body.carries]]
+        pairs = [*carries, *rows, *around]
+        short = replace(
+            body, inputs=[g for g, _ in pairs], outputs=list(outputs), slices=len(rows)
+        )
+        return short, tuple(a for _, a in pairs)
+
+    def whether_there(self, node: Node) -> tuple[bool, bool]:
+        """Tell whether the other loop can compute it, and whether it is another in each step."""
+        if node.given is not None:
+            outer = node.is_constant or node.given in (Given.PARAMETER, Given.ARRAY)
+            return node in self.of or outer, node in self.carries or node in self.slices
+        below = [self.there[a] for a in node.nodes()]
+        if node.op is not None and (node.op.draws or node.op is SCAN):
+            return node in self.computed, True
+        return all(there for there, _ in below), any(varies for _, varies in below)
+
+    def cut(self, node: Node) -> Node:
+        """Make a node of the body that stands alone."""
+        if node not in self.made:
+            there, varies = self.there[node]
+            if node in self.of:
+                self.made[node] = self.stacked(node) if node in self.carries else self.read(node)
+            elif node.given is not None:
+                self.made[node] = node
+            elif there and varies and not _is_view(node):
+                self.made[node] = self.stacked(node)
+            else:
+                args = tuple(self.cut(a) if isinstance(a, Node) else a for a in node.args)
+                same = all(a is b for a, b in zip(args, node.args, strict=True))
+                self.made[node] = node if same else node.copy_with(args, node.attributes, node.shape)
+        return self.made[node]
+
+    def read(self, node: Node) -> Node:
+        """Read what the other loop reads, too."""
+        made = _input_like(node)
+        self.more.append((made, self.of[node], node in self.slices))
+        return made
+
+    def stacked(self, node: Node) -> Node:
+        """Let the other loop stack a value, and slice the stack."""
+        of: Body = self.root.attributes["body"]
+        stacks = of.outputs[of.carries :][: of.stacks]
+        places = [k for k, value in enumerate(stacks) if value is node]
+        if not places:
+            places = [len(stacks)]
+            sums = of.outputs[of.carries + of.stacks :]
+            outputs = [*of.outputs[: of.carries], *stacks, node, *sums]
+            self.root.attributes["body"] = of.with_outputs(outputs, of.stacks + 1)
+        shape = (of.steps, *node.shape)
+        attributes = {"key": ("stack", places[0])}
+        stack = self.builder.make(PICK, (self.root,), attributes, shape, node.dtype)
+        made = _input_like(node)
+        self.more.append((made, stack, True))
+        return made
+
+
+def _input_like(node: Node) -> Node:
+    made = Node(None, (), {}, node.shape, node.dtype)
+    made.given, made.label = Given.INPUT, node.label
+    return made
+
+
+def _is_view(node: Node) -> bool:
+    """Whether it is made again at once: another look at a value of which nothing is left out."""
+    return node.calls(ops.transpose, ops.reshape, ops.broadcast_to)
+
+
+def _with_products(builder: Any, body: Body, args: tuple[Argument, ...]) -> Node:
+    """Make the node of a loop, or find it; products of all steps are made of its stacks."""
+    outputs = body.outputs
+    products = {key: _as_product(body, key) for key in body.keys() if key[0] == "sum"}
     stacked = outputs[body.carries :][: body.stacks]
     for factors in products.values():
         stacked += [f for f in factors if all(f is not s for s in stacked)]
     outputs = [*outputs[: body.carries], *stacked, *outputs[body.carries + body.stacks :]]
-    whole = shorter.with_outputs(outputs, len(stacked))
+    whole = body.with_outputs(outputs, len(stacked))
+    key = (signature(whole), whole.steps, whole.reverse, whole.stacks, *map(_identity, args))
+    if not any(node.op is not None and node.op.draws for node in behind(outputs)):
+        known: Node | None = builder.loops.known.get(key)
+        if known is not None:
+            return known
     loop = Node(SCAN, args, {"body": whole}, (), np.dtype(np.float64))
-    for key in whole.keys():
-        found = _found(builder, loop, whole, key, products.get(key, ()))
+    builder.loops.known[key] = loop
+    for result in whole.keys():
+        found = _found(builder, loop, whole, result, products.get(result, ()))
         if found is not None:
-            builder.picked[loop, key] = found
+            builder.loops.picked[loop, result] = found
     return loop
+
+
+def _identity(a: Argument) -> Any:
+    return a if isinstance(a, Node) else (type(a), repr(a))
 
 
 def _as_product(body: Body, key: Key) -> tuple[Node, ...]:
@@ -240,9 +397,7 @@ def _pruned(
     places = [k for k, given in enumerate(body.inputs) if k < n or given in needed]
     slices = sum(n <= k < first for k in places)
     inputs = [body.inputs[k] for k in places]
-    short = Body(
-        inputs, outputs, body.name, None, body.steps, body.reverse, n, slices, len(stacks)
-    )  # fmt: skip
+    short = replace(body, inputs=inputs, outputs=outputs, slices=slices, stacks=len(stacks))
     return short, tuple(args[k] for k in places)
 
 

@@ -65,7 +65,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.made: dict[Any, Node] = {}
-        self.picked: dict[tuple[Node, Any], Argument] = {}  # what need not come from a loop
+        self.loops = loops.Loops()
 
     def again(self, node: Node, made: dict[Node, Argument]) -> Argument:
         """Make a node of another graph here, or what stands for it; what is given stays itself."""
@@ -449,7 +449,7 @@ def _transpose(builder: _Builder, node: Node) -> Argument | None:
 
 
 def _picked(builder: _Builder, node: Node) -> Argument | None:
-    return builder.picked.get((node.args[0], node.attributes["key"]))
+    return builder.loops.picked.get((node.args[0], node.attributes["key"]))
 
 
 def _where(builder: _Builder, node: Node) -> Argument | None:

@@ -237,7 +237,7 @@ class _Reading:
         stacks = sum(key[0] == "stack" for key in _others(used))
         return Body(
             inputs, [inner.nodes[age_of(t)] for t in results], "step", None, loop.steps,
-            loop.reverse, len(carries), len(loop.slices), stacks,
+            loop.reverse, len(carries), len(loop.slices), stacks, loop, loop.forward,
         )  # fmt: skip
 
     def loop_attributes(self, tensor: Tensor, attributes: dict[str, Any]) -> dict[str, Any]:

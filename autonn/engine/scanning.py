@@ -293,6 +293,7 @@ class Loop:
         self.inside = {age_of(t) for t in (*carries, *slices)}
         self.around: list[Tensor] = []
         self.draws = False
+        self.forward: Loop | None = None  # of which it is the way back
         self.pulled: tuple[Any, list[Any]] | None = None
         self._look_around(frozenset(self.inside))
 
@@ -380,6 +381,7 @@ class Loop:
                 self.steps, not self.reverse, self.start, carries, slices + kept,
                 (parts[0], parts[1], parts[2]),
             )  # fmt: skip
+            back.forward = self
             node = back.node([*first, *sliced])
             return self._in_order(back, node)
 
