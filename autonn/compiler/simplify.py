@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autonn.compiler import loops
+from autonn.compiler import loops, parts
 from autonn.compiler.graph import Argument, Graph, Node, behind, is_even, stand_in
 from autonn.engine import ops
 from autonn.engine.lineage import age_of, ancestors, attributes_of, op_of, operands_of, tensors_of
@@ -338,7 +338,7 @@ def _add(builder: _Builder, node: Node) -> Argument | None:
         return builder.call(ops.subtract, x, y.args[0])
     if _calls(x, ops.negative):
         return builder.call(ops.subtract, y, x.args[0])
-    return None
+    return parts.joined(builder, node)
 
 
 def _subtract(builder: _Builder, node: Node) -> Argument | None:
