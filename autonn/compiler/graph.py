@@ -19,7 +19,17 @@ from autonn.engine.modes import Place
 from autonn.engine.op import Function, Memory, Op
 from autonn.engine.tensor import Array
 
-__all__ = ["Argument", "Given", "Graph", "Node", "behind", "difference", "is_even", "signature", "stand_in"]
+__all__ = [
+    "Argument",
+    "Given",
+    "Graph",
+    "Node",
+    "behind",
+    "difference",
+    "is_even",
+    "signature",
+    "stand_in",
+]
 
 # Node, number, or another Python value that an op was given: an axis, a shape, a dtype.
 Argument = Any

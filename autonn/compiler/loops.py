@@ -54,7 +54,7 @@ class Body(Graph):
         found: Node = self.outputs[self.place(key)]
         return found
 
-    def keys(self) -> list[Key]:
+    def results(self) -> list[Key]:
         """List the results in the order of the outputs."""
         sums = len(self.outputs) - self.carries - self.stacks
         counts = {"carry": self.carries, "stack": self.stacks, "sum": sums}
@@ -164,9 +164,7 @@ class Cut:
         around += [(g, a) for g, a, is_slice in self.more if not is_slice]
         carries = [(g, self.own[g]) for g in body.inputs[: body.carries]]
         pairs = [*carries, *rows, *around]
-        short = replace(
-            body, inputs=[g for g, _ in pairs], outputs=list(outputs), slices=len(rows)
-        )
+        short = replace(body, inputs=[g for g, _ in pairs], outputs=list(outputs), slices=len(rows))
         return short, tuple(a for _, a in pairs)
 
     def whether_there(self, node: Node) -> tuple[bool, bool]:
@@ -192,7 +190,9 @@ class Cut:
             else:
                 args = tuple(self.cut(a) if isinstance(a, Node) else a for a in node.args)
                 same = all(a is b for a, b in zip(args, node.args, strict=True))
-                self.made[node] = node if same else node.copy_with(args, node.attributes, node.shape)
+                self.made[node] = (
+                    node if same else node.copy_with(args, node.attributes, node.shape)
+                )
         return self.made[node]
 
     def read(self, node: Node) -> Node:
@@ -233,7 +233,7 @@ def _is_view(node: Node) -> bool:
 def _with_products(builder: Any, body: Body, args: tuple[Argument, ...]) -> Node:
     """Make the node of a loop, or find it; products of all steps are made of its stacks."""
     outputs = body.outputs
-    products = {key: _as_product(body, key) for key in body.keys() if key[0] == "sum"}
+    products = {key: _as_product(body, key) for key in body.results() if key[0] == "sum"}
     stacked = outputs[body.carries :][: body.stacks]
     for factors in products.values():
         stacked += [f for f in factors if all(f is not s for s in stacked)]
@@ -246,7 +246,7 @@ def _with_products(builder: Any, body: Body, args: tuple[Argument, ...]) -> Node
             return known
     loop = Node(SCAN, args, {"body": whole}, (), np.dtype(np.float64))
     builder.loops.known[key] = loop
-    for result in whole.keys():
+    for result in whole.results():
         found = _found(builder, loop, whole, result, products.get(result, ()))
         if found is not None:
             builder.loops.picked[loop, result] = found
@@ -399,5 +399,3 @@ def _pruned(
     inputs = [body.inputs[k] for k in places]
     short = replace(body, inputs=inputs, outputs=outputs, slices=slices, stacks=len(stacks))
     return short, tuple(args[k] for k in places)
-
-

@@ -29,7 +29,8 @@ class Stretch:
     """One stretch of memory, and how long the values that lie in it one by one are needed.
 
     `first` is the call that makes it, -1 for an input; `last` the last that reads it, infinite
-    for a result. A result may be `placed` in memory that is given. In the workspace it is the first `size` numbers of buffer number `buffer`.
+    for a result. A result may be `placed` in memory that is given. In the workspace it is the
+    first `size` numbers of buffer number `buffer`.
     """
 
     first: int

@@ -67,5 +67,3 @@ def _parts_of(a: Argument) -> list[tuple[Node, Any]]:
     key = a.attributes["key"]
     plain = isinstance(key, tuple) and all(isinstance(k, slice) for k in key)
     return [(a.args[0], key)] if plain and a.args[0].dtype == a.dtype else []
-
-

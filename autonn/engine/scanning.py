@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.engine.backward import pull_back
-from autonn.engine.lineage import age_of, ancestors, op_of, operands_of, tensors_of
+from autonn.engine.lineage import age_of, ancestors, attributes_of, op_of, operands_of, tensors_of
 from autonn.engine.modes import CannotCompileError, enable_grad, is_recording, is_tracing
 from autonn.engine.op import STOP_GRADIENT, Memory, Op
 from autonn.engine.tensor import Tensor, leaf, record, values_of
@@ -187,7 +187,7 @@ def _count(rows: Sequence[Any], length: int | None) -> int:
     """Count the steps."""
     counts = {np.shape(x)[0] if np.ndim(x) else -1 for x in rows}
     counts |= set() if length is None else {length}
-    if len(counts) != 1:
+    if len(counts) != 1 or -1 in counts:
         found = f"xs of shapes {[np.shape(x) for x in rows]} and length={length}"
         raise ValueError(f"scan of {found}: one number of steps, the first axis of all xs")
     (steps,) = counts
@@ -436,7 +436,7 @@ def _draws(tensor: Tensor) -> bool:
 
 
 def _loop_of(tensor: Tensor) -> Loop:
-    found: Loop = tensor._attributes["loop"]
+    found: Loop = attributes_of(tensor)["loop"]
     return found
 
 
@@ -449,7 +449,7 @@ def _told(g: Tensor) -> Iterable[tuple[Key, Any]]:
         if op_of(tied) is not _TIE:
             stack += tensors_of(tied)
             continue
-        key, (gradient,) = tied._attributes["key"], operands_of(tied)
+        key, (gradient,) = attributes_of(tied)["key"], operands_of(tied)
         found[key] = found[key] + gradient if key in found else _as_tensor(gradient)
     return sorted(found.items())
 

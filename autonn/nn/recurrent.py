@@ -84,10 +84,10 @@ class _Layer(Recurrence, Module):
         products = self.product("ih", suffix, x)
 
         def step(state: Any, a: Any) -> tuple[Any, Any]:
-            given, valid = a if masked else (a, None)
-            new = self.step(given, self.product("hh", suffix, state[0]), *state)
+            now, goes_on = a if masked else (a, True)
+            new = self.step(now, self.product("hh", suffix, state[0]), *state)
             if masked:  # where the sequence has ended, the state stays
-                new = tuple(np.where(valid, n, s) for n, s in zip(new, state, strict=True))
+                new = tuple(np.where(goes_on, n, s) for n, s in zip(new, state, strict=True))
             return new, new[0]
 
         masked = valid is not None

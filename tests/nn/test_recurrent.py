@@ -36,7 +36,7 @@ from autonn import (
     optim,
 )
 from autonn.engine import scanning
-from autonn.nn import cells, recurrent
+from autonn.nn import cells
 
 Array = NDArray[Any]
 KINDS: dict[str, Callable[..., Any]] = {
