@@ -7,6 +7,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     checks       -                      the questions that every room asks of its arguments
     threads      -                      the pools of BLAS, and workers that share rows out
     engine       -                      `Tensor`, its ops and their rules, the backward pass
+    random       engine                 random numbers that compiled programs draw anew
     compiler     engine, threads        `compile`, the flat NumPy program of a function
     nn           engine, checks         modules, layers, activations, losses, initialisers
     files        nn                     weights in and out, the formats of files
@@ -82,7 +83,7 @@ from autonn.nn.shape import Flatten, Upsample
 from autonn.nn.similarity_losses import CosineSimilarityLoss, TripletLoss
 
 if TYPE_CHECKING:
-    from autonn import optim, plots
+    from autonn import optim, plots, random
     from autonn.data import load_digits
     from autonn.engine.gradcheck import GradientError, gradcheck
     from autonn.files import load_weights, save_weights
@@ -173,6 +174,7 @@ __all__ = [
     "op",
     "optim",
     "plots",
+    "random",
     "relu",
     "save_weights",
     "scan",
@@ -192,7 +194,7 @@ _LATER = {
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
 }  # fmt: skip
-_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
+_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "random", "threads", "training"})
 
 
 def __getattr__(name: str) -> Any:
