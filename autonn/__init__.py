@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from autonn import nn
 from autonn.compiler import compile
 from autonn.engine.apply import op
+from autonn.engine.batching import vmap
 from autonn.engine.higher import hessian, hvp, jacobian, jvp
 from autonn.engine.modes import no_grad
 from autonn.engine.ops import (
@@ -186,6 +187,7 @@ __all__ = [
     "train_step",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 # What is read when it is first asked for: together these would take half the time of the import.
