@@ -7,6 +7,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     checks       -                      the questions that every room asks of its arguments
     threads      -                      the pools of BLAS, and workers that share rows out
     engine       -                      `Tensor`, its ops and their rules, the backward pass
+    random       engine                 random numbers that compiled programs draw anew
     compiler     engine, threads        `compile`, the flat NumPy program of a function
     nn           engine, checks         modules, layers, activations, losses, initialisers
     files        nn                     weights in and out, the formats of files
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from autonn import nn
 from autonn.compiler import compile
 from autonn.engine.apply import op
+from autonn.engine.batching import vmap
 from autonn.engine.higher import hessian, hvp, jacobian, jvp
 from autonn.engine.modes import no_grad
 from autonn.engine.ops import (
@@ -42,6 +44,7 @@ from autonn.engine.ops import (
     softplus,
 )
 from autonn.engine.recompute import checkpoint
+from autonn.engine.scanning import scan
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
 from autonn.nn.activations import (
@@ -81,7 +84,7 @@ from autonn.nn.shape import Flatten, Upsample
 from autonn.nn.similarity_losses import CosineSimilarityLoss, TripletLoss
 
 if TYPE_CHECKING:
-    from autonn import optim, plots
+    from autonn import optim, plots, random
     from autonn.data import load_digits
     from autonn.engine.gradcheck import GradientError, gradcheck
     from autonn.files import load_weights, save_weights
@@ -172,8 +175,10 @@ __all__ = [
     "op",
     "optim",
     "plots",
+    "random",
     "relu",
     "save_weights",
+    "scan",
     "sigmoid",
     "silu",
     "softmax",
@@ -182,6 +187,7 @@ __all__ = [
     "train_step",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 # What is read when it is first asked for: together these would take half the time of the import.
@@ -190,7 +196,7 @@ _LATER = {
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
 }  # fmt: skip
-_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
+_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "random", "threads", "training"})
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,10 @@ import numpy as np
 from numpy import ndarray
 from scipy.linalg import blas
 
+from autonn.compiler.emit_loop import loop_lines, memory_line
 from autonn.compiler.graph import Argument, Given, Node
 from autonn.compiler.layout import is_product, is_ufunc, repeats
+from autonn.compiler.loops import EMPTY, FILLED, LAST, LOOP, lowered
 from autonn.compiler.memory import Plan, Stretch, plan, writes
 from autonn.compiler.simplify import DOT
 from autonn.compiler.sources import Source, dtype_text, identifier, literal
@@ -40,9 +42,37 @@ def write_function(
     returns them in one row.
     """
     source.reserve(name)
-    emitter = _Emitter(source, inputs, plan(inputs, outputs))
-    source.functions += ["", "", *emitter.function(name, template)]
+    return _write(source, name, inputs, lowered(outputs), template)
+
+
+def _write(
+    source: Source, name: str, inputs: Sequence[Node], outputs: Sequence[Argument],
+    template: str | None, placed: Sequence[Placed] = (),
+) -> list[Node]:  # fmt: skip
+    """Add a function of a graph whose loops have their memory."""
+    stacked = [value for value, _, adds in placed if not adds]
+    summed = [value for value, _, adds in placed if adds]
+    emitter = _Emitter(source, inputs, plan(inputs, outputs, stacked, summed))
+    emitter.placed = placed
+    lines = emitter.function(name, template)
+    source.functions += ["", "", *lines]
     return emitter.parameters
+
+
+def _write_step(source: Source) -> Any:
+    """Make the function that writes the step of a loop down."""
+
+    def write(name: str, inputs: Any, outputs: Any, placed: Sequence[Placed]) -> list[Node]:
+        ends = lowered([*outputs, *(value for value, _, _ in placed)])
+        n = len(outputs)
+        again = [(e, spot, adds) for e, (_, spot, adds) in zip(ends[n:], placed, strict=True)]
+        return _write(source, name, inputs, ends[:n], None, again)
+
+    return write
+
+
+# A value, the input that it is left in, and whether it is added to what is there.
+Placed = tuple[Node, Node, bool]
 
 
 class _Emitter:
@@ -51,6 +81,7 @@ class _Emitter:
     def __init__(self, source: Source, inputs: Sequence[Node], planned: Plan) -> None:
         self.source, self.plan = source, planned
         self.parameters = list(inputs)
+        self.placed: Sequence[Placed] = ()
         self.names: dict[Node, str] = {}
         self.taken = {"work"}
         source.local |= self.taken
@@ -74,6 +105,7 @@ class _Emitter:
                 self.constant(node)
         calls = ((k, node) for k, node in enumerate(self.plan.calls) if not self.is_inlined(node))
         body = [line for k, node in calls for line in self.lines(k, node)]
+        body += self.placing()
         returned = [self.returned(k, output) for k, output in enumerate(self.plan.outputs)]
         row = f"({', '.join(returned)}{',' * (len(returned) == 1)})"
         expression = row if template is None else template.format(*returned)
@@ -110,6 +142,10 @@ class _Emitter:
 
     def name_stretches(self) -> None:
         """Name what lies in the workspace, in the shape of the first value there."""
+        for value, spot, _ in self.placed:
+            stretch = self.plan.stretches.get(value)
+            if stretch is not None and stretch.placed:
+                self.at[stretch] = self.name(spot)
         for node in self.plan.calls:
             stretch = self.plan.stretches.get(node)
             if stretch is None or stretch.buffer is None or stretch in self.at:
@@ -211,7 +247,8 @@ class _Emitter:
         """Whether a value lies in the workspace, row by row."""
         if not isinstance(x, Node) or x in self.plan.columns:
             return False
-        return self.plan.stretches.get(x) in self.at
+        stretch = self.plan.stretches.get(x)
+        return stretch is not None and stretch.buffer is not None
 
     def turned(self, x: Node) -> str:
         """Write the transpose of a matrix."""
@@ -234,11 +271,31 @@ class _Emitter:
         own = output in self.plan.stretches and not again
         return text if own else f"np.array({text}, order='C')"
 
+    def placing(self) -> list[str]:
+        """Write what leaves values in memory that was given for them."""
+        lines = []
+        for value, spot, adds in self.placed:
+            own = self.name(spot)
+            stretch = self.plan.stretches.get(value)
+            if adds:
+                lines.append(f"    np.add({own}, {self.text(value)}, out={own})")
+            elif stretch is None or self.at.get(stretch) != own:
+                lines.append(f"    np.copyto({own}, {self.text(value)})")
+        return lines
+
     # ---- lines
 
     def lines(self, k: int, node: Node) -> list[str]:
         """Write one call: ``name = call  # shape, formula``."""
         assert node.op is not None
+        if node.op is EMPTY:
+            return memory_line(self, node, "all_steps")
+        if node.op is LOOP:
+            results = (n for n in self.plan.calls if n.op in (FILLED, LAST))
+            picks = [n for n in results if node in n.args]
+            return loop_lines(self, node, picks, _write_step(self.source))
+        if node.op in (FILLED, LAST):
+            return []
         formula = f"{f'{node.shape} ' if node.shape else ''}{node.op.formula}"
         stretch = self.plan.stretches.get(node)
         if node in self.plan.sums:
@@ -248,7 +305,8 @@ class _Emitter:
                 out = self.view(stretch, node.shape[::-1], "T")
                 call = f"{self.expression(node).removesuffix('.T')[:-1]}, out={out})"
                 return [_commented(call, formula), *self.renamed(node, stretch)]
-            long = self.in_long_rows(node, stretch) if stretch.first < k else None
+            ours = stretch.buffer is not None
+            long = self.in_long_rows(node, stretch) if ours and stretch.first < k else None
             if long is not None:
                 *before, call = long
                 return [*before, _commented(call, formula), *self.renamed(node, stretch)]

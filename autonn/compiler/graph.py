@@ -19,7 +19,17 @@ from autonn.engine.modes import Place
 from autonn.engine.op import Function, Memory, Op
 from autonn.engine.tensor import Array
 
-__all__ = ["Argument", "Given", "Graph", "Node", "behind", "difference", "is_even", "stand_in"]
+__all__ = [
+    "Argument",
+    "Given",
+    "Graph",
+    "Node",
+    "behind",
+    "difference",
+    "is_even",
+    "signature",
+    "stand_in",
+]
 
 # Node, number, or another Python value that an op was given: an axis, a shape, a dtype.
 Argument = Any
@@ -233,8 +243,8 @@ def _described(node: Node, places: dict[Node, int]) -> Any:
     """Describe a node so that the same one of another run is described alike."""
     if node.is_constant:
         return node.shape, node.dtype, node.value.tobytes()
-    args = [places.get(a, -1) if isinstance(a, Node) else repr(a) for a in node.args]
-    named = [(k, _bits(v)) for k, v in node.attributes.items()]
+    args = tuple(places.get(a, -1) if isinstance(a, Node) else repr(a) for a in node.args)
+    named = tuple((k, _bits(v)) for k, v in node.attributes.items())
     thing: Any = id(node.value)
     if isinstance(node.value, np.ndarray):  # another view of the same numbers is as good
         thing = node.value.ctypes.data, node.value.strides
@@ -242,6 +252,22 @@ def _described(node: Node, places: dict[Node, int]) -> Any:
 
 
 def _bits(value: Any) -> Any:
+    if isinstance(value, Graph):  # of a loop
+        return signature(value)
     if isinstance(value, tuple | list):
-        return [_bits(v) for v in value]
+        return tuple(_bits(v) for v in value)
     return value.tobytes() if isinstance(value, np.ndarray) else repr(value)
+
+
+def signature(graph: Graph) -> Any:
+    """Describe what a graph computes of its inputs: another that does the same is described alike.
+
+    >>> x, y = (Node(None, (), {}, (2,), np.dtype(float)) for _ in range(2))
+    >>> signature(Graph([x], [x])) == signature(Graph([y], [y]))
+    True
+    """
+    nodes = graph.nodes()
+    places = {node: k for k, node in enumerate(nodes)}
+    ends = tuple(places[a] if isinstance(a, Node) else repr(a) for a in graph.outputs)
+    inputs = tuple(places.get(a, -1) for a in graph.inputs)
+    return tuple(_described(node, places) for node in nodes), inputs, ends

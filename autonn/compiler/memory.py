@@ -18,6 +18,7 @@ import numpy as np
 
 from autonn.compiler.graph import Argument, Given, Node, behind
 from autonn.compiler.layout import ScaledSum, by_columns, is_ufunc, scaled_sums
+from autonn.compiler.loops import FILLED
 from autonn.engine.op import Memory
 
 __all__ = ["Plan", "Stretch", "plan", "writes"]
@@ -28,12 +29,14 @@ class Stretch:
     """One stretch of memory, and how long the values that lie in it one by one are needed.
 
     `first` is the call that makes it, -1 for an input; `last` the last that reads it, infinite
-    for a result. In the workspace it is the first `size` numbers of buffer number `buffer`.
+    for a result. A result may be `placed` in memory that is given. In the workspace it is the
+    first `size` numbers of buffer number `buffer`.
     """
 
     first: int
     last: float
     returned: bool = False
+    placed: bool = False
     buffer: int | None = None
     size: int = 0
 
@@ -66,14 +69,22 @@ class Plan:
     buffers: list[tuple[np.dtype[Any], int]] = field(default_factory=list)
 
 
-def plan(inputs: Sequence[Node], outputs: Sequence[Argument]) -> Plan:
-    """Decide what each call writes to, where the inputs that are donated may be overwritten."""
-    order = _order(outputs)
+def plan(
+    inputs: Sequence[Node], outputs: Sequence[Argument], stacked: Sequence[Node] = (),
+    summed: Sequence[Node] = (),
+) -> Plan:  # fmt: skip
+    """Decide what each call writes to, where the inputs that are donated may be overwritten.
+
+    What is `stacked` has memory of its own to be written to; that, and what is `summed`, is needed
+    to the end.
+    """
+    ends = [*outputs, *stacked, *summed]
+    order = _order(ends)
     made = Plan(order, [node for node in order if node.given is None], outputs)
-    made.columns = by_columns(made.calls, outputs)
+    made.columns = by_columns(made.calls, ends)
     roots = _roots(made.calls, inputs)
-    last = _last_uses(made.calls, outputs, roots)
-    made.sums, made.spared = scaled_sums(made.calls, outputs, last, made.columns)
+    last = _last_uses(made.calls, ends, roots)
+    made.sums, made.spared = scaled_sums(made.calls, ends, last, made.columns)
     for node, (_, x, y) in made.sums.items():
         y.label = y.label or node.label
         for root in roots.get(x, ()):  # it is read later than its multiple would be
@@ -88,6 +99,14 @@ def plan(inputs: Sequence[Node], outputs: Sequence[Argument]) -> Plan:
         stretch.last = max(stretch.last, last.get(node, k))
         stretch.returned |= any(node is output for output in outputs)
         made.stretches[node] = stretch
+    for node in made.calls:
+        if node.op is FILLED and any(node is output for output in outputs):
+            made.stretches[node] = made.stretches.get(node.args[0], Stretch(-1, math.inf))
+            made.stretches[node].returned = True
+    for value in stacked:
+        found = made.stretches.get(value)
+        if found is not None and found.first >= 0:
+            found.placed = writes(made.calls[found.first])
     _share_buffers(made)
     return made
 
@@ -174,7 +193,9 @@ def _share_buffers(made: Plan) -> None:
     free: dict[Any, list[tuple[int, int]]] = {}  # by dtype, in order of size: (size, which)
     for place, node in enumerate(made.calls):
         stretch = made.stretches.get(node)
-        if stretch is None or stretch.first != place or stretch.returned or not writes(node):
+        if stretch is None or stretch.first != place or not writes(node):
+            continue
+        if stretch.returned or stretch.placed:
             continue
         while busy and busy[0][0] < stretch.first:
             k = heappop(busy)[1]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from autonn.compiler import loops, parts
 from autonn.compiler.graph import Argument, Graph, Node, behind, is_even, stand_in
 from autonn.engine import ops
 from autonn.engine.lineage import age_of, ancestors, attributes_of, op_of, operands_of, tensors_of
@@ -25,6 +26,7 @@ from autonn.engine.modes import Trace, tracing
 from autonn.engine.op import OPS, STOP_GRADIENT, Function, Memory, Op, elementwise
 from autonn.engine.op import is_elementwise_ufunc as is_plain_ufunc
 from autonn.engine.ops.rowwise import spelled_axes
+from autonn.engine.scanning import PICK, SCAN
 from autonn.engine.tensor import Tensor, leaf, record, values_of
 
 __all__ = ["DOT", "simplify"]
@@ -63,6 +65,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.made: dict[Any, Node] = {}
+        self.loops = loops.Loops()
 
     def again(self, node: Node, made: dict[Node, Argument]) -> Argument:
         """Make a node of another graph here, or what stands for it; what is given stays itself."""
@@ -89,6 +92,8 @@ class _Builder:
         """Make a call, or the calls that it is made of, of these operands."""
         op = node.op
         assert op is not None
+        if op is SCAN:
+            return loops.again(self, node, args)
         if op.decompose is None or not _is_whole(node):
             return self.make(op, args, node.attributes, node.shape, node.dtype)
         known: dict[int, Argument] = {}
@@ -338,7 +343,7 @@ def _add(builder: _Builder, node: Node) -> Argument | None:
         return builder.call(ops.subtract, x, y.args[0])
     if _calls(x, ops.negative):
         return builder.call(ops.subtract, y, x.args[0])
-    return None
+    return parts.joined(builder, node)
 
 
 def _subtract(builder: _Builder, node: Node) -> Argument | None:
@@ -450,6 +455,10 @@ def _transpose(builder: _Builder, node: Node) -> Argument | None:
     return builder.make(ops.transpose.op, (x,), {"axes": axes}, node.shape, node.dtype)
 
 
+def _picked(builder: _Builder, node: Node) -> Argument | None:
+    return builder.loops.picked.get((node.args[0], node.attributes["key"]))
+
+
 def _where(builder: _Builder, node: Node) -> Argument | None:
     x, y = node.args[1:]
     return x if x is y and _same(x, node) else None
@@ -464,6 +473,7 @@ _OF_SHAPES: dict[Op | None, Simpler] = {
     ops.transpose.op: _transpose,
     ops.broadcast_to.op: _into_shape,
     ops.where.op: _where,
+    PICK: _picked,
 }
 
 # Right for one floating dtype throughout.

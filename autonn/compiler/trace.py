@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.compiler.graph import Argument, Given, Graph, Node
+from autonn.compiler.loops import Body
 from autonn.compiler.reads import Reads
 from autonn.compiler.search import reads_of
 from autonn.compiler.watching import watched
@@ -32,10 +33,11 @@ from autonn.engine.lineage import (
     sources_since,
     tensors_of,
 )
-from autonn.engine.modes import Trace, is_recording, noting, tracing
+from autonn.engine.modes import CannotCompileError, Trace, is_recording, noting, tracing
 from autonn.engine.op import STOP_GRADIENT
 from autonn.engine.ops import affine, positive
 from autonn.engine.ownership import held_by_locks
+from autonn.engine.scanning import PICK, SCAN, STEP_INPUT, Key, Loop
 from autonn.engine.tensor import Tensor, leaf, values_of
 from autonn.engine.transforms import Kind, pulled_back
 from autonn.engine.trees import Tree, tree_form, tree_leaves, tree_unflatten
@@ -195,6 +197,7 @@ class _Reading:
         self.nodes: dict[int, Node] = {}
         self.given: dict[int, Node] = {}  # by the id of what was given, which the nodes keep alive
         self.private: set[int] = set()
+        self.used: dict[int, list[Key]] = {}  # by the age of a loop, its results that are read
 
     def read(self, outputs: Sequence[Any], inputs: Sequence[Tensor]) -> list[Argument]:
         """Return the node, or plain value, of each output."""
@@ -204,12 +207,54 @@ class _Reading:
         tensors = ancestors(
             [t for t in outputs if isinstance(t, Tensor)], self.inside, self.nodes
         )  # fmt: skip
-        self.private = _private_arrays([t for t in tensors if age_of(t) >= self.start])
+        own = {age_of(t): t for t in tensors if age_of(t) >= self.start}
+        self.private = _private_arrays(list(_with_steps(own).values()))
+        self.name_all(tensors)
+        return [self.nodes[age_of(t)] if isinstance(t, Tensor) else self.plain(t) for t in outputs]
+
+    def name_all(self, tensors: Sequence[Tensor]) -> None:
+        """Make the nodes of Tensors, the oldest first."""
+        for tensor in tensors:
+            if op_of(tensor) is PICK:
+                self.used.setdefault(age_of(tensors_of(tensor)[0]), []).append(_key_of(tensor))
         for tensor in tensors:
             node = self.node(tensor)
             node.label = node.label or self.names.get(age_of(tensor), "") or _layer_label(node)
             self.nodes[age_of(tensor)] = node
-        return [self.nodes[age_of(t)] if isinstance(t, Tensor) else self.plain(t) for t in outputs]
+
+    def body(self, loop: Loop, used: Sequence[Key]) -> Body:
+        """Read what a step of a loop computes, as far as it is used."""
+        inner = _Reading(self.start, self.names, (), self.reads)
+        inner.given, inner.private = self.given, self.private
+        for group, label in ((loop.carries, "carry"), (loop.slices, "x"), (loop.around, "")):
+            for t in group:
+                name = self.names.get(age_of(t), "") or label
+                inner.nodes[age_of(t)] = Node.of(Given.INPUT, None, values_of(t), name)
+        inputs = list(inner.nodes.values())
+        carries: list[Key] = [("carry", k) for k in range(len(loop.carries))]
+        results = [loop.result(key) for key in [*carries, *_others(used)]]
+        inner.name_all(ancestors(results, tensors_of, inner.nodes))
+        stacks = sum(key[0] == "stack" for key in _others(used))
+        return Body(
+            inputs, [inner.nodes[age_of(t)] for t in results], "step", None, loop.steps,
+            loop.reverse, len(carries), len(loop.slices), stacks, loop, loop.forward,
+        )  # fmt: skip
+
+    def loop_attributes(self, tensor: Tensor, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Give the call of a loop its body, and that of a result its place among those used."""
+        op = op_of(tensor)
+        if op is STEP_INPUT:
+            raise CannotCompileError(
+                "a value of a step of scan is used outside of the loop, where it is another at "
+                "each step; return it in the carry or as a y"
+            )
+        if op is SCAN:
+            return {"body": self.body(attributes["loop"], self.used.get(age_of(tensor), ()))}
+        if op is PICK and attributes["key"][0] != "carry":
+            kind, _ = key = attributes["key"]
+            used = [k for k in _others(self.used[age_of(tensors_of(tensor)[0])]) if k[0] == kind]
+            return {"key": (kind, used.index(key))}
+        return attributes
 
     def inside(self, tensor: Tensor) -> list[Tensor]:
         """List what to follow: not what lies behind what was there before."""
@@ -232,6 +277,7 @@ class _Reading:
             else self.beside(a)
             for a in operands
         )
+        attributes = self.loop_attributes(tensor, attributes)
         node = Node(op, args, attributes, values.shape, values.dtype)
         node.place = place_of(tensor)
         return node
@@ -272,6 +318,33 @@ class _Reading:
         if id(thing) not in self.given:
             self.given[id(thing)] = Node.of(given, thing, array)
         return self.given[id(thing)]
+
+
+def _key_of(pick: Tensor) -> Key:
+    key: Key = attributes_of(pick)["key"]
+    return key
+
+
+def _others(used: Sequence[Key]) -> list[Key]:
+    """List the stacks and sums among results, in order."""
+    return sorted({key for key in used if key[0] != "carry"})
+
+
+def _with_steps(tensors: dict[int, Tensor]) -> dict[int, Tensor]:
+    """Add what the steps of loops compute, by age."""
+    found = dict(tensors)
+    waiting = list(tensors.values())
+    while waiting:
+        tensor = waiting.pop()
+        if op_of(tensor) is not SCAN:
+            continue
+        loop: Loop = attributes_of(tensor)["loop"]
+        ends = {age_of(t) for t in (*loop.carries, *loop.slices, *loop.around)}
+        results = [*loop.carried, *loop.stacked, *loop.summed]
+        inside = ancestors(results, tensors_of, ends)
+        waiting += [t for t in inside if age_of(t) not in found]
+        found |= {age_of(t): t for t in inside}
+    return found
 
 
 def _private_arrays(tensors: Sequence[Tensor]) -> set[int]:

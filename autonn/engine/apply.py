@@ -36,7 +36,7 @@ from autonn.engine.tensor import (
     record,
 )
 
-__all__ = ["define", "implements", "op", "operand", "stands_for"]
+__all__ = ["call_of", "define", "implements", "op", "operand", "stands_for"]
 
 
 def define(
@@ -191,6 +191,16 @@ def _general(op: Op) -> Callable[..., Any]:
         return _result(op, args, values, attributes, data, tracked, shared)
 
     return general
+
+
+def call_of(op: Op) -> Callable[..., Any]:
+    """Return the call of an op that is known by its declaration alone.
+
+    >>> from autonn.engine.op import OPS
+    >>> call_of(OPS["exp"])(0.0)
+    np.float64(1.0)
+    """
+    return _general(op)
 
 
 def operand(a: Any, name: str) -> Any:

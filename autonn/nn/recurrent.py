@@ -1,11 +1,7 @@
 """Recurrent layers: sequences read step by step, with a state that remembers what came before.
 
-The inputs of all steps are multiplied in one product; then comes the loop over the steps, as one
-would write it, with the product of the state. A sequence is taken apart by halves, not step by
-step: the gradient of each part is laid into zeros of the length of what it was cut from, and of T
-single steps that would be T^2 places. A step of training an LSTM of 64 units on 32 sequences of 200
-steps takes 0.15 s by halves and 0.91 s step by step, compiled, on one core, and 0.38 s and 1.14 s
-as it is. A program has a stretch of lines for each step: of those 200 it is compiled in 9 s.
+The inputs of all steps are multiplied in one product; then comes the loop over the steps, `scan`,
+with the product of the state. A program keeps it as a loop.
 """
 
 from __future__ import annotations
@@ -17,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from autonn.checks import one_of, plain, true_or_false, whole
 from autonn.engine.ops.safe import is_known
+from autonn.engine.scanning import scan
 from autonn.engine.tensor import Tensor
 from autonn.nn.cells import NONLINEARITIES, Recurrence, gru_step, lstm_step, tanh_step
 from autonn.nn.module import Module, as_tensor
@@ -84,17 +81,19 @@ class _Layer(Recurrence, Module):
 
     def _read(self, x: Any, state: tuple[Any, ...], valid: Any, suffix: str) -> tuple[Any, Any]:
         """Go through x of shape (time, batch, ...) in one direction, step by step."""
-        products = steps_of(self.product("ih", suffix, x))
-        order = range(len(products))
-        outputs: list[Any] = [None] * len(products)
-        for t in reversed(order) if suffix.endswith("_reverse") else order:
-            new = self.step(products[t], self.product("hh", suffix, state[0]), *state)
-            if valid is not None:  # where the sequence has ended, the state stays
-                new = tuple(np.where(valid[t], n, s) for n, s in zip(new, state, strict=True))
-            state = new
-            outputs[t] = state[0]
-        h = np.stack(outputs)
-        return (h if valid is None else np.where(valid, h, 0)), state
+        products = self.product("ih", suffix, x)
+
+        def step(state: Any, a: Any) -> tuple[Any, Any]:
+            now, goes_on = a if masked else (a, True)
+            new = self.step(now, self.product("hh", suffix, state[0]), *state)
+            if masked:  # where the sequence has ended, the state stays
+                new = tuple(np.where(goes_on, n, s) for n, s in zip(new, state, strict=True))
+            return new, new[0]
+
+        masked = valid is not None
+        given = (products, valid) if masked else products
+        state, h = scan(step, state, given, reverse=suffix.endswith("_reverse"))
+        return (np.where(valid, h, 0) if masked else h), state
 
     def _valid(self, lengths: Any, batch: int, time: int) -> Any:
         """Say which steps belong to each sequence, in shape (time, batch, 1)."""
@@ -116,16 +115,6 @@ class _Layer(Recurrence, Module):
     def _settings(self) -> str:
         layers = f", layers={self.layers}" if self.layers > 1 else ""
         return layers + ", bidirectional=True" * self.bidirectional + super()._settings()
-
-
-def steps_of(x: Any) -> list[Any]:
-    """Cut x of shape (time, ...) into its steps, by halves.
-
-    >>> steps_of(np.arange(3)[:, None])
-    [array([0]), array([1]), array([2])]
-    """
-    half = len(x) // 2
-    return steps_of(x[:half]) + steps_of(x[half:]) if half else [x[0]]
 
 
 class RNN(_Layer):

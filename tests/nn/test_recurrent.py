@@ -35,7 +35,8 @@ from autonn import (
     gradients,
     optim,
 )
-from autonn.nn import cells, recurrent
+from autonn.engine import scanning
+from autonn.nn import cells
 
 Array = NDArray[Any]
 KINDS: dict[str, Callable[..., Any]] = {
@@ -379,15 +380,15 @@ def reset_first(a: Any, b: Any, h: Any) -> Any:
     return ((1 - z) * np.tanh(n * autonn.sigmoid(r)) + z * h,)
 
 
-recurrent_steps = recurrent.steps_of
+scan_steps = scanning.steps_of
 WRONG: list[tuple[str, Any, str, Any]] = [
     ("LSTM", LSTM, "step", other_gates(1, 0, 2, 3)),
     ("LSTM", LSTM, "step", other_gates(0, 1, 3, 2)),
     ("GRU", GRU, "step", other_gates(1, 0, 2)),
     ("GRU", GRU, "step", staticmethod(reset_first)),
     ("tanh", RNN, "step", staticmethod(cells.relu_step)),
-    ("tanh", recurrent, "reversed", lambda order: order),
-    ("tanh", recurrent, "steps_of", lambda x: recurrent_steps(x)[::-1]),
+    ("tanh", scanning, "reversed", lambda order: order),
+    ("tanh", scanning, "steps_of", lambda x: scan_steps(x)[::-1]),
     ("GRU", GRU, "_valid", lambda self, lengths, batch, time: None),
     ("GRU", GRU, "_valid", lambda self, *args: inverted(RNN._valid(self, *args))),
 ]

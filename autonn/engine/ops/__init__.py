@@ -37,7 +37,7 @@ from autonn.engine.ops.arithmetic import (
     subtract,
 )
 from autonn.engine.ops.arranging import diag, diagonal, repeat, tile, trace, tril, triu
-from autonn.engine.ops.chance import random
+from autonn.engine.ops.chance import random, standard_normal
 from autonn.engine.ops.comparisons import (
     bitwise_and,
     bitwise_or,
@@ -341,6 +341,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "standard_normal",
     "std",
     "subtract",
     "sum",

@@ -71,11 +71,55 @@ def _puts_all_rows(call: Any, axes: Sequence[int | None]) -> int | None:
 
 def _put_forward(g: Array, key: Any, shape: tuple[int, ...]) -> Array:
     """Make zeros with g at the key; where places repeat, their sum."""
+    if are_rows(g, key, shape):
+        return summed_rows(g, key, shape)
     out = np.zeros(shape, g.dtype)
     if is_basic(key):
         out[key] = g
     else:
         np.add.at(out, key, g)
+    return out
+
+
+# From so many numbers on a product with a sparse matrix adds rows up faster than `np.add.at`, of
+# which each row takes a microsecond: 512 x 64 in 67 in place of 427, 4,096 x 64 in 130 in place of
+# 3,800, and to the same bits. Below, the matrix takes longer to make, 30 microseconds.
+_MANY_NUMBERS, _MANY_ROWS = 4096, 128
+
+
+def are_rows(g: Array, key: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a key is an array of the numbers of rows, and there are many numbers in them."""
+    if type(key) is not ndarray or g.size < _MANY_NUMBERS or g.dtype.char not in "fd":
+        return False
+    return key.dtype.kind in "iu" and key.size >= _MANY_ROWS and g.shape == key.shape + shape[1:]
+
+
+def summed_rows(g: Array, rows: Array, shape: tuple[int, ...]) -> Array:
+    """Add rows up, each where its number says, by a product with a sparse matrix of ones.
+
+    It adds in their order, as `np.add.at` does. Where most rows get nothing, the matrix has only
+    those that do.
+
+    >>> summed_rows(np.array([[1.0], [2.0], [4.0]]), np.array([2, 0, 2]), (3, 1))
+    array([[2.],
+           [0.],
+           [5.]])
+    """
+    from scipy import sparse  # takes 50 ms to import: for whom it saves that
+
+    rows = rows.reshape(-1)
+    n, count = rows.size, shape[0]
+    rows = np.where(rows < 0, rows + count, rows)
+    few = count > 2 * n
+    there, places = np.unique(rows, return_inverse=True) if few else (rows, rows)
+    height = len(there) if few else count
+    ones = np.ones(n, g.dtype)
+    matrix = sparse.csc_matrix((ones, places, np.arange(n + 1)), shape=(height, n))
+    sums = matrix @ g.reshape(n, -1)
+    if not few:
+        return np.reshape(sums, shape)
+    out = np.zeros(shape, g.dtype)
+    out[there] = sums.reshape(height, *shape[1:])
     return out
 
 
