@@ -11,7 +11,7 @@ import numpy as np
 import scipy.linalg
 
 from autonn.engine.apply import define
-from autonn.engine.op import Function, Memory, NotDifferentiableError, mixes_rows
+from autonn.engine.op import Function, Memory, mixes_rows
 from autonn.engine.ops.joining import brought, concatenate
 from autonn.engine.ops.products import swap_last
 from autonn.engine.tensor import Array, Operand
@@ -35,6 +35,8 @@ def _derived(function: Function, g: Any, x: Any) -> Any:
 
 
 def _sqrtm_forward(x: Array) -> Any:
+    if not np.any(x):
+        return np.zeros_like(x)  # SciPy warns of it, as of all that is singular
     root = scipy.linalg.sqrtm(x)
     if x.dtype.kind == "f" and root.dtype.kind == "c" and not np.any(root.imag):
         root = root.real
@@ -55,7 +57,7 @@ expm: Function = define(
 def _real_sqrtm_forward(x: Array) -> Any:
     root = _sqrtm_forward(x)
     if root.dtype.kind != x.dtype.kind:
-        raise NotDifferentiableError(
+        raise ValueError(
             "sqrtm: the root is complex, as that of a matrix with negative eigenvalues; its "
             "gradient, and a compiled program of it, are of real roots only"
         )

@@ -135,7 +135,7 @@ def vdot(a: Operand, b: Operand) -> Any:
 def vecdot(a: Operand, b: Operand, /, *, axis: int = -1) -> Any:
     """Multiply vectors in pairs and add up, along one axis."""
     z = np.multiply(a, b)
-    return np.sum(z, axis=axis, dtype=z.dtype)  # small whole numbers are not widened
+    return np.sum(z, axis=axis).astype(z.dtype)  # small whole numbers are not widened
 
 
 implementations[np.vecdot, "__call__"] = vecdot  # with an axis
