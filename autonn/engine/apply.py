@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine.modes import Notes, Place, is_recording, is_tracing, users_line
+from autonn.engine.modes import Notes, is_recording, is_tracing
 from autonn.engine.op import (
     OPS,
     Function,
@@ -247,10 +247,11 @@ def _recorded(
     out._tracked = recorded
     if not recorded:
         values = values[: len(args)]  # residuals are for a gradient alone
-    if recorded or op.keeps_input or is_tracing():
+    notes = mode if isinstance(mode, Notes) else None
+    if recorded or op.keeps_input or is_tracing() or (notes is not None and notes.keeps_all):
         record(out, op, args, values, attributes, _protect(args, values, shared))
-    if isinstance(mode, Notes):
-        out._place = Place(users_line(), tuple(mode.modules))
+    if notes is not None:
+        notes.made(out, op, args, values)
     return out
 
 

@@ -1,0 +1,12 @@
+"""Every number of backprop explained, and where a NaN comes from.
+
+Read in this order: `recording`, `steps`, `formulas`, `general`, `course`, `terms`, `pages`,
+`network_figure`, `explaining`.
+"""
+
+from autonn.teach.explaining import Explanation, explain
+
+__all__ = [
+    "Explanation",
+    "explain",
+]

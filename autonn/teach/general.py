@@ -1,0 +1,247 @@
+"""Any network as sections of steps: each layer's values, and on the way back its gradients.
+
+A value that leaves its layer has a letter: z of what has weights, a of what has none, with the
+number of its layer. What is needed once is written where it is needed; what is needed again is a
+step of its own, t1, t2, ...
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from autonn.engine.lineage import age_of, ancestors, op_of, tensors_of
+from autonn.engine.op import Op
+from autonn.engine.tensor import Tensor, values_of
+from autonn.teach.formulas import Piece, Writer
+from autonn.teach.recording import ModuleCall, Pull, Recorded, label_of
+from autonn.teach.steps import Section, Step
+
+__all__ = ["general_sections"]
+
+_LONG = 60  # letters: a longer formula is a step of its own, if it is needed in another
+_SHORT = 16  # a shorter one may stand in several, as a view of a weight
+
+
+def general_sections(
+    recorded: Recorded, given: dict[int, str], names: dict[str, Any]
+) -> list[Section]:
+    """Write all steps of a network, forward and back.
+
+    Parameters
+    ----------
+    recorded
+        The run.
+    given
+        How Tensors and arrays are called, by their ids: parameters, X, y, and of a loss that was
+        computed by the caller, the caller's own variables.
+    names
+        What formulas are evaluated with; what they need besides is added.
+    """
+    return _Sections(recorded, given, names).all()
+
+
+@dataclass
+class _Sections:
+    recorded: Recorded
+    given: dict[int, str]
+    names: dict[str, Any]
+    called: dict[int, str] = field(default_factory=dict)  # by age: the steps
+    pieces: dict[int, Piece] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
+    inner: set[int] = field(default_factory=set)  # the ages of steps on the way
+
+    def __post_init__(self) -> None:
+        self.writer = Writer(self.names, self.name)
+        root = self.recorded.loss
+        self.forward = [t for t in ancestors([root], tensors_of) if op_of(t) is not None]
+        self.pulls: dict[int, Pull] = {}  # by the age of what a rule made
+        for pull in self.recorded.pulls:
+            if isinstance(pull.given, Tensor) and age_of(pull.given) > pull.when:
+                self.pulls[age_of(pull.given)] = pull
+        self.known = {age_of(t) for t in self.forward}
+        named = {age_of(t): self.given.pop(id(t)) for t in self.forward if id(t) in self.given}
+        self.called |= named
+
+    def name(self, a: Any) -> str:
+        """Return how something is called, "" if it has no name (yet)."""
+        if isinstance(a, Tensor) and age_of(a) in self.called:
+            return self.called[age_of(a)]
+        return self.given.get(id(a), "")
+
+    def all(self) -> list[Section]:
+        """Write the sections, in the order in which they are computed."""
+        self.call_forward()
+        ends = self.call_gradients()
+        needed = self.needed([self.recorded.loss, *ends])
+        uses = Counter(age_of(a) for t in needed for a in self.children(t))
+        sections: list[Section] = []
+        places: list[Any] = []
+        for t in needed:
+            if self.name(t) and age_of(t) not in self.called:
+                continue  # it was given
+            step = self.step(t, uses)
+            if step is None:
+                continue
+            place = self.place(t)
+            if not places or places[-1] is not place or sections[-1].back is self.is_forward(t):
+                title = self.title(place)
+                sections.append(Section(title, not self.is_forward(t)))
+                places.append(place)
+            sections[-1].steps.append(step)
+        self.add_aliases(sections)
+        return sections
+
+    # ---- letters
+
+    def call_forward(self) -> None:
+        """Give what leaves its layer a letter with a number."""
+        runs = list(self.runs())
+        number = 1
+        self.called.setdefault(age_of(self.recorded.loss), "J")
+        for k, (call, tensors) in enumerate(runs):
+            inside = {age_of(t) for t in tensors}
+            later = [t for _, more in runs[k + 1 :] for t in more]
+            used = {age_of(a) for t in later for a in tensors_of(t)} | self.outputs()
+            leaving = [t for t in tensors if age_of(t) in used and age_of(t) not in self.called]
+            if call is None or not leaving:
+                continue
+            sources = [a for t in tensors for a in tensors_of(t) if age_of(a) not in inside]
+            weighs = any(a.requires_grad and op_of(a) is None for a in sources)
+            before = {self.name(a) for a in sources} - {""}
+            bends = before == {f"z{number}"} and not weighs and len(leaving) == 1
+            number += not bends
+            for j, t in enumerate(reversed(leaving)):
+                letter = "z" if weighs else "a"
+                if not self.name(t):
+                    self.called[age_of(t)] = self.free(f"{letter}{number}" + f"_{j + 1}" * (j > 0))
+
+    def outputs(self) -> set[int]:
+        """Return the ages of what the model returned."""
+        output = self.recorded.output
+        parts = output if isinstance(output, tuple | list) else [output]
+        return {age_of(t) for t in parts if isinstance(t, Tensor)}
+
+    def free(self, name: str) -> str:
+        """Return a name that nothing has."""
+        taken = {*self.called.values(), *self.given.values(), *self.names}
+        return name if name not in taken else self.free(f"{name}_")
+
+    def runs(self) -> Iterator[tuple[ModuleCall | None, list[Tensor]]]:
+        """Yield what was computed in a row in one call of a module."""
+        last: Any = ()
+        run: list[Tensor] = []
+        for t in self.forward:
+            call = self.recorded.call_at(age_of(t))
+            if run and call is not last:
+                yield last, run
+                run = []
+            last = call
+            run.append(t)
+        yield last, run
+
+    def call_gradients(self) -> list[Tensor]:
+        """Call the gradient of what has a name after it; return those gradients."""
+        ends = []
+        for t in ancestors([self.recorded.loss]):
+            g = self.recorded.gradients.get(age_of(t))
+            if g is None or not self.name(t) or t is self.recorded.loss:
+                continue
+            ends.append(g)
+            if age_of(g) not in self.known:
+                self.called.setdefault(age_of(g), self.free(f"d{self.name(t)}"))
+        return ends
+
+    # ---- formulas
+
+    def piece(self, t: Tensor) -> Piece:
+        """Find, once, how a value is written."""
+        age = age_of(t)
+        if age not in self.pieces:
+            pull = self.pulls.get(age)
+            found = self.writer.pulled(pull) if pull is not None else None
+            if found is None:
+                found = self.writer.piece(t) if op_of(t) else self.writer.opaque(t, "k")
+            self.pieces[age] = found
+        return self.pieces[age]
+
+    def children(self, t: Tensor) -> list[Tensor]:
+        """List the Tensors that a value is written with."""
+        if self.name(t) and age_of(t) not in self.called:
+            return []
+        if op_of(t) is None:
+            return []
+        return [a for a in self.piece(t).children if isinstance(a, Tensor)]
+
+    def needed(self, ends: Iterable[Tensor]) -> list[Tensor]:
+        """List what the ends are written with, the oldest first."""
+        return ancestors(ends, self.children)
+
+    def step(self, t: Tensor, uses: Counter[int]) -> Step | None:
+        """Write a value: as a step if it has a name or needs one, or else for who needs it."""
+        age, op = age_of(t), op_of(t)
+        if op is None:
+            if age in self.called:
+                return Step(self.called[age], "np.ones(())", values_of(t))
+            return None
+        text = self.text(t)
+        if age not in self.called:
+            is_view = text.isascii() and len(text) <= _SHORT and "(" not in text
+            if is_view or (uses[age] <= 1 and len(text) <= _LONG):
+                self.texts[age] = text
+                return None
+            self.inner.add(age)
+            self.called[age] = self.free(f"t{len(self.inner)}")
+            return self.as_step(t, text, op, inner=True)
+        return self.as_step(t, text, op, inner=False)
+
+    def as_step(self, t: Tensor, text: str, op: Op, inner: bool) -> Step:
+        """Make the step of a value, and let formulas know its numbers."""
+        name = self.called[age_of(t)]
+        self.names[name] = values_of(t)
+        says = op.formula if self.is_forward(t) else ""
+        return Step(name, text, values_of(t), says, inner)
+
+    def text(self, t: Tensor) -> str:
+        """Write the formula of a value, of what has a name and what was written before."""
+        piece = self.piece(t)
+        return piece.write([self.written(a) for a in piece.children])
+
+    def written(self, a: Any) -> str:
+        """Write an operand."""
+        if isinstance(a, Tensor) and not self.name(a) and age_of(a) in self.texts:
+            return self.texts[age_of(a)]
+        return self.writer.operand(a)
+
+    def add_aliases(self, sections: list[Section]) -> None:
+        """Add the gradients that are the very same as another's: dJ/db of a sum's two parts."""
+        steps = {step.name for section in sections for step in section.steps}
+        for t in reversed(ancestors([self.recorded.loss])):
+            g = self.recorded.gradients.get(age_of(t))
+            if g is None or self.name(t)[:1] in ("", "J") or age_of(t) in self.inner:
+                continue
+            name, same = f"d{self.name(t)}", self.name(g)
+            if name not in steps and name not in self.names and same:
+                self.names[name] = values_of(g)
+                title = self.title(self.recorded.call_at(age_of(t)))
+                rows = [s for s in sections if s.back and s.title == title] or sections[-1:]
+                rows[-1].steps.append(Step(name, same, values_of(g)))
+
+    # ---- sections
+
+    def is_forward(self, t: Tensor) -> bool:
+        return age_of(t) in self.known
+
+    def place(self, t: Tensor) -> ModuleCall | None:
+        """Return the call that a value belongs to; a gradient to that whose rule gave it."""
+        if self.is_forward(t):
+            return self.recorded.call_at(age_of(t))
+        pull = self.pulls.get(age_of(t))
+        source = pull.tensor if pull is not None else self.recorded.pulled_at(age_of(t))
+        return None if source is None else self.recorded.call_at(age_of(source))
+
+    def title(self, place: ModuleCall | None) -> str:
+        """Call a section after its module; what belongs to none is the loss, if there are any."""
+        return label_of(place) or ("loss" if self.recorded.calls else "")
