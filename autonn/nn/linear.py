@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -101,9 +102,21 @@ class Layer(Module):
         except ValueError as error:
             raise ValueError(
                 f"{self!r} was fed shape {x.shape}; it takes (..., {self.inputs}), "
-                "one example a row"
+                f"one example a row{self._cure(x.shape)}"
             ) from error
         return z
+
+    def _cure(self, shape: tuple[int, ...]) -> str:
+        """Say what to do about x of this shape, where that can be told from it."""
+        if len(shape) > 2 and math.prod(shape[1:]) == self.inputs:
+            return "; write Flatten() before it, which makes a row of each example"
+        if len(shape) == 1 and self.inputs == 1:
+            return "; write x[:, None], of shape (m, 1)"
+        if len(shape) == 2 and shape[0] == self.inputs:
+            return "; write x.T where each example is a column"
+        if not shape:
+            return ""
+        return f"; {type(self).__name__}({shape[-1]}, {self.outputs}) would fit"
 
     def __repr__(self) -> str:
         without = ", bias=False" if self.bias is None else ""

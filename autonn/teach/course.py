@@ -57,6 +57,7 @@ class Chain:
     y: Array
     penalised: list[Tensor]
     strength: float
+    is_mean: bool = False  # whether it is a cross-entropy divided by the number of outputs too
 
 
 _BENDS = {
@@ -82,10 +83,15 @@ def chain_of(loss: Tensor) -> Chain | None:
     cost, penalty = loss, None
     if _name(loss) == "add" and _name(operands_of(loss)[1]) == "sum_of_squares":
         cost, penalty = operands_of(loss)
+    share = 1.0
+    if _name(cost) == "multiply" and isinstance(operands_of(cost)[1], float):
+        cost, share = operands_of(cost)
     found = _ending(cost)
     if found is None:
         return None
     kind, last, bend, y = found
+    if share != 1.0 and (kind == "squares" or share != 1 / y.shape[-1]):
+        return None
     links = _links(last, bend)
     if not links or links[-1].z.ndim != 2 or y.shape != links[-1].z.shape:
         return None
@@ -94,7 +100,7 @@ def chain_of(loss: Tensor) -> Chain | None:
     if not all(id(w) in known for w in weights):
         return None
     factor = 0.0 if penalty is None else attribute_of(penalty, "factor")
-    return Chain(links, kind, y, weights, factor * 2 * len(y))
+    return Chain(links, kind, y, weights, factor * 2 * len(y), share != 1.0)
 
 
 def _name(a: Any) -> str:
@@ -247,7 +253,9 @@ class _Writing:
             if number == last and self.chain.cost != "squares":
                 bend = self.chain.cost
             if bend == "softmax":
-                steps.append(self.step(f"a{number}", [f"softmax(z{number})"], None, "a = e^z / sum e^z"))
+                steps.append(
+                    self.step(f"a{number}", [f"softmax(z{number})"], None, "a = e^z / sum e^z")
+                )
             elif bend:
                 text = _BENDS[bend][0].format(z=f"z{number}")
                 value = None if number == last else values_of(self.chain.links[number - 1].a)
@@ -269,6 +277,8 @@ class _Writing:
             "softmax": [f"-np.sum(y * np.log({a})) / m", f"-np.sum(y * log_softmax({z})) / m"],
             "squares": [f"np.mean(({a} - y) ** 2)"],
         }[self.chain.cost]
+        if self.chain.is_mean:
+            ways = [f"{way} / k" for way in ways]
         squares = [f"np.sum({self.weights(n)} ** 2)" for n in self.penalised()]
         penalty = f" + lam / (2 * m) * ({' + '.join(squares)})" if squares else ""
         return [way + penalty for way in ways]
@@ -302,8 +312,11 @@ class _Writing:
         a, z = f"a{number}", f"z{number}"
         slopes = [s.format(a=a, z=z) for s in _BENDS[link.bend][1]] if link.bend else [""]
         if number == len(self.chain.links) + 1:
-            start = f"2 / k * ({a} - y)" if self.chain.cost == "squares" else f"{a} - y"
-            says = "delta = a - y" if self.chain.cost != "squares" else "delta = 2/k (a - y) s'(z)"
+            start, says = f"{a} - y", "delta = a - y"
+            if self.chain.cost == "squares":
+                start, says = f"2 / k * ({a} - y)", "delta = 2/k (a - y), times the slope of the bend"
+            elif self.chain.is_mean:
+                start, says = f"({a} - y) / k", "delta = (a - y) / k, as J is a mean over k outputs"
         else:
             start = f"(delta{number + 1} @ {self.weights(number)})"
             slope = _SLOPES[link.bend].format(n=number)

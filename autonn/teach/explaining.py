@@ -11,7 +11,8 @@ from numpy import ndarray
 
 from autonn.engine.lineage import age_of, ancestors, is_freed, op_of, operands_of, tensors_of
 from autonn.engine.tensor import Tensor, values_of
-from autonn.files.atomic import PathLike, atomic_write
+from autonn.files.atomic import atomic_write
+from autonn.files.reading import PathLike
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.teach.course import chain_of, course_names, course_sections
@@ -208,9 +209,9 @@ def _written(recorded: Recorded, scope: Mapping[str, Any], model: Module | None)
         sections = course_sections(chain, recorded.gradients, recorded.loss, letters, model)
         if sections is not None:
             return Explanation(sections, letters, in_letters=True)
-    given = {id(value): name for name, value in scope.items() if name not in names}
-    given |= _targets(recorded, given)
+    given = {id(value): name + "_" * (name in names) for name, value in scope.items()}
     needed = _arrays_of(recorded)
+    given |= _targets(recorded, given, needed)
     names |= {name: values_of(needed[key]) for key, name in given.items() if key in needed}
     return Explanation(general_sections(recorded, given, names), names, in_letters=False)
 
@@ -250,8 +251,7 @@ def _mapped(names: Module | Mapping[str, Any]) -> dict[str, Any]:
         return _parameters(names)
     if not isinstance(names, Mapping):
         raise TypeError(
-            f"explain: names is a {type(names).__name__}; give a module, or a mapping as "
-            '{"w": w}'
+            f'explain: names is a {type(names).__name__}; give a module, or a mapping as {{"w": w}}'
         )
     return {name: value for name, value in names.items() if str(name).isidentifier()}
 
@@ -290,16 +290,20 @@ def _arrays_of(recorded: Recorded) -> dict[int, Any]:
     return {id(a): a for a in things if isinstance(a, Tensor | ndarray)}
 
 
-def _targets(recorded: Recorded, given: Mapping[int, str]) -> dict[int, str]:
-    """Call the first array y that the loss was given beside the predictions."""
-    if "y" in given.values() and any(n == "y" and k in _arrays_of(recorded) for k, n in given.items()):
+def _targets(recorded: Recorded, given: Mapping[int, str], needed: Mapping[int, Any]) -> Any:
+    """Call y the first array that the loss was given, outside all modules, without a name."""
+    if any(name == "y" and key in needed for key, name in given.items()):
         return {}
-    for t in ancestors([recorded.loss]):
-        if recorded.calls and recorded.call_at(age_of(t)) is not None:
-            continue
-        for a in operands_of(t):
-            is_leaf = isinstance(a, ndarray) or (isinstance(a, Tensor) and op_of(a) is None)
-            if is_leaf and np.ndim(values_of(a)) and id(a) not in given:
-                if not (isinstance(a, Tensor) and a.requires_grad):
+    for t in ancestors([recorded.loss]) if recorded.calls else []:
+        if recorded.call_at(age_of(t)) is None:
+            for a in operands_of(t):
+                if _is_plain(a) and id(a) not in given:
                     return {id(a): "y"}
     return {}
+
+
+def _is_plain(a: Any) -> bool:
+    """Whether something is an array, or a Tensor that stands for one: no result, no parameter."""
+    if isinstance(a, Tensor):
+        return op_of(a) is None and not a.requires_grad and a.ndim > 0
+    return isinstance(a, ndarray) and a.ndim > 0

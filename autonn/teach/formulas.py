@@ -227,7 +227,7 @@ class Writer:
         for name, other in self.names.items():
             if _is_same(other, value):
                 return name
-            if np.ndim(other) > 1 and _is_same(other.T, value):  # as X' of the rule X' G
+            if isinstance(other, ndarray) and _is_same(other.T, value):  # as X' of the rule X' G
                 return f"{name}.T"
         if id(value) not in self.constants:
             taken = {name for _, name in self.constants.values()} | set(self.names)
@@ -236,9 +236,7 @@ class Writer:
             self.names[name] = value
         return self.constants[id(value)][1]
 
-    def ways(
-        self, op: Op, tensor: Tensor, attributes: dict[str, Any]
-    ) -> Iterator[Way]:
+    def ways(self, op: Op, tensor: Tensor, attributes: dict[str, Any]) -> Iterator[Way]:
         """Yield the ways to write a call, the best to read first."""
         if op.draws:
             return
@@ -262,10 +260,12 @@ class Writer:
 
 
 def _is_same(a: Any, b: Any) -> bool:
-    """Whether two arrays have the same bits, as the copies of a mask that several ops were given."""
-    if not (isinstance(a, ndarray) and isinstance(b, ndarray) and a.size > 1):
+    """Whether two arrays have the same bits, as copies of a mask that several ops were given."""
+    if not (isinstance(a, ndarray) and isinstance(b, ndarray)):
         return False
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    if a.shape != b.shape or a.dtype != b.dtype or a.size < 2 or (a == a.flat[0]).all():
+        return a is b  # zeros are no bias because that is zero too
+    return a.tobytes() == b.tobytes()
 
 
 def literal_number(a: Any) -> str:
@@ -397,5 +397,3 @@ _SHORT: dict[str, Short] = {
     "stop_gradient": _plain("{0}"),
     "rows_within": _plain("{0}"),
 }
-
-

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autonn.engine.lineage import age_of, ancestors, op_of, tensors_of
-from autonn.engine.op import Op
 from autonn.engine.tensor import Tensor, values_of
-from autonn.teach.formulas import Piece, Writer
+from autonn.teach.formulas import Piece, Writer, evaluate, is_close
 from autonn.teach.recording import ModuleCall, Pull, Recorded, label_of
 from autonn.teach.steps import Section, Step
 
@@ -62,6 +61,7 @@ class _Sections:
             if isinstance(pull.given, Tensor) and age_of(pull.given) > pull.when:
                 self.pulls[age_of(pull.given)] = pull
         self.known = {age_of(t) for t in self.forward}
+        self.call_parameters()
         named = {age_of(t): self.given.pop(id(t)) for t in self.forward if id(t) in self.given}
         self.called |= named
 
@@ -82,25 +82,34 @@ class _Sections:
         for t in needed:
             if self.name(t) and age_of(t) not in self.called:
                 continue  # it was given
-            step = self.step(t, uses)
-            if step is None:
+            steps = self.steps(t, uses)
+            if not steps:
                 continue
             place = self.place(t)
             if not places or places[-1] is not place or sections[-1].back is self.is_forward(t):
                 title = self.title(place)
                 sections.append(Section(title, not self.is_forward(t)))
                 places.append(place)
-            sections[-1].steps.append(step)
+            sections[-1].steps += steps
         self.add_aliases(sections)
         return sections
 
     # ---- letters
 
+    def call_parameters(self) -> None:
+        """Call what requires a gradient and has no name w1, w2, ..., and let formulas know it."""
+        leaves = [t for t in ancestors([self.recorded.loss]) if op_of(t) is None]
+        for t in leaves:
+            if not self.name(t):
+                number = next(k for k in range(1, 10**6) if self.free(f"w{k}") == f"w{k}")
+                self.given[id(t)] = f"w{number}"
+                self.names[f"w{number}"] = values_of(t)
+
     def call_forward(self) -> None:
         """Give what leaves its layer a letter with a number."""
         runs = list(self.runs())
         number = 1
-        self.called.setdefault(age_of(self.recorded.loss), "J")
+        self.called[age_of(self.recorded.loss)] = "J"
         for k, (call, tensors) in enumerate(runs):
             inside = {age_of(t) for t in tensors}
             later = [t for _, more in runs[k + 1 :] for t in more]
@@ -179,30 +188,45 @@ class _Sections:
         """List what the ends are written with, the oldest first."""
         return ancestors(ends, self.children)
 
-    def step(self, t: Tensor, uses: Counter[int]) -> Step | None:
+    def steps(self, t: Tensor, uses: Counter[int]) -> list[Step]:
         """Write a value: as a step if it has a name or needs one, or else for who needs it."""
-        age, op = age_of(t), op_of(t)
-        if op is None:
-            if age in self.called:
-                return Step(self.called[age], "np.ones(())", values_of(t))
-            return None
+        age = age_of(t)
+        if op_of(t) is None:
+            is_start = age in self.called  # the 1 that a pass begins with
+            return [Step(self.called[age], "np.ones(())", values_of(t))] if is_start else []
+        if age in self.called:
+            return self.as_steps(t, inner=False)
         text = self.text(t)
-        if age not in self.called:
-            is_view = text.isascii() and len(text) <= _SHORT and "(" not in text
-            if is_view or (uses[age] <= 1 and len(text) <= _LONG):
-                self.texts[age] = text
-                return None
-            self.inner.add(age)
-            self.called[age] = self.free(f"t{len(self.inner)}")
-            return self.as_step(t, text, op, inner=True)
-        return self.as_step(t, text, op, inner=False)
+        is_view = text.isascii() and len(text) <= _SHORT and "(" not in text
+        if is_view or (uses[age] <= 1 and len(text) <= _LONG):
+            self.texts[age] = text
+            return []
+        return self.promoted(t)
 
-    def as_step(self, t: Tensor, text: str, op: Op, inner: bool) -> Step:
-        """Make the step of a value, and let formulas know its numbers."""
-        name = self.called[age_of(t)]
-        self.names[name] = values_of(t)
-        says = op.formula if self.is_forward(t) else ""
-        return Step(name, text, values_of(t), says, inner)
+    def promoted(self, t: Tensor) -> list[Step]:
+        """Write a value on the way as a step of its own."""
+        self.texts.pop(age_of(t), None)
+        self.inner.add(age_of(t))
+        self.called[age_of(t)] = self.free(f"t{len(self.inner)}")
+        return self.as_steps(t, inner=True)
+
+    def as_steps(self, t: Tensor, inner: bool) -> list[Step]:
+        """Make the step of a value, and let formulas know its numbers.
+
+        Each call was tried on the engine's numbers. Where a formula of several does not give them,
+        because roundings on the way are all that is left of a difference, these are steps too.
+        """
+        name, value, text = self.called[age_of(t)], values_of(t), self.text(t)
+        before: list[Step] = []
+        if not is_close(evaluate(text, self.names), value):
+            for a in self.piece(t).children:
+                if isinstance(a, Tensor) and age_of(a) in self.texts:
+                    before += self.promoted(a)
+            text = self.text(t)
+        self.names[name] = value
+        op = op_of(t)
+        says = op.formula if op is not None and self.is_forward(t) else ""
+        return [*before, Step(name, text, value, says, inner)]
 
     def text(self, t: Tensor) -> str:
         """Write the formula of a value, of what has a name and what was written before."""

@@ -64,9 +64,8 @@ def draw_network(names: Mapping[str, Any], example: int = 0, ax: Axes | None = N
             f"figure: a network of {sizes} units; it draws up to {_UNITS} in a layer and {_MOST} "
             "edges between two, of which the numbers can be read"
         )
-    tall = max(n + 1 for n in sizes) * _DOWN
     if ax is None:
-        ax = new_axes((len(sizes) - 1) * _ACROSS + 1.4, tall + 0.6)
+        ax = new_axes((len(sizes) - 1) * _ACROSS + 1.4, max(sizes) * _DOWN + 1.8)
     ax.set_axis_off()
     ax.set_aspect("equal")
     for k, theta in enumerate(thetas):
@@ -76,8 +75,11 @@ def draw_network(names: Mapping[str, Any], example: int = 0, ax: Axes | None = N
             _draw_unit(ax, _place(k, -1, sizes), "1", "", PALEST, GREY)
     for k, value in enumerate(values):
         _draw_layer(ax, k, sizes, value[example], names.get(f"delta{k + 1}"), example)
-    ax.set_xlim(-0.7, (len(sizes) - 1) * _ACROSS + 0.7)
-    ax.set_ylim(-tall / 2 - 0.1, tall / 2 + 0.5)
+    right, bottom = (len(sizes) - 1) * _ACROSS, -(max(sizes) - 1) / 2 * _DOWN - 0.95
+    caption = "on an edge the weight, and below it dJ/dweight; below a unit δ of this example"
+    ax.text(right / 2, bottom, caption, ha="center", va="bottom", fontsize=8, color=DARK)
+    ax.set_xlim(-0.7, right + 0.7)
+    ax.set_ylim(bottom - 0.1, (max(sizes) + 1) / 2 * _DOWN + 0.75)
     return ax
 
 
@@ -87,9 +89,7 @@ def _place(layer: int, unit: int, sizes: list[int]) -> tuple[float, float]:
     return layer * _ACROSS, ((n - 1) / 2 - unit) * _DOWN
 
 
-def _draw_layer(
-    ax: Axes, k: int, sizes: list[int], row: Array, delta: Any, example: int
-) -> None:
+def _draw_layer(ax: Axes, k: int, sizes: list[int], row: Array, delta: Any, example: int) -> None:
     """Draw the units of a layer with their values, their deltas, and the layer's letter."""
     for unit, value in enumerate(row):
         below = "" if delta is None else f"δ {_short(np.asarray(delta)[example, unit])}"

@@ -17,7 +17,9 @@ _WHOLE = 24  # numbers: so many of a matrix are printed, of more the range
 _FOLDED = 8  # steps on the way: a layer with more shows only what leaves it
 _WIDE = 58  # letters of a formula beside which there is room for its shape
 
-_LETTERS = "delta = m dJ/dz, as of each example alone; Theta = [b | W]; np.c_ puts columns side by side"
+_LETTERS = (
+    "delta = m dJ/dz, as of each example alone; Theta = [b | W]; np.c_ puts columns side by side"
+)
 _GENERAL = "in formulas dz2 is dJ/dz2; put(x, key, shape) is zeros with x at the key"
 
 
@@ -144,6 +146,5 @@ def _row(step: Step) -> str:
     says = f'<br><span class="says">{html.escape(step.says)}</span>' if step.says else ""
     numbers = html.escape(numbers_text(step.value))
     shape = html.escape(shape_text(step.value))
-    return (
-        f"<tr><td><code>{formula}</code>{says}</td><td>{shape}</td><td><pre>{numbers}</pre></td></tr>"
-    )
+    cells = (f"<code>{formula}</code>{says}", shape, f"<pre>{numbers}</pre>")
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -15,9 +15,18 @@ from autonn.engine.lineage import age_of, ancestors
 from autonn.engine.modes import Notes, enable_grad, recording
 from autonn.engine.ownership import restored
 from autonn.engine.tensor import Tensor, leaf
+from autonn.nn.addresses import title_of
 from autonn.nn.module import Module
 
-__all__ = ["ModuleCall", "Pull", "Recorded", "label_of", "record_backward", "record_forward", "unchanged"]
+__all__ = [
+    "ModuleCall",
+    "Pull",
+    "Recorded",
+    "label_of",
+    "record_backward",
+    "record_forward",
+    "unchanged",
+]
 
 
 def _now() -> int:
@@ -184,7 +193,4 @@ def label_of(call: ModuleCall | None) -> str:
     """
     if call is None:
         return ""
-    contains = next(iter(call.module.children()), None) is not None
-    shown = type(call.module).__name__ if contains else repr(call.module)
-    return f"{call.path} {shown}".strip()
-
+    return f"{call.path} {title_of(call.module)}".strip()

@@ -79,7 +79,9 @@ def parse_place(place: str) -> tuple[str, Index]:
     try:
         index = tuple(int(part) for part in rest.rstrip("]").split(",") if part.strip())
     except ValueError:
-        raise ValueError(f'of takes a name and an index, as "delta2[1, 7]", not {place!r}') from None
+        raise ValueError(
+            f'of takes a name and an index, as "delta2[1, 7]", not {place!r}'
+        ) from None
     return name.strip(), index
 
 
