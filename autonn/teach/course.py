@@ -314,7 +314,7 @@ class _Writing:
         if number == len(self.chain.links) + 1:
             start, says = f"{a} - y", "delta = a - y"
             if self.chain.cost == "squares":
-                start, says = f"2 / k * ({a} - y)", "delta = 2/k (a - y), times the slope of the bend"
+                start, says = f"2 / k * ({a} - y)", "delta = 2/k (a - y), times the bend's slope"
             elif self.chain.is_mean:
                 start, says = f"({a} - y) / k", "delta = (a - y) / k, as J is a mean over k outputs"
         else:

@@ -1,4 +1,4 @@
-"""Every printed formula, evaluated as printed, gives the engine's numbers; and what is told reads."""
+"""Every printed formula, evaluated as printed, gives the engine's numbers."""
 
 from __future__ import annotations
 
@@ -152,7 +152,8 @@ def test_formulas_of_each_layer_give_the_numbers_of_the_engine(name: str) -> Non
 PARTS: dict[str, list[Callable[[Random, int], nn.Module]]] = {
     "rows": [
         lambda rng, n: an.Layer(n, n, rng=rng), lambda rng, n: an.Tanh(), lambda rng, n: an.ReLU(),
-        lambda rng, n: an.Sigmoid(), lambda rng, n: an.LayerNorm(n), lambda rng, n: an.BatchNorm1d(n),
+        lambda rng, n: an.Sigmoid(), lambda rng, n: an.LayerNorm(n),
+        lambda rng, n: an.BatchNorm1d(n),
         lambda rng, n: an.Dropout(0.3, rng=rng), lambda rng, n: an.Softplus(),
         lambda rng, n: an.GELU(), lambda rng, n: an.Layer(n, n, bias=False, rng=rng),
     ],
@@ -275,7 +276,9 @@ def test_each_bend_and_loss_has_its_delta(bend: Any, end: Any, loss: Any) -> Non
 
 def test_where_sigmoids_round_to_one_the_exact_formula_is_printed() -> None:
     model = an.Sequential(an.Layer(1, 1, weight=[[1.0]], bias=[0.0]), an.Sigmoid())
-    told = explain(model, np.array([[40.0], [-800.0]]), np.array([[0.0], [1.0]]), loss=an.CrossEntropy())
+    told = explain(
+        model, np.array([[40.0], [-800.0]]), np.array([[0.0], [1.0]]), loss=an.CrossEntropy()
+    )
     assert "log_sigmoid" in told["J"].formula
     assert told["J"].value == pytest.approx(420.0)
     assert_evaluates(told)
