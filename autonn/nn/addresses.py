@@ -46,6 +46,8 @@ def add_address(error: Exception, module: Any, x: Any) -> None:
         return
     inner = notes[known]
     assert isinstance(inner, _Address)
+    if all(child is not inner.modules[0] for _, child in parts(module.held())):
+        return  # it is called, but not held: what is known stays
     modules = [module, *inner.modules]
     feeder = (module, *inner.feeder) if inner.feeder else ()
     by = f" by {address_of(feeder)}" if feeder else _source(inner.x, x)
@@ -65,7 +67,7 @@ def add_feeder(error: Exception, feeder: Any) -> None:
     notes = getattr(error, "__notes__", [])
     for k, note in enumerate(notes):
         if isinstance(note, _Address) and len(note.modules) == 1 and not note.feeder:
-            notes[k] = _address(note.modules, note.x, (feeder,))
+            notes[k] = _address(note.modules, note.x, (feeder,), f" by {title_of(feeder)}")
 
 
 def describe(x: Any) -> str:

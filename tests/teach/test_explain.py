@@ -62,18 +62,20 @@ def whole(most: int, *shape: int) -> Callable[[Random], Any]:
     return lambda rng: rng.integers(0, most, size=shape)
 
 
+def always(kind: Callable[[], nn.Module]) -> Callable[[Random], nn.Module]:
+    return lambda rng: kind()
+
+
+BENDS = [
+    an.ELU, an.GELU, an.Identity, an.LeakyReLU, an.LogSoftmax, an.ReLU, an.Sigmoid, an.SiLU,
+    an.Softmax, an.Softplus, an.Tanh,
+]  # fmt: skip
 ROWS = floats(4, 6)
 PICTURES = floats(3, 2, 7, 6)
 LINES = floats(3, 2, 9)
 SEQUENCES = floats(2, 4, 3)
 LAYERS: dict[str, tuple[Callable[[Random], nn.Module], Callable[[Random], Any]]] = {
-    **{
-        kind.__name__: (lambda rng, kind=kind: kind(), ROWS)
-        for kind in (
-            an.ELU, an.GELU, an.Identity, an.LeakyReLU, an.LogSoftmax, an.ReLU, an.Sigmoid, an.SiLU,
-            an.Softmax, an.Softplus, an.Tanh,
-        )
-    },
+    **{kind.__name__: (always(kind), ROWS) for kind in BENDS},
     "Layer": (lambda rng: an.Layer(6, 3, rng=rng), ROWS),
     "Layer without bias": (lambda rng: an.Layer(6, 3, bias=False, rng=rng), ROWS),
     "Layer on sequences": (lambda rng: an.Layer(3, 2, rng=rng), SEQUENCES),
@@ -293,7 +295,7 @@ def test_a_loss_is_told_with_the_callers_own_names() -> None:
     W = an.Tensor(rng.normal(size=3), requires_grad=True)
     shift = an.Tensor(0.5, requires_grad=True)
     h = np.tanh(X @ W + shift)
-    cost = np.mean((h - y) ** 2)
+    cost: Any = np.mean((h - y) ** 2)
     told = explain(cost)
     assert told["h"].formula == "np.tanh((X @ W) + shift)"
     assert told["J"].formula == "np.mean((h - y) ** 2)"
@@ -305,7 +307,7 @@ def test_a_loss_is_told_with_the_callers_own_names() -> None:
 
 def test_names_can_be_given() -> None:
     model = an.Sequential(an.Layer(2, 3, rng=0), an.LayerNorm(3))
-    cost = np.mean(np.square(model(np.ones((2, 2)))))
+    cost: Any = np.mean(np.square(model(np.ones((2, 2)))))
     assert explain(cost, names=model)["dweight_1"].value.shape == (3,)
     told = explain(cost, names={"gamma": model[1].weight})
     assert told["dJ/dgamma_"].shown == "dJ/dgamma_"  # gamma is a function of SciPy
@@ -315,17 +317,17 @@ def test_names_can_be_given() -> None:
 
 def test_what_cannot_be_explained_is_refused() -> None:
     model, X = an.Layer(2, 1, rng=0), np.ones((3, 2))
+    cost: Any = np.mean(model(X))
     with pytest.raises(TypeError, match="give examples, targets and a loss"):
         explain(model)
     with pytest.raises(TypeError, match="takes a model with X, y and loss="):
         explain(3.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="go with a model"):
-        explain(np.mean(model(X)), X)
+        explain(cost, X)
     with pytest.raises(RuntimeError, match="no graph leads to this loss"):
         explain(an.Tensor(1.0))
     with pytest.raises(ValueError, match=r"a loss of shape \(3, 1\)"):
         explain(model(X))
-    cost = np.mean(model(X))
     cost.backward()
     with pytest.raises(RuntimeError, match="was freed by an earlier backward"):
         explain(cost)
