@@ -246,9 +246,9 @@ class _Writing:
         for number, link in enumerate(self.chain.links, 2):
             theta, a = f"Theta{number - 1}", f"a{number - 1}"
             inputs = a if link.bias is None else f"np.c_[np.ones(m), {a}]"
-            says = f"{theta} [1; a]" if link.bias is not None else f"{theta} a"
+            says = f"{theta} [1; {a}]" if link.bias is not None else f"{theta} {a}"
             ways = [f"{inputs} @ {theta}.T"]
-            steps = [self.step(f"z{number}", ways, values_of(link.z), f"z = {says}")]
+            steps = [self.step(f"z{number}", ways, values_of(link.z), f"z{number} = {says}")]
             bend = link.bend
             if number == last and self.chain.cost != "squares":
                 bend = self.chain.cost

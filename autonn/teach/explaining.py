@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,15 @@ class Explanation:
         """All steps, in the order in which they are computed."""
         return [step for section in self.sections for step in section.steps]
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arrays and numbers that the formulas begin with: X, y, m, the weights, constants."""
+        known = {step.name for step in self.steps}
+        trees = (ast.walk(ast.parse(step.formula)) for step in self.steps)
+        used = {n.id for tree in trees for n in tree if isinstance(n, ast.Name)} - known
+        kinds = (ndarray, int, float, np.generic)
+        return {k: v for k, v in self.names.items() if k in used and isinstance(v, kinds)}
+
     def __getitem__(self, name: str) -> Step:
         """Return the step of a name, as "a2" or "dJ/dTheta1"."""
         wanted = parse_place(name)[0]
@@ -82,11 +92,11 @@ class Explanation:
 
     def text(self, full: bool = False) -> str:
         """Return it as text; `full` unfolds the steps on the way of layers that have many."""
-        return as_text(self.sections, self.in_letters, full)
+        return as_text(self.sections, self.given, self.in_letters, full)
 
     def html(self) -> str:
         """Return it as one page of HTML that needs nothing else."""
-        return as_html(self.sections, self.in_letters, whole=True)
+        return as_html(self.sections, self.given, self.in_letters, whole=True)
 
     def save(self, path: PathLike) -> None:
         """Write the page of `html` to a file."""
@@ -106,7 +116,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        return as_html(self.sections, self.in_letters, whole=False)
+        return as_html(self.sections, self.given, self.in_letters, whole=False)
 
 
 def explain(
@@ -157,6 +167,11 @@ def explain(
     >>> told["delta2"].formula
     '(delta3 @ Theta2[:, 1:]) * a2 * (1 - a2)'
     >>> print(told.of("dJ/dTheta2[0, 1]"))
+    dJ/dTheta2[0, 1] = 0.0412848
+      from delta3.T @ np.c_[np.ones(m), a2] / m
+      the sum of 2 terms
+        delta3[1, 0] * a2[1, 0] / m  =  0.117977
+        delta3[0, 0] * a2[0, 0] / m  = -0.0766921
     """
     if isinstance(what, Module):
         return _of_model(what, X, y, loss, l2)

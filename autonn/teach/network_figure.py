@@ -96,7 +96,7 @@ def _draw_layer(ax: Axes, k: int, sizes: list[int], row: Array, delta: Any, exam
         paper = PALE_BLUE if value >= 0 else PALE_VERMILION
         edge = BLUE if value >= 0 else VERMILION
         _draw_unit(ax, _place(k, unit, sizes), _short(value), below, paper, edge)
-    x, y = _place(k, -1, sizes)
+    x, y = _place(k, -1 if k < len(sizes) - 1 else 0, sizes)
     letters = "a1 = x" if k == 0 else f"a{k + 1}"
     ax.text(x, y + 0.42, letters, ha="center", va="bottom", fontsize=10, fontweight="bold")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import itertools
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +25,12 @@ _LETTERS = (
 _GENERAL = "in formulas dz2 is dJ/dz2; put(x, key, shape) is zeros with x at the key"
 
 
-def as_text(sections: Sequence[Section], in_letters: bool, full: bool) -> str:
+def as_text(
+    sections: Sequence[Section], given: Mapping[str, Any], in_letters: bool, full: bool
+) -> str:
     """Write an explanation as text."""
     lines = [f"{_summary(sections)}", f"({_LETTERS if in_letters else _GENERAL})"]
+    lines += textwrap.wrap(_given_text(given), 100, subsequent_indent="  ")
     for back, group in itertools.groupby(sections, key=lambda section: section.back):
         lines += ["", "back" if back else "forward"]
         for section in group:
@@ -41,6 +46,15 @@ def as_text(sections: Sequence[Section], in_letters: bool, full: bool) -> str:
 def _summary(sections: Sequence[Section]) -> str:
     cost = next(step for section in sections for step in section.steps if step.name == "J")
     return f"J = {float(cost.value):.6g}, from the input to the loss and back"
+
+
+def _given_text(given: Mapping[str, Any]) -> str:
+    """List what formulas begin with: numbers as they are, arrays with their shapes."""
+    parts = [
+        f"{name} = {value:.6g}" if np.ndim(value) == 0 else f"{name} ({shape_text(value)})"
+        for name, value in given.items()
+    ]
+    return f"given {', '.join(parts)}"
 
 
 def _runs(section: Section, full: bool) -> Iterator[tuple[list[Step], bool]]:
@@ -97,12 +111,14 @@ _STYLE = """\
 .autonn-explain {font: 14px/1.45 system-ui, sans-serif; max-width: 72em}
 .autonn-explain h2 {font-size: 1.15em; margin: 1.2em 0 .3em}
 .autonn-explain h3 {font-size: 1em; margin: .8em 0 .2em; font-weight: 600}
-.autonn-explain table {border-collapse: collapse; width: 100%}
+.autonn-explain table {border-collapse: collapse; width: 100%; table-layout: fixed}
+.autonn-explain td:nth-child(2) {width: 6em}
+.autonn-explain td:nth-child(3) {width: 38%}
 .autonn-explain td {border-top: 1px solid #d9d9d9; padding: .25em .6em; vertical-align: top;
   text-align: left}
 .autonn-explain code, .autonn-explain pre {font: 13px ui-monospace, monospace; margin: 0;
   overflow-wrap: anywhere}
-.autonn-explain pre {color: #444}
+.autonn-explain pre {color: #444; overflow-x: auto}
 .autonn-explain .says {color: #595959}
 .autonn-explain .back h3 {color: #a34700}
 .autonn-explain .forward h3 {color: #005b8e}
@@ -113,11 +129,14 @@ _STYLE = """\
 }"""
 
 
-def as_html(sections: Sequence[Section], in_letters: bool, whole: bool) -> str:
+def as_html(
+    sections: Sequence[Section], given: Mapping[str, Any], in_letters: bool, whole: bool
+) -> str:
     """Write an explanation as HTML: a whole page, or the part that a notebook shows."""
     parts = [f"<style>{_STYLE}</style>", '<div class="autonn-explain">']
     parts.append(f"<p><b>{html.escape(_summary(sections))}</b><br>")
-    parts.append(f"{html.escape(_LETTERS if in_letters else _GENERAL)}</p>")
+    parts.append(f"{html.escape(_LETTERS if in_letters else _GENERAL)}<br>")
+    parts.append(f"{html.escape(_given_text(given))}</p>")
     for back, group in itertools.groupby(sections, key=lambda section: section.back):
         word = "back" if back else "forward"
         parts.append(f'<section class="{word}"><h2>{word}</h2>')

@@ -128,6 +128,8 @@ def test_text_has_a_line_for_each_formula_and_its_numbers() -> None:
     assert lines.index("forward") < lines.index("2 Layer(4, 2), 3 Sigmoid()") < lines.index("back")
     assert str(told).startswith(f"J = {told['J'].value:.6g}, from the input")
     assert repr(told) == str(told)
+    assert set(told.given) == {"X", "y", "m", "Theta1", "Theta2"}
+    assert "given X (5 x 3), y (5 x 2), m = 5, Theta1 (4 x 4), Theta2 (2 x 5)" in str(told)
 
 
 def test_a_layer_with_many_steps_is_folded() -> None:
