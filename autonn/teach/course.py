@@ -153,7 +153,7 @@ def _link(z: Any, bend: str) -> Link | None:
     else:
         return None
     leaves = [t for t in (weight, bias) if t is not None]
-    plain = all(isinstance(t, Tensor) and op_of(t) is None for t in leaves)
+    plain = all(isinstance(t, Tensor) and t.requires_grad and t.is_leaf for t in leaves)
     return Link(a, weight, bias, z, bend) if plain and weight.ndim == 2 else None
 
 

@@ -19,7 +19,14 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.engine import ops
-from autonn.engine.lineage import age_of, op_of, operands_of, place_of, saved_values
+from autonn.engine.lineage import (
+    age_of,
+    attributes_of,
+    op_of,
+    operands_of,
+    place_of,
+    saved_values,
+)
 from autonn.engine.modes import Notes, Place, is_recording, recording
 from autonn.engine.op import Op, elementwise
 from autonn.engine.tensor import Array, Tensor, values_of
@@ -122,14 +129,13 @@ def _source(line: str) -> str:
 class _Watch(Notes):
     """Looks at each result and each gradient, and follows what is not finite."""
 
-    __slots__ = ("births", "left", "quiet", "refs", "rule_of", "untaken")
+    __slots__ = ("births", "left", "quiet", "refs", "rule_of")
 
     def __init__(self) -> None:
         super().__init__()
         self.births: dict[int, _Birth] = {}  # by the age of results that are not finite, alive
         self.refs: dict[int, Any] = {}
         self.left: dict[int, _Birth] = {}  # of those that no op has taken yet
-        self.untaken: dict[int, tuple[str, str, Array | None]] = {}  # branch, line, where
         self.rule_of: Tensor | None = None  # whose rules are under way
         self.quiet = _Quiet(self)
 
@@ -204,78 +210,93 @@ class _Watch(Notes):
 
     def passing(self, pull: Callable[..., Any]) -> Callable[..., Any]:
         """Look at each gradient of a pass."""
-        first = [True]
+        first, untaken = [True], _Branches()
 
         def looked(tensor: Tensor, *rest: Any) -> Any:
             if first[0] and age_of(tensor) in self.births:
                 raise _error(self.births[age_of(tensor)])
             first[0] = False
-            before, self.rule_of = self.rule_of, tensor
+            before = self.rule_of
+            self.rule_of = None if "again" in attributes_of(tensor) else tensor
             try:
                 result = pull(tensor, *rest)
             finally:
                 self.rule_of = before
-            self.follow_branches(tensor)
+            untaken.follow(tensor)
             if len(rest) == 2:  # (k, g) of the pass on Tensors
-                self.look_back(tensor, rest[0], rest[1], result)
+                _look_back(tensor, rest[1], result, untaken)
             else:
-                self.look_at_pending(tensor, rest)
+                _look_at_pending(tensor, rest, untaken)
             return result
 
         return looked
-
-    def look_at_pending(self, tensor: Tensor, rest: Sequence[Any]) -> None:
-        """Look at the gradients that an op's rules have just added to those that wait."""
-        _, args, g, pending, _ = rest
-        for k, a in enumerate(args):
-            if type(a) is Tensor and age_of(a) in pending.ends:
-                self.look_back(tensor, k, g, pending.ends[age_of(a)][1])
-
-    def look_back(self, tensor: Tensor, k: int, g: Any, gradient: Any) -> None:
-        """Raise where a gradient is not finite that one rule gave of another that is."""
-        found = values_of(gradient) if gradient is not None else None
-        index = None if found is None else _wrong(found)
-        if index is None or found is None:
-            return
-        op = op_of(tensor)
-        assert op is not None
-        given = saved_values(tensor)[: len(operands_of(tensor))]
-        there = {"g": g, "z": values_of(tensor)} | dict(zip(_letters(op), given, strict=False))
-        shape = np.shape(found)
-        numbers = {name: _at(value, index, shape, op) for name, value in there.items()}
-        layer, line = _where(place_of(tensor))
-        birth = _Birth(
-            op.name, float(np.asarray(found)[index]), index, shape, op.formula, layer, line,
-            numbers, back=True,
-        )  # fmt: skip
-        branch, where, mask = self.untaken.get(age_of(tensor), ("", "", None))
-        if branch and (mask is None or (mask.shape == shape and bool(mask[index]))):
-            birth.branch, birth.where = branch, where
-        raise _error(birth)
-
-    def follow_branches(self, tensor: Tensor) -> None:
-        """Note which results are a branch of a ``where``, and where it is not taken."""
-        op, args = op_of(tensor), operands_of(tensor)
-        if op is ops.where.op:
-            taken = np.broadcast_to(np.asarray(saved_values(tensor)[0], bool), tensor.shape)
-            _, line = _where(place_of(tensor))
-            for k, letter, untaken in ((1, "x", ~taken), (2, "y", taken)):
-                if type(args[k]) is Tensor:
-                    same = args[k].shape == tensor.shape
-                    known = letter, line, untaken if same else None
-                    self.untaken.setdefault(age_of(args[k]), known)
-        elif age_of(tensor) in self.untaken:
-            letter, line, mask = self.untaken[age_of(tensor)]
-            for a in args:
-                if type(a) is Tensor:
-                    same = mask is not None and a.shape == mask.shape
-                    self.untaken.setdefault(age_of(a), (letter, line, mask if same else None))
 
     def finish(self) -> None:
         """Raise for what is left at the end, if anything is."""
         for birth in self.left.values():
             if not (birth.given and np.isinf(birth.number)):
                 raise _error(birth)
+
+
+def _look_at_pending(tensor: Tensor, rest: Sequence[Any], untaken: _Branches) -> None:
+    """Look at the gradients that an op's rules have just added to those that wait."""
+    _, args, g, pending, _ = rest
+    for a in args:
+        if type(a) is Tensor and age_of(a) in pending.ends:
+            _look_back(tensor, g, pending.ends[age_of(a)][1], untaken)
+
+
+def _look_back(tensor: Tensor, g: Any, gradient: Any, untaken: _Branches) -> None:
+    """Raise where a gradient is not finite that a rule gave of another that is."""
+    found = values_of(gradient) if gradient is not None else None
+    index = None if found is None else _wrong(found)
+    op = op_of(tensor)
+    if found is None or index is None or op is None:
+        return
+    given = saved_values(tensor)[: len(operands_of(tensor))]
+    there = {"g": g, "z": values_of(tensor)} | dict(zip(_letters(op), given, strict=False))
+    shape = np.shape(found)
+    numbers = {name: _at(value, index, shape, op) for name, value in there.items()}
+    layer, line = _where(place_of(tensor))
+    birth = _Birth(
+        op.name, float(np.asarray(found)[index]), index, shape, op.formula, layer, line,
+        numbers, back=True,
+    )  # fmt: skip
+    birth.branch, birth.where = untaken.at(tensor, index, shape)
+    raise _error(birth)
+
+
+class _Branches:
+    """Which results of a pass lead to a branch of a ``where``, and where it is not taken."""
+
+    def __init__(self) -> None:
+        # By age: the branch, the line, and a mask of where it is not taken, if the shape is known.
+        self.known: dict[int, tuple[str, str, Array | None]] = {}
+
+    def follow(self, tensor: Tensor) -> None:
+        """Note what an op was given, if it is a ``where`` or leads to one."""
+        op, args = op_of(tensor), operands_of(tensor)
+        if op is ops.where.op:
+            taken = np.broadcast_to(np.asarray(saved_values(tensor)[0], bool), tensor.shape)
+            _, line = _where(place_of(tensor))
+            for k, letter, untaken in ((1, "x", ~taken), (2, "y", taken)):
+                self.note(args[k], letter, line, untaken)
+        elif age_of(tensor) in self.known:
+            for a in args:
+                self.note(a, *self.known[age_of(tensor)])
+
+    def note(self, a: Any, letter: str, line: str, mask: Array | None) -> None:
+        """Note an operand, once; a mask of another shape says nothing of it."""
+        if type(a) is Tensor:
+            same = mask is not None and a.shape == mask.shape
+            self.known.setdefault(age_of(a), (letter, line, mask if same else None))
+
+    def at(self, tensor: Tensor, index: Index, shape: Index) -> tuple[str, str]:
+        """Return the branch and the line of a place where it is not taken; "" where it is."""
+        branch, line, mask = self.known.get(age_of(tensor), ("", "", None))
+        if mask is not None and not (mask.shape == shape and mask[index]):
+            return "", ""
+        return branch, line
 
 
 class _Quiet(Notes):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import keyword
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -224,10 +226,12 @@ def _written(recorded: Recorded, scope: Mapping[str, Any], model: Module | None)
         sections = course_sections(chain, recorded.gradients, recorded.loss, letters, model)
         if sections is not None:
             return Explanation(sections, letters, in_letters=True)
-    given = {id(value): name + "_" * (name in names) for name, value in scope.items()}
+    given = {id(value): _free(name, names) for name, value in scope.items()}
     needed = _arrays_of(recorded)
     given |= _targets(recorded, given, needed)
     names |= {name: values_of(needed[key]) for key, name in given.items() if key in needed}
+    if isinstance(scope.get("X"), ndarray | Tensor):
+        names.setdefault("X", values_of(scope["X"]))  # as a layer may look at a copy
     return Explanation(general_sections(recorded, given, names), names, in_letters=False)
 
 
@@ -252,12 +256,22 @@ def _require_graph(loss: Any) -> None:
 # ---- names
 
 
+def _free(name: str, names: Mapping[str, Any]) -> str:
+    """Return a name that formulas can have: none of NumPy, of an op, or of Python itself.
+
+    >>> _free("W", {}), _free("lambda", {}), _free("np", {"np": np}), _free("2nd", {})
+    ('W', 'lambda_', 'np_', '_2nd')
+    """
+    plain = name if name.isidentifier() else f"_{name}"
+    return f"{plain}_" if keyword.iskeyword(plain) or plain in names else plain
+
+
 def _parameters(model: Module) -> dict[str, Tensor]:
     """Call parameters and buffers as compiled programs do: the own name, then the place."""
     found = {}
     for name, tensor in model.named_tensors().items():
         place, _, own = name.rpartition(".")
-        found[f"{own}_{place}".replace(".", "_").rstrip("_")] = tensor
+        found[re.sub(r"\W", "_", f"{own}_{place}").rstrip("_")] = tensor
     return found
 
 

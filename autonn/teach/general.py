@@ -240,18 +240,18 @@ class _Sections:
         return self.writer.operand(a)
 
     def add_aliases(self, sections: list[Section]) -> None:
-        """Add the gradients that are the very same as another's: dJ/db of a sum's two parts."""
-        steps = {step.name for section in sections for step in section.steps}
+        """Add the gradients that are the very same as another's, behind it: of a sum's parts."""
+        places = {step.name: section for section in sections for step in section.steps}
         for t in reversed(ancestors([self.recorded.loss])):
             g = self.recorded.gradients.get(age_of(t))
             if g is None or self.name(t)[:1] in ("", "J") or age_of(t) in self.inner:
                 continue
             name, same = f"d{self.name(t)}", self.name(g)
-            if name not in steps and name not in self.names and same:
+            if name not in places and name not in self.names and same in places:
                 self.names[name] = values_of(g)
-                title = self.title(self.recorded.call_at(age_of(t)))
-                rows = [s for s in sections if s.back and s.title == title] or sections[-1:]
-                rows[-1].steps.append(Step(name, same, values_of(g)))
+                steps = places[same].steps
+                behind = 1 + next(k for k, step in enumerate(steps) if step.name == same)
+                steps.insert(behind, Step(name, same, values_of(g)))
 
     # ---- sections
 
