@@ -14,7 +14,7 @@ from autonn.engine.lineage import op_of
 from autonn.engine.tensor import Tensor
 from autonn.nn.walk import Holder, parts
 
-__all__ = ["add_address", "add_feeder", "address_of", "title_of"]
+__all__ = ["add_address", "add_feeder", "address_of", "title_of", "would_fit"]
 
 
 class _Address(str):
@@ -83,6 +83,16 @@ def describe(x: Any) -> str:
     if isinstance(x, list | tuple | dict | str):
         return f"a {type(x).__name__} of {len(x)}"
     return "None" if x is None else f"a {type(x).__name__}"
+
+
+def would_fit(module: Any, *sizes: int) -> str:
+    """Say which sizes would have fitted, as the end of a message.
+
+    >>> from autonn import Layer
+    >>> would_fit(Layer(3, 2), 5, 2)
+    '; Layer(5, 2) would fit'
+    """
+    return f"; {type(module).__name__}({', '.join(map(str, sizes))}) would fit"
 
 
 def address_of(modules: Sequence[Any]) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from autonn.checks import whole
 from autonn.engine import ops
 from autonn.engine.tensor import Array, Tensor
+from autonn.nn.addresses import would_fit
 from autonn.nn.init import Initialiser, glorot_uniform, initial, zeros
 from autonn.nn.module import Module
 
@@ -116,7 +117,7 @@ class Layer(Module):
             return "; write x.T where each example is a column"
         if not shape:
             return ""
-        return f"; {type(self).__name__}({shape[-1]}, {self.outputs}) would fit"
+        return would_fit(self, shape[-1], self.outputs)
 
     def __repr__(self) -> str:
         without = ", bias=False" if self.bias is None else ""

@@ -175,6 +175,10 @@ CURES: dict[str, tuple[Call, str]] = {
         lambda: an.Conv2d(1, 2, 3)(np.ones((5, 3, 6, 6))),
         "; a layer of 3 channels would fit$",
     ),
+    "features": (lambda: an.BatchNorm1d(4)(X), r"; BatchNorm1d\(3\) would fit$"),
+    "features of each": (lambda: an.LayerNorm(4)(X), r"; LayerNorm\(3\) would fit$"),
+    "a sequence": (lambda: an.GRU(2, 4)(np.ones((1, 5, 3))), r"; GRU\(3, 4\) would fit$"),
+    "a step": (lambda: an.LSTMCell(2, 4)(X), r"; LSTMCell\(3, 4\) would fit$"),
     "targets": (
         lambda: an.MeanSquaredError()(an.Tensor(np.ones((5, 1))), np.ones(5)),
         r"must be equal, write y\[:, None\], which makes a column of the targets$",
@@ -201,6 +205,10 @@ def test_the_cures_cure() -> None:
     an.Sequential(an.Flatten(), an.Layer(32, 2))(np.ones((5, 2, 4, 4)))
     an.Layer(1, 2)(np.ones(5)[:, None])
     an.Layer(2, 1)(X.T)
+    an.BatchNorm1d(3)(X)
+    an.LayerNorm(3)(X)
+    an.GRU(3, 4)(np.ones((1, 5, 3)))
+    an.LSTMCell(3, 4)(X)
     an.Conv2d(3, 2, 3)(np.ones((5, 3, 6, 6)))
     an.MeanSquaredError()(an.Tensor(np.ones((5, 1))), np.ones(5)[:, None])
     an.MeanSquaredError()(an.Tensor(np.ones(5)), np.ones((5, 1))[:, 0])
