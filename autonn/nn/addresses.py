@@ -108,7 +108,8 @@ def address_of(modules: Sequence[Any]) -> str:
     path = "model"
     for outer, inner in itertools.pairwise(modules):
         names = (name for name, child in parts(outer.held()) if child is inner)
-        path += f".{next(names, '?')}"
+        name = next(names, None)
+        path = "model" if name is None else f"{path}.{name}"  # what is not held is a model itself
     return f"{path} {title_of(modules[-1])}"
 
 

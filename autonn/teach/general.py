@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from autonn.engine.lineage import age_of, ancestors, op_of, tensors_of
+from autonn.engine.lineage import age_of, ancestors, attributes_of, op_of, tensors_of
 from autonn.engine.tensor import Tensor, values_of
 from autonn.teach.formulas import Piece, Writer, evaluate, is_close
 from autonn.teach.recording import ModuleCall, Pull, Recorded, label_of
@@ -226,6 +226,8 @@ class _Sections:
         self.names[name] = value
         op = op_of(t)
         says = op.formula if op is not None and self.is_forward(t) else ""
+        if "again" in attributes_of(t):  # a compiled program, or a checkpoint
+            says = "computed as a whole; explain the function itself to see what is inside"
         return [*before, Step(name, text, value, says, inner)]
 
     def text(self, t: Tensor) -> str:

@@ -101,7 +101,7 @@ class _UnderWay(list[Any]):
         if self.open:
             outer = self.open[-1]
             names = [name for name, child in outer.module.children() if child is module]
-            path = ".".join(filter(None, [outer.path, names[0] if names else "?"]))
+            path = ".".join(filter(None, [outer.path, names[0]])) if names else ""
         call = ModuleCall(path, module, _now())
         self.calls.append(call)
         self.open.append(call)

@@ -149,6 +149,15 @@ def test_an_error_can_be_pickled_without_the_model() -> None:
     assert pickle.loads(packed).__notes__ == notes(lambda: MODEL(X))
 
 
+def test_a_model_that_another_calls_but_does_not_hold_is_one_by_itself() -> None:
+    class Calls(an.Module):
+        def forward(self, x: Any) -> Any:
+            return MODEL(x)
+
+    (note,) = notes(lambda: an.Sequential(Calls())(X))
+    assert note == "in model.2 Layer(4, 2), fed (2, 5) float64 by model.1 Sigmoid()"
+
+
 def test_an_error_that_is_raised_again_elsewhere_keeps_its_first_place() -> None:
     error = raised(lambda: MODEL(X))
 

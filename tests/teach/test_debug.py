@@ -319,6 +319,16 @@ def test_what_was_given_is_said_to_be_given() -> None:
         run([0.5, 0.5])
 
 
+def test_a_model_that_is_not_held_is_one_by_itself() -> None:
+    class Calls(an.Module):
+        def forward(self, x: Any) -> Any:
+            return LOGS(x)
+
+    with pytest.raises(NonFiniteError) as caught, debug():
+        np.sum(an.Sequential(Calls())(with_number(-2.0))).backward()
+    assert caught.value.layer == "model.1 Lambda(<lambda>)"
+
+
 # ---- when
 
 
