@@ -59,8 +59,10 @@ class NonFiniteError(FloatingPointError):
         "x" or "y", where it was born in the branch of a ``where`` that is not taken there.
     """
 
-    def __init__(self, message: str, birth: _Birth) -> None:
+    def __init__(self, message: str, birth: _Birth | None = None) -> None:
         super().__init__(message)
+        if birth is None:
+            return  # it is unpickled, and given its attributes next
         self.op, self.layer, self.line = birth.op, birth.layer, birth.line
         self.index, self.values = birth.index, birth.values
         self.back, self.branch = birth.back, birth.branch
@@ -129,7 +131,7 @@ def _source(line: str) -> str:
 class _Watch(Notes):
     """Looks at each result and each gradient, and follows what is not finite."""
 
-    __slots__ = ("births", "left", "quiet", "refs", "rule_of")
+    __slots__ = ("births", "left", "refs", "rule_of")
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,11 +139,10 @@ class _Watch(Notes):
         self.refs: dict[int, Any] = {}
         self.left: dict[int, _Birth] = {}  # of those that no op has taken yet
         self.rule_of: Tensor | None = None  # whose rules are under way
-        self.quiet = _Quiet(self)
 
     def within(self, recording: bool) -> Notes:
         """Go on looking within `no_grad`, where nothing is recorded."""
-        return self if recording else self.quiet
+        return self if recording else _Quiet(self)
 
     def running(self) -> bool:
         """Let compiled functions run as they are."""
@@ -355,7 +356,7 @@ def debug() -> Iterator[None]:
     """
     watch = _Watch()
     outer = is_recording()
-    token = recording.set(watch if outer else watch.quiet)
+    token = recording.set(watch if outer else _Quiet(watch))
     try:
         with np.errstate(all="ignore"):
             yield
@@ -367,6 +368,7 @@ def debug() -> Iterator[None]:
         raise
     finally:
         recording.reset(token)
+        watch.refs.clear()  # they hold the watch
     watch.finish()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import pickle
 import re
 import warnings
 from collections.abc import Callable
@@ -430,6 +432,33 @@ def test_outside_nothing_is_looked_at_and_all_is_as_before() -> None:
         result: Any = np.log(an.Tensor([0.0], requires_grad=True))
     assert op_of(result) is not None
     assert not hasattr(result, "_place")
+
+
+def test_nothing_is_left_to_the_garbage_collector() -> None:
+    def run() -> None:
+        with debug():
+            x = an.Tensor([1.0, -1.0], requires_grad=True)
+            cost: Any = np.sum(np.where(x.data > 0, np.sqrt(x), 0.0))
+            with an.no_grad():
+                np.where(x.data > 0, np.log(x), 0.0)
+            cost.backward()
+
+    run()
+    gc.collect()
+    gc.disable()
+    try:
+        run()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_an_error_can_be_pickled() -> None:
+    plant = FORWARD["log of -1"]
+    error = found(plant, lambda: run_eagerly(plant, plant.bad))
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert (again.op, again.index, again.values) == (error.op, error.index, error.values)
 
 
 def test_gradients_are_the_same_within() -> None:
