@@ -45,7 +45,8 @@ class Chain:
     links
         Its layers, the first one first.
     cost
-        "sigmoid", "softmax" or "squares": the cross-entropies, the mean of the squares.
+        "sigmoid", "softmax": the cross-entropies; "each": that of each class of a softmax;
+        "squares": the mean of the squares.
     y
         The targets, a row for each example.
     penalised, strength
@@ -114,6 +115,8 @@ def _ending(cost: Tensor) -> tuple[str, Tensor, str, Array] | None:
     if name in _COSTS:
         z, y = operands_of(cost)
         return (_COSTS[name], z, "", np.asarray(values_of(y))) if isinstance(z, Tensor) else None
+    if name == "divide":
+        return _each(cost)
     parts: list[Any] = [cost]
     for expected in ("mean", "square", "subtract"):
         if _name(parts[0]) != expected:
@@ -125,6 +128,24 @@ def _ending(cost: Tensor) -> tuple[str, Tensor, str, Array] | None:
     bend = _name(output) if _name(output) in _BENDS else ""
     z = operands_of(output)[0] if bend else output
     return "squares", z, bend, np.asarray(values_of(y))
+
+
+def _each(cost: Tensor) -> tuple[str, Tensor, str, Array] | None:
+    """Find z and the targets of a cross-entropy of each class of a softmax."""
+    parts: list[Any] = [cost]
+    for expected in ("divide", "sum", "add"):
+        if _name(parts[0]) != expected:
+            return None
+        parts = list(operands_of(parts[0]))
+    if [_name(part) for part in parts] != ["safe_multiply"] * 2:
+        return None
+    (y, log_a), (_, log_rest) = map(operands_of, parts)
+    if (_name(log_a), _name(log_rest)) != ("log_softmax", "log_others"):
+        return None
+    z = operands_of(log_a)[0]
+    if z is not operands_of(log_rest)[0] or not isinstance(z, Tensor):
+        return None
+    return "each", z, "", np.asarray(values_of(y))
 
 
 def _links(z: Any, bend: str) -> list[Link]:
@@ -252,7 +273,7 @@ class _Writing:
             bend = link.bend
             if number == last and self.chain.cost != "squares":
                 bend = self.chain.cost
-            if bend == "softmax":
+            if bend in ("softmax", "each"):
                 steps.append(
                     self.step(f"a{number}", [f"softmax(z{number})"], None, "a = e^z / sum e^z")
                 )
@@ -274,6 +295,7 @@ class _Writing:
                 f"-np.sum(y * np.log({a}) + (1 - y) * np.log(1 - {a})) / m",
                 f"-np.sum(y * log_sigmoid({z}) + (1 - y) * log_sigmoid(-{z})) / m",
             ],
+            "each": [f"-np.sum(y * np.log({a}) + (1 - y) * np.log(1 - {a})) / m"],
             "softmax": [f"-np.sum(y * np.log({a})) / m", f"-np.sum(y * log_softmax({z})) / m"],
             "squares": [f"np.mean(({a} - y) ** 2)"],
         }[self.chain.cost]
@@ -296,13 +318,20 @@ class _Writing:
     def back(self) -> list[Section]:
         """Write what is computed on the way back: deltas, and the gradients of the Thetas."""
         last = len(self.chain.links) + 1
-        sections = [Section("loss", back=True, steps=[self.delta(last)])]
+        before = [self.of_each(last)] if self.chain.cost == "each" else []
+        sections = [Section("loss", back=True, steps=[*before, self.delta(last)])]
         for number in range(last - 1, 0, -1):
             steps = [self.theta(number)]
             if number > 1:
                 steps.append(self.delta(number))
             sections.append(Section(self.title(number + 1), back=True, steps=steps))
         return sections
+
+    def of_each(self, number: int) -> Step:
+        """Write m dJ/da of a softmax whose classes count each, right or wrong."""
+        a = f"a{number}"
+        says = "m dJ/da; each class counts, so that delta is not a - y as of a sigmoid"
+        return self.step(f"r{number}", [f"(1 - y) / (1 - {a}) - y / {a}"], None, says)
 
     def delta(self, number: int) -> Step:
         """Write ``delta = m dJ/dz`` of a layer."""
@@ -313,7 +342,11 @@ class _Writing:
         slopes = [s.format(a=a, z=z) for s in _BENDS[link.bend][1]] if link.bend else [""]
         if number == len(self.chain.links) + 1:
             start, says = f"{a} - y", "delta = a - y"
-            if self.chain.cost == "squares":
+            if self.chain.cost == "each":
+                r = f"r{number}"
+                start = f"{a} * ({r} - np.sum({a} * {r}, axis=1, keepdims=True))"
+                says = "delta_k = a_k (r_k - sum_j a_j r_j), through the softmax"
+            elif self.chain.cost == "squares":
                 start, says = f"2 / k * ({a} - y)", "delta = 2/k (a - y), times the bend's slope"
             elif self.chain.is_mean:
                 start, says = f"({a} - y) / k", "delta = (a - y) / k, as J is a mean over k outputs"
@@ -340,7 +373,9 @@ class _Writing:
                 weights = f"np.c_[np.zeros(len(Theta{number})), {weights}]"
             way += f" + lam / m * {weights}"
             says += f" + lambda/m Theta{number}, but for its bias column"
-        return self.step(f"dTheta{number}", [way], np.column_stack(parts), says)
+        found = self.step(f"dTheta{number}", [way], np.column_stack(parts), says)
+        found.is_gradient = True
+        return found
 
 
 _SAYS = {
@@ -350,6 +385,7 @@ _SAYS = {
     "softplus": "a = ln(1 + e^z)",
     "sigmoidJ": "J = -1/m sum [y ln a + (1 - y) ln(1 - a)]",
     "softmaxJ": "J = -1/m sum y ln a",
+    "eachJ": "J = -1/m sum [y ln a + (1 - y) ln(1 - a)]",
     "squaresJ": "J = mean of (a - y)^2",
 }
 _SLOPES = {

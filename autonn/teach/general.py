@@ -50,7 +50,8 @@ class _Sections:
     called: dict[int, str] = field(default_factory=dict)  # by age: the steps
     pieces: dict[int, Piece] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
-    inner: set[int] = field(default_factory=set)  # the ages of steps on the way
+    inner: set[int] = field(default_factory=set)  # the ages of steps on the way, and
+    gradients: set[int] = field(default_factory=set)  # of what is called a gradient
 
     def __post_init__(self) -> None:
         self.writer = Writer(self.names, self.name)
@@ -160,6 +161,7 @@ class _Sections:
                 continue
             ends.append(g)
             if age_of(g) not in self.known:
+                self.gradients.add(age_of(g))
                 self.called.setdefault(age_of(g), self.free(f"d{self.name(t)}"))
         return ends
 
@@ -193,7 +195,7 @@ class _Sections:
         age = age_of(t)
         if op_of(t) is None:
             is_start = age in self.called  # the 1 that a pass begins with
-            return [Step(self.called[age], "np.ones(())", values_of(t))] if is_start else []
+            return [self.start(t)] if is_start else []
         if age in self.called:
             return self.as_steps(t, inner=False)
         text = self.text(t)
@@ -202,6 +204,10 @@ class _Sections:
             self.texts[age] = text
             return []
         return self.promoted(t)
+
+    def start(self, t: Tensor) -> Step:
+        """Make the step of the 1 that a pass begins with, where it is the gradient of something."""
+        return Step(self.called[age_of(t)], "np.ones(())", values_of(t), is_gradient=True)
 
     def promoted(self, t: Tensor) -> list[Step]:
         """Write a value on the way as a step of its own."""
@@ -228,7 +234,7 @@ class _Sections:
         says = op.formula if op is not None and self.is_forward(t) else ""
         if "again" in attributes_of(t):  # a compiled program, or a checkpoint
             says = "computed as a whole; explain the function itself to see what is inside"
-        return [*before, Step(name, text, value, says, inner)]
+        return [*before, Step(name, text, value, says, inner, age_of(t) in self.gradients)]
 
     def text(self, t: Tensor) -> str:
         """Write the formula of a value, of what has a name and what was written before."""
@@ -253,7 +259,7 @@ class _Sections:
                 self.names[name] = values_of(g)
                 steps = places[same].steps
                 behind = 1 + next(k for k, step in enumerate(steps) if step.name == same)
-                steps.insert(behind, Step(name, same, values_of(g)))
+                steps.insert(behind, Step(name, same, values_of(g), is_gradient=True))
 
     # ---- sections
 

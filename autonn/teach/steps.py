@@ -25,6 +25,8 @@ class Step:
         What it is, in words or in mathematics.
     inner
         Whether it is a step on the way, which is folded where there are many.
+    is_gradient
+        Whether it is the gradient of J for what its name says after the d.
     """
 
     name: str
@@ -32,12 +34,12 @@ class Step:
     value: Array
     says: str = ""
     inner: bool = False
+    is_gradient: bool = False
 
     @property
     def shown(self) -> str:
-        """The name as it is read: of a gradient "dJ/dW1"."""
-        is_gradient = self.name[:1] == "d" and self.name[1:2] and self.name[:5] != "delta"
-        return f"dJ/d{self.name[1:]}" if is_gradient else self.name
+        """The name as it is read: of a gradient, dW1, "dJ/dW1"."""
+        return f"dJ/{self.name}" if self.is_gradient else self.name
 
 
 @dataclass

@@ -258,6 +258,7 @@ def test_a_network_of_layers_is_told_in_the_letters_of_the_course() -> None:
         ([an.Sigmoid()], an.CrossEntropy()),
         ([], an.SigmoidCrossEntropy()),
         ([an.Softmax()], an.SoftmaxCrossEntropy()),
+        ([an.Softmax()], an.CrossEntropy()),
         ([], an.SoftmaxCrossEntropy()),
         ([an.Tanh()], an.MeanSquaredError()),
         ([], an.MeanSquaredError()),
@@ -276,7 +277,9 @@ def test_each_bend_and_loss_has_its_delta(bend: Any, end: Any, loss: Any) -> Non
     cost = loss(model(X), y) + an.l2_penalty(model, 0.1, 6)
     (theta,) = gradients(cost, [model[0].weight])
     assert is_close(told["dTheta1"].value[:, 1:], theta)
-    assert told["delta4"].formula.startswith(("a4 - y", "2 / k * (a4 - y)", "(a4 - y) / k"))
+    starts = ("a4 - y", "2 / k * (a4 - y)", "(a4 - y) / k", "a4 * (r4 - np.sum(a4 * r4")
+    assert told["delta4"].formula.startswith(starts)
+    assert_evaluates(told)
 
 
 def test_where_sigmoids_round_to_one_the_exact_formula_is_printed() -> None:
@@ -355,6 +358,24 @@ def test_a_loss_is_told_with_the_callers_own_names() -> None:
     assert_evaluates(told)
     cost.backward()  # the graph is whole
     assert is_close(told["dJ/dW"].value, W.grad)
+
+
+def test_a_value_whose_name_begins_with_d_is_no_gradient() -> None:
+    data = an.Tensor([1.0, 2.0], requires_grad=True)
+    distance: Any = np.square(data)
+    cost: Any = np.sum(distance)
+    told = explain(cost)
+    assert [step.shown for step in told.steps] == ["distance", "J", "dJ/ddistance", "dJ/ddata"]
+    assert told["dJ/ddata"].value.tolist() == [2.0, 4.0]
+    assert told.of("distance[1]").value == 4.0
+
+
+def test_a_cost_that_is_linear_begins_with_one() -> None:
+    w = an.Tensor(3.0, requires_grad=True)
+    cost: Any = w * 2.0 + 1.0
+    told = explain(cost)
+    assert told["dJ/dw"].value == 2.0
+    assert_evaluates(told)
 
 
 def test_names_can_be_given() -> None:
