@@ -247,11 +247,10 @@ def _recorded(
     out._tracked = recorded
     if not recorded:
         values = values[: len(args)]  # residuals are for a gradient alone
-    notes = mode if isinstance(mode, Notes) else None
-    if recorded or op.keeps_input or is_tracing() or (notes is not None and notes.keeps_all):
+    if recorded or op.keeps_input or is_tracing() or getattr(mode, "keeps_all", False):
         record(out, op, args, values, attributes, _protect(args, values, shared))
-    if notes is not None:
-        notes.made(out, op, args, values)
+    if isinstance(mode, Notes):
+        mode.made(out, op, args, values)
     return out
 
 

@@ -1,7 +1,7 @@
 """Every number of backprop explained, and where a NaN comes from.
 
-Read in this order: `recording`, `steps`, `formulas`, `general`, `course`, `terms`, `pages`,
-`network_figure`, `explaining`, `debugging`.
+Read in this order: `recording`, `steps`, `formulas`, `general`, `chain`, `course`, `terms`,
+`pages`, `network_figure`, `explaining`, `debugging`.
 """
 
 from autonn.teach.debugging import NonFiniteError, debug

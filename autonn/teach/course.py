@@ -12,171 +12,60 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from autonn.engine.lineage import age_of, attribute_of, op_of, operands_of
+from autonn.engine import ops
+from autonn.engine.lineage import age_of
+from autonn.engine.op import Op
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
+from autonn.teach.chain import Chain, Cost
 from autonn.teach.formulas import evaluate, is_close
 from autonn.teach.steps import Section, Step
 
-__all__ = ["Chain", "Link", "chain_of", "course_names", "course_sections"]
+__all__ = ["course_names", "course_sections"]
 
 
-@dataclass
-class Link:
-    """One layer: ``z = a Theta'``, and the op that bends it, None of the last if there is none."""
+class _Bend(NamedTuple):
+    """How a bend and its slope are written: formulas, and what the textbooks say."""
 
-    a: Any  # what it is given: a Tensor, or the array X
-    weight: Tensor
-    bias: Tensor | None
-    z: Tensor
-    bend: str = ""
+    formula: str
+    says: str
+    slopes: tuple[str, ...]
+    slope_says: str
 
 
-@dataclass
-class Chain:
-    """A network of layers that was found behind a loss.
+_BENDS: dict[Op | None, _Bend] = {
+    None: _Bend("{z}", "a = z", ("",), ""),
+    ops.sigmoid.op: _Bend(
+        "sigmoid({z})", "a = s(z) = 1 / (1 + e^-z)",
+        ("{a} * (1 - {a})", "sigmoid({z}) * sigmoid(-{z})"), "a{n} (1 - a{n})",
+    ),
+    ops.tanh.op: _Bend(
+        "np.tanh({z})", "a = tanh z", ("(1 - {a} ** 2)", "1 / np.cosh({z}) ** 2"), "(1 - a{n}^2)",
+    ),
+    ops.relu.op: _Bend("np.maximum({z}, 0)", "a = max(z, 0)", ("({z} > 0)",), "[z{n} > 0]"),
+    ops.softplus.op: _Bend(
+        "softplus({z})", "a = ln(1 + e^z)", ("sigmoid({z})",), "s(z{n})",
+    ),
+    ops.softmax.op: _Bend("softmax({z})", "a = e^z / sum e^z", (), ""),
+}  # fmt: skip
 
-    Attributes
-    ----------
-    links
-        Its layers, the first one first.
-    cost
-        "sigmoid", "softmax": the cross-entropies; "each": that of each class of a softmax;
-        "squares": the mean of the squares.
-    y
-        The targets, a row for each example.
-    penalised, strength
-        The weights under the L2 penalty, and the lambda of the course; none and 0 without one.
-    """
+# What the output is where the cost takes it from its z.
+_OUTPUTS = {Cost.SIGMOID: ops.sigmoid.op, Cost.SOFTMAX: ops.softmax.op, Cost.EACH: ops.softmax.op}
 
-    links: list[Link]
-    cost: str
-    y: Array
-    penalised: list[Tensor]
-    strength: float
-    is_mean: bool = False  # whether it is a cross-entropy divided by the number of outputs too
-
-
-_BENDS = {
-    "sigmoid": ("sigmoid({z})", ("{a} * (1 - {a})", "sigmoid({z}) * sigmoid(-{z})")),
-    "tanh": ("np.tanh({z})", ("(1 - {a} ** 2)", "1 / np.cosh({z}) ** 2")),
-    "relu": ("np.maximum({z}, 0)", ("({z} > 0)",)),
-    "softplus": ("softplus({z})", ("sigmoid({z})",)),
-}
-_COSTS = {"sigmoid_cross_entropy": "sigmoid", "softmax_cross_entropy": "softmax"}
-
-# ---- finding the layers
-
-
-def chain_of(loss: Tensor) -> Chain | None:
-    """Find the layers behind a loss; None where it is no network of layers in a row.
-
-    >>> from autonn import CrossEntropy, Layer, Sequential, Sigmoid
-    >>> model = Sequential(Layer(2, 3, rng=0), Sigmoid(), Layer(3, 1, rng=0), Sigmoid())
-    >>> chain = chain_of(CrossEntropy()(model(Tensor(np.ones((4, 2)))), np.ones((4, 1))))
-    >>> [link.z.shape for link in chain.links], chain.cost
-    ([(4, 3), (4, 1)], 'sigmoid')
-    """
-    cost, penalty = loss, None
-    if _name(loss) == "add" and _name(operands_of(loss)[1]) == "sum_of_squares":
-        cost, penalty = operands_of(loss)
-    share = 1.0
-    if _name(cost) == "multiply" and isinstance(operands_of(cost)[1], float):
-        cost, share = operands_of(cost)
-    found = _ending(cost)
-    if found is None:
-        return None
-    kind, last, bend, y = found
-    if share != 1.0 and (kind == "squares" or share != 1 / y.shape[-1]):
-        return None
-    links = _links(last, bend)
-    if not links or links[-1].z.ndim != 2 or y.shape != links[-1].z.shape:
-        return None
-    weights = [] if penalty is None else list(operands_of(penalty))
-    known = {id(link.weight) for link in links}
-    if not all(id(w) in known for w in weights):
-        return None
-    factor = 0.0 if penalty is None else attribute_of(penalty, "factor")
-    return Chain(links, kind, y, weights, factor * 2 * len(y), share != 1.0)
-
-
-def _name(a: Any) -> str:
-    op = op_of(a) if isinstance(a, Tensor) else None
-    return "" if op is None else op.name
-
-
-def _ending(cost: Tensor) -> tuple[str, Tensor, str, Array] | None:
-    """Find what a cost is, the last z, what bends it, and the targets."""
-    name = _name(cost)
-    if name in _COSTS:
-        z, y = operands_of(cost)
-        return (_COSTS[name], z, "", np.asarray(values_of(y))) if isinstance(z, Tensor) else None
-    if name == "divide":
-        return _each(cost)
-    parts: list[Any] = [cost]
-    for expected in ("mean", "square", "subtract"):
-        if _name(parts[0]) != expected:
-            return None
-        parts = list(operands_of(parts[0]))
-    output, y = parts
-    if not isinstance(output, Tensor):
-        return None
-    bend = _name(output) if _name(output) in _BENDS else ""
-    z = operands_of(output)[0] if bend else output
-    return "squares", z, bend, np.asarray(values_of(y))
-
-
-def _each(cost: Tensor) -> tuple[str, Tensor, str, Array] | None:
-    """Find z and the targets of a cross-entropy of each class of a softmax."""
-    parts: list[Any] = [cost]
-    for expected in ("divide", "sum", "add"):
-        if _name(parts[0]) != expected:
-            return None
-        parts = list(operands_of(parts[0]))
-    if [_name(part) for part in parts] != ["safe_multiply"] * 2:
-        return None
-    (y, log_a), (_, log_rest) = map(operands_of, parts)
-    if (_name(log_a), _name(log_rest)) != ("log_softmax", "log_others"):
-        return None
-    z = operands_of(log_a)[0]
-    if z is not operands_of(log_rest)[0] or not isinstance(z, Tensor):
-        return None
-    return "each", z, "", np.asarray(values_of(y))
-
-
-def _links(z: Any, bend: str) -> list[Link]:
-    """Follow the layers from the last z to X; [] where something else stands between."""
-    links: list[Link] = []
-    while True:
-        link = _link(z, bend)
-        if link is None:
-            return []
-        links.insert(0, link)
-        if not isinstance(link.a, Tensor) or op_of(link.a) is None:
-            return links if values_of(link.a).ndim == 2 else []
-        bend = _name(link.a)
-        if bend not in _BENDS:
-            return []
-        z = operands_of(link.a)[0]
-
-
-def _link(z: Any, bend: str) -> Link | None:
-    """Read one layer off its z."""
-    if _name(z) == "affine":
-        a, weight, bias = operands_of(z)
-    elif _name(z) == "matmul" and _name(operands_of(z)[1]) == "transpose":
-        a, turned = operands_of(z)
-        weight, bias = operands_of(turned)[0], None
-    else:
-        return None
-    leaves = [t for t in (weight, bias) if t is not None]
-    plain = all(isinstance(t, Tensor) and t.requires_grad and t.is_leaf for t in leaves)
-    return Link(a, weight, bias, z, bend) if plain and weight.ndim == 2 else None
-
+_EACH = "-np.sum(y * np.log({a}) + (1 - y) * np.log(1 - {a})) / m"
+_EXACT = "-np.sum(y * log_sigmoid({z}) + (1 - y) * log_sigmoid(-{z})) / m"
+_COSTS = {
+    Cost.SIGMOID: ("J = -1/m sum [y ln a + (1 - y) ln(1 - a)]", (_EACH, _EXACT)),
+    Cost.EACH: ("J = -1/m sum [y ln a + (1 - y) ln(1 - a)]", (_EACH,)),
+    Cost.SOFTMAX: (
+        "J = -1/m sum y ln a", ("-np.sum(y * np.log({a})) / m", "-np.sum(y * log_softmax({z})) / m")
+    ),
+    Cost.SQUARES: ("J = mean of (a - y)^2", ("np.mean(({a} - y) ** 2)",)),
+}  # fmt: skip
 
 # ---- what formulas are evaluated with
 
@@ -265,45 +154,29 @@ class _Writing:
         sections = [Section("input", steps=[first])]
         last = len(self.chain.links) + 1
         for number, link in enumerate(self.chain.links, 2):
-            theta, a = f"Theta{number - 1}", f"a{number - 1}"
+            theta, a, z = f"Theta{number - 1}", f"a{number - 1}", f"z{number}"
             inputs = a if link.bias is None else f"np.c_[np.ones(m), {a}]"
             says = f"{theta} [1; {a}]" if link.bias is not None else f"{theta} {a}"
             ways = [f"{inputs} @ {theta}.T"]
-            steps = [self.step(f"z{number}", ways, values_of(link.z), f"z{number} = {says}")]
-            bend = link.bend
-            if number == last and self.chain.cost != "squares":
-                bend = self.chain.cost
-            if bend in ("softmax", "each"):
-                steps.append(
-                    self.step(f"a{number}", [f"softmax(z{number})"], None, "a = e^z / sum e^z")
-                )
-            elif bend:
-                text = _BENDS[bend][0].format(z=f"z{number}")
-                value = None if number == last else values_of(self.chain.links[number - 1].a)
-                steps.append(self.step(f"a{number}", [text], value, _SAYS[bend]))
-            else:
-                steps.append(self.step(f"a{number}", [f"z{number}"], values_of(link.z), "a = z"))
+            steps = [self.step(z, ways, values_of(link.z), f"{z} = {says}")]
+            is_last = number == last
+            bend = _BENDS[_OUTPUTS.get(self.chain.cost, link.bend) if is_last else link.bend]
+            value = None if is_last else values_of(self.chain.links[number - 1].a)
+            steps.append(self.step(f"a{number}", [bend.formula.format(z=z)], value, bend.says))
             sections.append(Section(self.title(number), steps=steps))
-        cost = self.step("J", self.costs(last), values_of(self.loss), _SAYS[self.chain.cost + "J"])
+        says, ways = self.costs(last)
+        cost = self.step("J", ways, values_of(self.loss), says)
         return [*sections, Section("loss", steps=[cost])]
 
-    def costs(self, last: int) -> list[str]:
-        """Return the ways to write J."""
-        a, z = f"a{last}", f"z{last}"
-        ways = {
-            "sigmoid": [
-                f"-np.sum(y * np.log({a}) + (1 - y) * np.log(1 - {a})) / m",
-                f"-np.sum(y * log_sigmoid({z}) + (1 - y) * log_sigmoid(-{z})) / m",
-            ],
-            "each": [f"-np.sum(y * np.log({a}) + (1 - y) * np.log(1 - {a})) / m"],
-            "softmax": [f"-np.sum(y * np.log({a})) / m", f"-np.sum(y * log_softmax({z})) / m"],
-            "squares": [f"np.mean(({a} - y) ** 2)"],
-        }[self.chain.cost]
+    def costs(self, last: int) -> tuple[str, list[str]]:
+        """Return what J is, and the ways to write it."""
+        says, templates = _COSTS[self.chain.cost]
+        ways = [template.format(a=f"a{last}", z=f"z{last}") for template in templates]
         if self.chain.is_mean:
             ways = [f"{way} / k" for way in ways]
         squares = [f"np.sum({self.weights(n)} ** 2)" for n in self.penalised()]
         penalty = f" + lam / (2 * m) * ({' + '.join(squares)})" if squares else ""
-        return [way + penalty for way in ways]
+        return says, [way + penalty for way in ways]
 
     def penalised(self) -> list[int]:
         """List the numbers of the layers whose weights are under the penalty."""
@@ -318,7 +191,7 @@ class _Writing:
     def back(self) -> list[Section]:
         """Write what is computed on the way back: deltas, and the gradients of the Thetas."""
         last = len(self.chain.links) + 1
-        before = [self.of_each(last)] if self.chain.cost == "each" else []
+        before = [self.of_each(last)] if self.chain.cost is Cost.EACH else []
         sections = [Section("loss", back=True, steps=[*before, self.delta(last)])]
         for number in range(last - 1, 0, -1):
             steps = [self.theta(number)]
@@ -336,26 +209,29 @@ class _Writing:
     def delta(self, number: int) -> Step:
         """Write ``delta = m dJ/dz`` of a layer."""
         link = self.chain.links[number - 2]
-        m = self.names["m"]
-        value = m * values_of(self.gradients[age_of(link.z)])
-        a, z = f"a{number}", f"z{number}"
-        slopes = [s.format(a=a, z=z) for s in _BENDS[link.bend][1]] if link.bend else [""]
+        value = self.names["m"] * values_of(self.gradients[age_of(link.z)])
+        bend, a, z = _BENDS[link.bend], f"a{number}", f"z{number}"
         if number == len(self.chain.links) + 1:
-            start, says = f"{a} - y", "delta = a - y"
-            if self.chain.cost == "each":
-                r = f"r{number}"
-                start = f"{a} * ({r} - np.sum({a} * {r}, axis=1, keepdims=True))"
-                says = "delta_k = a_k (r_k - sum_j a_j r_j), through the softmax"
-            elif self.chain.cost == "squares":
-                start, says = f"2 / k * ({a} - y)", "delta = 2/k (a - y), times the bend's slope"
-            elif self.chain.is_mean:
-                start, says = f"({a} - y) / k", "delta = (a - y) / k, as J is a mean over k outputs"
+            start, says = self.start(a)
         else:
             start = f"(delta{number + 1} @ {self.weights(number)})"
-            slope = _SLOPES[link.bend].format(n=number)
+            slope = bend.slope_says.format(n=number)
             says = f"delta{number} = Theta{number}' delta{number + 1} * {slope}"
+        slopes = [slope.format(a=a, z=z) for slope in bend.slopes]
         ways = [f"{start} * {slope}" if slope else start for slope in slopes]
         return self.step(f"delta{number}", ways, value, says)
+
+    def start(self, a: str) -> tuple[str, str]:
+        """Write the delta that the cost begins with, and say it."""
+        if self.chain.cost is Cost.EACH:
+            r = f"r{a[1:]}"
+            says = "delta_k = a_k (r_k - sum_j a_j r_j), through the softmax"
+            return f"{a} * ({r} - np.sum({a} * {r}, axis=1, keepdims=True))", says
+        if self.chain.cost is Cost.SQUARES:
+            return f"2 / k * ({a} - y)", "delta = 2/k (a - y), times the bend's slope"
+        if self.chain.is_mean:
+            return f"({a} - y) / k", "delta = (a - y) / k, as J is a mean over k outputs"
+        return f"{a} - y", "delta = a - y"
 
     def theta(self, number: int) -> Step:
         """Write the gradient of a Theta, bias column first."""
@@ -376,19 +252,3 @@ class _Writing:
         found = self.step(f"dTheta{number}", [way], np.column_stack(parts), says)
         found.is_gradient = True
         return found
-
-
-_SAYS = {
-    "sigmoid": "a = s(z) = 1 / (1 + e^-z)",
-    "tanh": "a = tanh z",
-    "relu": "a = max(z, 0)",
-    "softplus": "a = ln(1 + e^z)",
-    "sigmoidJ": "J = -1/m sum [y ln a + (1 - y) ln(1 - a)]",
-    "softmaxJ": "J = -1/m sum y ln a",
-    "eachJ": "J = -1/m sum [y ln a + (1 - y) ln(1 - a)]",
-    "squaresJ": "J = mean of (a - y)^2",
-}
-_SLOPES = {
-    "sigmoid": "a{n} (1 - a{n})", "tanh": "(1 - a{n}^2)", "relu": "[z{n} > 0]",
-    "softplus": "s(z{n})",
-}  # fmt: skip

@@ -18,7 +18,8 @@ from autonn.files.atomic import atomic_write
 from autonn.files.reading import PathLike
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
-from autonn.teach.course import chain_of, course_names, course_sections
+from autonn.teach.chain import chain_of
+from autonn.teach.course import course_names, course_sections
 from autonn.teach.formulas import evaluate, library
 from autonn.teach.general import general_sections
 from autonn.teach.network_figure import draw_network

@@ -18,7 +18,7 @@ from scipy import special
 from autonn.compiler.sources import dtype_text, literal
 from autonn.engine import ops
 from autonn.engine.lineage import attributes_of, op_of, operands_of, saved_values
-from autonn.engine.op import OPS, Op
+from autonn.engine.op import OPS, STOP_GRADIENT, Op
 from autonn.engine.tensor import Array, Tensor, implementations, values_of
 from autonn.teach.recording import Pull
 
@@ -68,37 +68,33 @@ def _way(text: str, shape: tuple[int, ...] = (), n: int = 0) -> Way:
 # What rules give, as textbooks write it: of {0} the incoming gradient, {1} the result, and {2}, ...
 # the operands; after "one: " where the incoming gradient is 1. Each is tried on the numbers: near 0
 # and 1 a sigmoid's slope is written otherwise.
-_SLOPES: dict[tuple[str, int], tuple[str, ...]] = {
-    ("sigmoid", 0): ("{0} * {1} * (1 - {1})", "{0} * sigmoid({2}) * sigmoid(-{2})"),
-    ("tanh", 0): ("{0} * (1 - {1} ** 2)", "{0} / np.cosh({2}) ** 2"),
-    ("relu", 0): ("{0} * ({2} > 0)",),
-    ("exp", 0): ("{0} * {1}",),
-    ("log", 0): ("{0} / {2}",),
-    ("sqrt", 0): ("{0} / (2 * {1})",),
-    ("divide", 0): ("{0} / {3}",),
-    ("divide", 1): ("-{0} * {1} / {3}", "-{0} * {2} / {3} ** 2"),
-    ("square", 0): ("{0} * 2 * {2}",),
-    ("affine", 1): ("{0}.T @ {2}", "np.einsum('...o,...i->oi', {0}, {2})"),
-    ("affine", 2): ("np.sum({0}, axis=0)", "np.einsum('...o->o', {0})"),
-    ("power", 0): ("{0} * 2 * {2}", "{0} * {3} * {2} ** ({3} - 1)"),
-    ("sum", 0): ("one: np.ones({shape})", "np.broadcast_to({0}, {shape})"),
-    ("mean", 0): ("one: np.full({shape}, 1 / {n})", "np.broadcast_to({0} / {n}, {shape})"),
-    ("softmax", 0): ("{1} * ({0} - np.sum({0} * {1}, axis=-1, keepdims=True))",),
-    ("sigmoid_cross_entropy", 0): ("one: (sigmoid({2}) - {3}) / len({2})",),
-    ("softmax_cross_entropy", 0): ("one: (softmax({2}) - {3}) / len({2})",),
-    ("add", 0): ("{0}", "np.sum({0}, axis=0)"),
-    ("add", 1): ("{0}", "np.sum({0}, axis=0)"),
+_SLOPES: dict[tuple[Op, int], tuple[str, ...]] = {
+    (ops.sigmoid.op, 0): ("{0} * {1} * (1 - {1})", "{0} * sigmoid({2}) * sigmoid(-{2})"),
+    (ops.tanh.op, 0): ("{0} * (1 - {1} ** 2)", "{0} / np.cosh({2}) ** 2"),
+    (ops.relu.op, 0): ("{0} * ({2} > 0)",),
+    (ops.exp.op, 0): ("{0} * {1}",),
+    (ops.log.op, 0): ("{0} / {2}",),
+    (ops.sqrt.op, 0): ("{0} / (2 * {1})",),
+    (ops.divide.op, 0): ("{0} / {3}",),
+    (ops.divide.op, 1): ("-{0} * {1} / {3}", "-{0} * {2} / {3} ** 2"),
+    (ops.square.op, 0): ("{0} * 2 * {2}",),
+    (ops.power.op, 0): ("{0} * 2 * {2}", "{0} * {3} * {2} ** ({3} - 1)"),
+    (ops.affine.op, 1): ("{0}.T @ {2}", "np.einsum('...o,...i->oi', {0}, {2})"),
+    (ops.affine.op, 2): ("np.sum({0}, axis=0)", "np.einsum('...o->o', {0})"),
+    (ops.sum.op, 0): ("one: np.ones({shape})", "np.broadcast_to({0}, {shape})"),
+    (ops.mean.op, 0): ("one: np.full({shape}, 1 / {n})", "np.broadcast_to({0} / {n}, {shape})"),
+    (ops.softmax.op, 0): ("{1} * ({0} - np.sum({0} * {1}, axis=-1, keepdims=True))",),
+    (ops.sigmoid_cross_entropy.op, 0): ("one: (sigmoid({2}) - {3}) / len({2})",),
+    (ops.softmax_cross_entropy.op, 0): ("one: (softmax({2}) - {3}) / len({2})",),
+    (ops.add.op, 0): ("{0}", "np.sum({0}, axis=0)"),
+    (ops.add.op, 1): ("{0}", "np.sum({0}, axis=0)"),
 }  # fmt: skip
 
 
 def library() -> dict[str, Any]:
     """Return what formulas may call by name: NumPy, SciPy's functions, and all ops on arrays."""
     known = {name: op.forward for name, op in OPS.items()}
-    public = {name: getattr(ops, name).op.forward for name in _PLAIN}
-    return known | public | {"np": np, "special": special}
-
-
-_PLAIN = ("sigmoid", "softmax", "log_sigmoid", "log_softmax", "relu", "softplus")
+    return known | {"np": np, "special": special}
 
 
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:
@@ -162,7 +158,7 @@ class Writer:
     def pulled(self, pull: Pull) -> Piece | None:
         """Find a short way to write what a rule gave, if the course or the textbooks have one."""
         op, given = op_of(pull.tensor), saved_values(pull.tensor)
-        short = _SLOPES.get((op.name, pull.k)) if op is not None else None
+        short = _SLOPES.get((op, pull.k)) if op is not None else None
         if op is None or short is None or not isinstance(pull.given, Tensor):
             return None
         operands = op.bind(operands_of(pull.tensor), {})[0]
@@ -240,9 +236,9 @@ class Writer:
         """Yield the ways to write a call, the best to read first."""
         if op.draws:
             return
-        yield from map(_way, _SPELLED.get(op.name, ()))
-        if op.name in _SHORT:
-            yield lambda args: _SHORT[op.name](self, tensor, args, attributes)
+        yield from map(_way, _SPELLED.get(op, ()))
+        if op in _SHORT:
+            yield lambda args: _SHORT[op](self, tensor, args, attributes)
         if op.symbol:
             yield _way(op.symbol)
         named = "".join(f", {key}={self.named(key, value)}" for key, value in attributes.items())
@@ -365,35 +361,34 @@ def _squares(writer: Writer, tensor: Tensor, args: list[str], how: dict[str, Any
 
 
 # What has a name in the course, spelled out; the first that gives the op's number is taken.
-_SPELLED = {
-    "sigmoid_cross_entropy": (
+_SPELLED: dict[Op, tuple[str, ...]] = {
+    ops.sigmoid_cross_entropy.op: (
         "-np.sum({1} * np.log(sigmoid({0})) + (1 - {1}) * np.log(1 - sigmoid({0}))) / len({0})",
         "-np.sum({1} * log_sigmoid({0}) + (1 - {1}) * log_sigmoid(-{0})) / len({0})",
     ),
-    "softmax_cross_entropy": (
+    ops.softmax_cross_entropy.op: (
         "-np.sum({1} * np.log(softmax({0}))) / len({0})",
         "-np.sum({1} * log_softmax({0})) / len({0})",
     ),
 }
 
-_SHORT: dict[str, Short] = {
-    "affine": _plain("{0} @ {1}.T + {2}"),
-    "matmul": _plain("{0} @ {1}"),
-    "power": _plain("{0} ** {1}"),
-    "square": _plain("{0} ** 2"),
-    "greater": _plain("{0} > {1}"),
-    "less": _plain("{0} < {1}"),
-    "equal": _plain("{0} == {1}"),
-    "getitem": _by_key,
-    "transpose": _transposed,
-    "reshape": _plain("{0}.reshape({shape})"),
-    "swapaxes": _plain("{0}.swapaxes({axis1}, {axis2})"),
-    "cast": _plain("{0}.astype({dtype})"),
-    "broadcast_to": _plain("np.broadcast_to({0}, {shape})"),
-    "sum_to": _summed,
-    "sum_of_squares": _squares,
-    "put": _put,
-    "positive": _plain("{0}"),
-    "stop_gradient": _plain("{0}"),
-    "rows_within": _plain("{0}"),
+_SHORT: dict[Op, Short] = {
+    ops.affine.op: _plain("{0} @ {1}.T + {2}"),
+    ops.matmul.op: _plain("{0} @ {1}"),
+    ops.power.op: _plain("{0} ** {1}"),
+    ops.square.op: _plain("{0} ** 2"),
+    ops.greater.op: _plain("{0} > {1}"),
+    ops.less.op: _plain("{0} < {1}"),
+    ops.equal.op: _plain("{0} == {1}"),
+    ops.getitem.op: _by_key,
+    ops.transpose.op: _transposed,
+    ops.reshape.op: _plain("{0}.reshape({shape})"),
+    ops.swapaxes.op: _plain("{0}.swapaxes({axis1}, {axis2})"),
+    ops.cast.op: _plain("{0}.astype({dtype})"),
+    ops.broadcast_to.op: _plain("np.broadcast_to({0}, {shape})"),
+    ops.sum_to.op: _summed,
+    ops.sum_of_squares.op: _squares,
+    ops.put.op: _put,
+    ops.positive.op: _plain("{0}"),
+    STOP_GRADIENT: _plain("{0}"),
 }

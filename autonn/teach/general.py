@@ -112,21 +112,26 @@ class _Sections:
         number = 1
         self.called[age_of(self.recorded.loss)] = "J"
         for k, (call, tensors) in enumerate(runs):
-            inside = {age_of(t) for t in tensors}
             later = [t for _, more in runs[k + 1 :] for t in more]
-            used = {age_of(a) for t in later for a in tensors_of(t)} | self.outputs()
-            leaving = [t for t in tensors if age_of(t) in used and age_of(t) not in self.called]
+            leaving = self.leaving(tensors, later)
             if call is None or not leaving:
                 continue
-            sources = [a for t in tensors for a in tensors_of(t) if age_of(a) not in inside]
-            weighs = any(a.requires_grad and op_of(a) is None for a in sources)
+            sources = _sources(tensors)
+            weighs = any(a.requires_grad and a.is_leaf for a in sources)
             before = {self.name(a) for a in sources} - {""}
-            bends = before == {f"z{number}"} and not weighs and len(leaving) == 1
-            number += not bends
-            for j, t in enumerate(reversed(leaving)):
-                letter = "z" if weighs else "a"
-                if not self.name(t):
-                    self.called[age_of(t)] = self.free(f"{letter}{number}" + f"_{j + 1}" * (j > 0))
+            number += weighs or before != {f"z{number}"} or len(leaving) > 1  # or it bends z
+            self.call_leaving(leaving, f"{'z' if weighs else 'a'}{number}")
+
+    def leaving(self, tensors: list[Tensor], later: list[Tensor]) -> list[Tensor]:
+        """List what others need of what a layer computed, and what has no name yet."""
+        used = {age_of(a) for t in later for a in tensors_of(t)} | self.outputs()
+        return [t for t in tensors if age_of(t) in used and age_of(t) not in self.called]
+
+    def call_leaving(self, leaving: list[Tensor], name: str) -> None:
+        """Call the last one by a name, and the others by the same with a number."""
+        for j, t in enumerate(reversed(leaving)):
+            if not self.name(t):
+                self.called[age_of(t)] = self.free(name + f"_{j + 1}" * (j > 0))
 
     def outputs(self) -> set[int]:
         """Return the ages of what the model returned."""
@@ -277,3 +282,9 @@ class _Sections:
     def title(self, place: ModuleCall | None) -> str:
         """Call a section after its module; what belongs to none is the loss, if there are any."""
         return label_of(place) or ("loss" if self.recorded.calls else "")
+
+
+def _sources(tensors: list[Tensor]) -> list[Tensor]:
+    """List what some results were computed from, beside one another."""
+    inside = {age_of(t) for t in tensors}
+    return [a for t in tensors for a in tensors_of(t) if age_of(a) not in inside]

@@ -67,7 +67,7 @@ def draw_network(names: Mapping[str, Any], example: int = 0, ax: Axes | None = N
     if ax is None:
         ax = new_axes((len(sizes) - 1) * _ACROSS + 1.4, max(sizes) * _DOWN + 1.8)
     ax.set_axis_off()
-    ax.set_aspect("equal")
+    ax.set_aspect(1)
     for k, theta in enumerate(thetas):
         bias = theta.shape[1] == sizes[k] + 1
         _draw_edges(ax, k, sizes, theta, np.asarray(names[f"dTheta{k + 1}"]), bias)

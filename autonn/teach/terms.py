@@ -316,7 +316,8 @@ def _is_floats(value: Any) -> bool:
 
 _SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 _ELEMENTWISE = {
-    "sigmoid", "relu", "softplus", "log_sigmoid", "np.tanh", "np.exp", "np.log", "np.sqrt",
-    "np.maximum", "np.minimum", "np.square", "np.absolute", "np.sin", "np.cos",
-}  # fmt: skip
+    *(f.op.name for f in (ops.sigmoid, ops.relu, ops.softplus, ops.log_sigmoid)),
+    *(f"np.{f.__name__}" for f in (np.tanh, np.exp, np.log, np.sqrt, np.maximum, np.minimum)),
+    *(f"np.{f.__name__}" for f in (np.square, np.absolute, np.sin, np.cos)),
+}
 _ON_TENSORS = {name: getattr(ops, name) for name in ops.__all__ if hasattr(ops, name)}
