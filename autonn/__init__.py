@@ -15,6 +15,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
+    teach        training, plots        every number of backprop explained, the birth of a NaN found
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ if TYPE_CHECKING:
     from autonn.data import load_digits
     from autonn.engine.gradcheck import GradientError, gradcheck
     from autonn.files import load_weights, save_weights
+    from autonn.teach.debugging import debug
+    from autonn.teach.explaining import explain
     from autonn.training.fitting import fit
     from autonn.training.stepping import train_step
 
@@ -150,8 +153,10 @@ __all__ = [
     "Upsample",
     "checkpoint",
     "compile",
+    "debug",
     "elu",
     "erf",
+    "explain",
     "fit",
     "functional_call",
     "gelu",
@@ -195,8 +200,11 @@ _LATER = {
     "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
+    "debug": "teach.debugging", "explain": "teach.explaining",
 }  # fmt: skip
-_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "random", "threads", "training"})
+_ROOMS = frozenset(
+    {"checks", "data", "files", "optim", "plots", "random", "teach", "threads", "training"}
+)
 
 
 def __getattr__(name: str) -> Any:

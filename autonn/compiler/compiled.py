@@ -18,13 +18,13 @@ from numpy import ndarray
 from autonn.compiler.arguments import Numbers, as_arrays, form_of
 from autonn.compiler.emit import template_of, write_program
 from autonn.compiler.guards import MISS, Guards
-from autonn.compiler.results import Finish
+from autonn.compiler.results import Finish, on_tensors
 from autonn.compiler.search import reads_near
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
 from autonn.compiler.verify import trace_twice, verify, watch_arrays
 from autonn.compiler.widths import narrowed, widened
-from autonn.engine.modes import is_tracing
+from autonn.engine.modes import Notes, is_recording, is_tracing
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.engine.trees import tree_leaves
 from autonn.threads import share
@@ -99,6 +99,9 @@ class Programs:
         leaves = tree_leaves((args, kwargs))
         if is_tracing() or any(isinstance(a, Tensor) and a.requires_grad for a in leaves):
             return self.f(*args, **kwargs)  # it is differentiated or compiled from outside
+        mode = is_recording()
+        if isinstance(mode, Notes) and mode.running():
+            return on_tensors(self.f, args, kwargs)
         program, leaves = self.find(args, kwargs, leaves)
         return program.run([a for a in leaves if isinstance(a, ndarray)], args, kwargs)
 

@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from autonn.compiler.reads import MISSING, Read, Reads, bytes_of, items_of, slots_of
 from autonn.compiler.watching import is_users
-from autonn.engine.modes import Changes, changes, evaluated, is_recording, is_tracing
+from autonn.engine.modes import Changes, Notes, changes, evaluated, is_recording, is_tracing
 from autonn.engine.tensor import Tensor, values_of
 
 __all__ = ["MISS", "Guards", "fingerprint", "is_same", "same_items"]
@@ -236,7 +236,11 @@ _BESIDE_THE_DICT = frozenset({
 
 
 def _recording_is(wanted: bool) -> bool:
-    return bool(is_recording()) is wanted
+    """Whether results are recorded or not; never where functions have to run as they are."""
+    mode = is_recording()
+    if isinstance(mode, Notes) and mode.running():
+        return False
+    return bool(mode) is wanted
 
 
 def same_items(now: Any, then: list[Any]) -> bool:

@@ -8,11 +8,36 @@ from typing import Any
 import numpy as np
 
 from autonn.compiler.trace import Traced
+from autonn.engine.lineage import age_of, sources_since
 from autonn.engine.recompute import Recomputed, recomputed_op
-from autonn.engine.tensor import Array, Tensor, leaf
+from autonn.engine.tensor import Array, Tensor, leaf, values_of
 from autonn.engine.trees import tree_leaves, tree_unflatten
 
-__all__ = ["Finish"]
+__all__ = ["Finish", "on_tensors"]
+
+
+def on_tensors(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a function without a program, but on Tensors, so that all that it computes is seen.
+
+    >>> on_tensors(lambda x: x * 2, (np.array([1.0]),), {})
+    array([2.])
+    """
+    leaves = tree_leaves((args, kwargs))
+    given = any(isinstance(a, Tensor) for a in leaves)
+    start = age_of(leaf(np.zeros(())))
+    lifted = [leaf(np.array(a)) if isinstance(a, np.ndarray) else a for a in leaves]
+    full, named = tree_unflatten((args, kwargs), lifted)
+    result = f(*full, **named)
+    found = [a if given else _plain(a, start) for a in tree_leaves(result)]
+    return tree_unflatten(result, found)
+
+
+def _plain(a: Any, start: int) -> Any:
+    """Return an array for a Tensor, but for one that leads to parameters that were there before."""
+    if not isinstance(a, Tensor):
+        return a
+    before = [t for t in sources_since(a, start) if age_of(t) < start and t.requires_grad]
+    return a if before else values_of(a)[()]
 
 
 class Finish:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy import ndarray
 
-from autonn.engine.modes import Notes, Place, is_recording, is_tracing, users_line
+from autonn.engine.modes import Notes, is_recording, is_tracing
 from autonn.engine.op import (
     OPS,
     Function,
@@ -257,10 +257,10 @@ def _recorded(
     out._tracked = recorded
     if not recorded:
         values = values[: len(args)]  # residuals are for a gradient alone
-    if recorded or op.keeps_input or is_tracing():
+    if recorded or op.keeps_input or is_tracing() or getattr(mode, "keeps_all", False):
         record(out, op, args, values, attributes, _protect(args, values, shared))
     if isinstance(mode, Notes):
-        out._place = Place(users_line(), tuple(mode.modules))
+        mode.made(out, op, args, values)
     return out
 
 

@@ -12,7 +12,7 @@ and is tuned: it touches only what is there, and adds in place what nobody else 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any
@@ -22,7 +22,7 @@ from numpy import ndarray
 
 from autonn.engine import ops
 from autonn.engine.lineage import ancestors, inputs_of
-from autonn.engine.modes import enable_grad, is_tracing
+from autonn.engine.modes import Notes, enable_grad, is_recording, is_tracing
 from autonn.engine.op import Op
 from autonn.engine.tensor import Tensor, leaf, refuse_tracing
 
@@ -43,6 +43,7 @@ def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None, *, beyond: bo
     cotangents: dict[int, Any] = {}
     for root, g in roots:
         _add(cotangents, root, g)
+    pull = _vjp if is_recording() is True else _passing(_vjp)
     reached: Ends = []
     for tensor in reversed(behind):
         if tensor._index not in cotangents:
@@ -55,8 +56,14 @@ def pull_back(roots: Ends, wanted: Sequence[Tensor] | None = None, *, beyond: bo
         if beyond or not is_end:
             for k, a in _tracked_arguments(tensor):
                 if useful is None or a._index in useful:
-                    _add(cotangents, a, _vjp(tensor, k, g))
+                    _add(cotangents, a, pull(tensor, k, g))
     return reached
+
+
+def _passing(pull: Callable[..., Any]) -> Callable[..., Any]:
+    """Let who takes notes look at what a pass does."""
+    mode = is_recording()
+    return mode.passing(pull) if isinstance(mode, Notes) else pull
 
 
 def _tracked_arguments(tensor: Tensor) -> list[tuple[int, Tensor]]:
@@ -226,6 +233,7 @@ def backpropagate(
     useful = None if wanted is None else _useful(_behind(roots, through, beyond), through)
     pending, passed = _Pending(roots), []
     ends, newest = pending.ends, pending.newest
+    spend = _spend if is_recording() is True else _passing(_spend)  # once a pass: 0.05 us
     while newest:
         tensor, g = ends.pop(-heappop(newest))
         if tensor._index in through:
@@ -236,7 +244,7 @@ def backpropagate(
         if op is None or args is None:
             _arguments(tensor)  # which says that the graph was freed
             continue
-        _spend(tensor, op, args, g, pending, useful)
+        spend(tensor, op, args, g, pending, useful)
         if not retain:
             tensor._args = tensor._saved = tensor._locks = None
     return [*passed, *ends.values()]

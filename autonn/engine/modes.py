@@ -78,12 +78,34 @@ class Place(NamedTuple):
 
 
 class Notes:
-    """Turns the noting of places on while it is what `recording` holds; `modules` is a stack."""
+    """Turns the noting of places on while it is what `recording` holds; `modules` is a stack.
+
+    Ops and passes tell it what they do, so that other kinds can look closer; where it is off, they
+    do not ask.
+    """
 
     __slots__ = ("modules",)
 
+    keeps_all = False  # whether results without a gradient remember their call too
+
     def __init__(self) -> None:
         self.modules: list[Any] = []
+
+    def made(self, result: Any, op: Any, args: Any, values: Any) -> None:
+        """Take note of a result, of the op that made it, of the operands and their values."""
+        result._place = Place(users_line(), tuple(self.modules))
+
+    def within(self, recording: bool) -> Notes | bool:
+        """Return what `enable_grad` or `no_grad` turns it into for a while."""
+        return self if recording else False
+
+    def passing(self, pull: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what a backward pass does for each tensor, in the place of what it would do."""
+        return pull
+
+    def running(self) -> bool:
+        """Whether compiled functions run as they are, so that their ops are seen."""
+        return False
 
 
 class Changes:
@@ -147,8 +169,9 @@ class no_grad(ContextDecorator):
 
     def __enter__(self) -> None:
         self._tokens: list[Token[Any]] = getattr(self, "_tokens", [])
-        noting = self._value and isinstance(recording.get(), Notes)  # goes on within enable_grad
-        self._tokens.append(recording.set(recording.get() if noting else self._value))
+        mode = recording.get()
+        inner = mode.within(self._value) if isinstance(mode, Notes) else self._value
+        self._tokens.append(recording.set(inner))
 
     def __exit__(self, *exception: object) -> None:
         recording.reset(self._tokens.pop())

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 from autonn.checks import one_of, true_or_false, whole
 from autonn.engine import ops
 from autonn.engine.tensor import Tensor
+from autonn.nn.addresses import would_fit
 from autonn.nn.init import uniform
 from autonn.nn.module import Module, as_tensor
 
@@ -144,7 +145,8 @@ class _Cell(Recurrence, Module):
         """Compute the next state from x of shape (m, inputs) and a state, zeros if it is None."""
         x = as_tensor(x)
         if x.ndim != 2 or x.shape[1] != self.inputs:
-            raise ValueError(f"{self!r} was fed shape {x.shape}; it takes (m, {self.inputs})")
+            cure = would_fit(self, x.shape[1], self.units) if x.ndim == 2 else ""
+            raise ValueError(f"{self!r} was fed shape {x.shape}; it takes (m, {self.inputs}){cure}")
         a = self.product("ih", "", x)
         parts = self.started(state, (len(x), self.units), a.dtype)
         new = self.step(a, self.product("hh", "", parts[0]), *parts)

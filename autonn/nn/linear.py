@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from autonn.checks import whole
 from autonn.engine import ops
 from autonn.engine.tensor import Array, Tensor
+from autonn.nn.addresses import would_fit
 from autonn.nn.init import Initialiser, glorot_uniform, initial, zeros
 from autonn.nn.module import Module
 
@@ -101,9 +103,21 @@ class Layer(Module):
         except ValueError as error:
             raise ValueError(
                 f"{self!r} was fed shape {x.shape}; it takes (..., {self.inputs}), "
-                "one example a row"
+                f"one example a row{self._cure(x.shape)}"
             ) from error
         return z
+
+    def _cure(self, shape: tuple[int, ...]) -> str:
+        """Say what to do about x of this shape, where that can be told from it."""
+        if len(shape) > 2 and math.prod(shape[1:]) == self.inputs:
+            return "; write Flatten() before it, which makes a row of each example"
+        if len(shape) == 1 and self.inputs == 1:
+            return "; write x[:, None], of shape (m, 1)"
+        if len(shape) == 2 and shape[0] == self.inputs:
+            return "; write x.T where each example is a column"
+        if not shape:
+            return ""
+        return would_fit(self, shape[-1], self.outputs)
 
     def __repr__(self) -> str:
         without = ", bias=False" if self.bias is None else ""

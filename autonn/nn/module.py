@@ -27,6 +27,7 @@ from autonn.engine.modes import (
 )
 from autonn.engine.ownership import recast
 from autonn.engine.tensor import Array, Tensor
+from autonn.nn.addresses import add_address
 from autonn.nn.summary import table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
@@ -128,12 +129,16 @@ class Module(Holder):
 
     def __call__(self, x: Any, *more: Any, **named: Any) -> Tensor:
         """Compute the output, as ``model(x)``, or ``model(x, state)`` if `forward` takes more."""
-        if is_tracing() is None and is_recording() is True:  # most come by here, with x alone
-            if not more and not named:  # 0.4 us, and 0.7 us by the next line
-                return self.forward(x)
-            return self.forward(x, *more, **named)
-        result: Tensor = called(self, x, *more, **named)
-        return result
+        try:  # which takes no time where there is no error
+            if is_tracing() is None and is_recording() is True:  # most come by here, with x alone
+                if not more and not named:  # 0.4 us, and 0.7 us by the next line
+                    return self.forward(x)
+                return self.forward(x, *more, **named)
+            result: Tensor = called(self, x, *more, **named)
+            return result
+        except Exception as error:
+            add_address(error, self, x)
+            raise
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules it holds, each with its name."""

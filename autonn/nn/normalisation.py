@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 
 from autonn.checks import number, true_or_false, whole
 from autonn.engine.tensor import Tensor
+from autonn.nn.addresses import would_fit
 from autonn.nn.module import Module, as_tensor
 
 
@@ -91,7 +92,8 @@ class BatchNorm1d(Module):
         x = as_tensor(x)
         if x.ndim not in self._axes or x.shape[1] != self.features:
             takes = " or ".join(_form(self.features, axes) for axes in self._axes)
-            raise ValueError(f"{self!r} was fed shape {x.shape}; it takes {takes}")
+            cure = would_fit(self, x.shape[1]) if x.ndim in self._axes else ""
+            raise ValueError(f"{self!r} was fed shape {x.shape}; it takes {takes}{cure}")
         if self.training:
             centred, variance = self._of_batch(x)
         else:
@@ -184,7 +186,8 @@ class LayerNorm(Module):
         x = as_tensor(x)
         if x.shape[-len(self.shape) :] != self.shape:
             takes = ", ".join(("...", *map(str, self.shape)))
-            raise ValueError(f"{self!r} was fed shape {x.shape}; it takes ({takes})")
+            cure = would_fit(self, x.shape[-1]) if len(self.shape) == 1 and x.ndim else ""
+            raise ValueError(f"{self!r} was fed shape {x.shape}; it takes ({takes}){cure}")
         z = _normalised(x, tuple(range(-len(self.shape), 0)), self.eps)
         return as_tensor(z if self.weight is None else z * self.weight + self.bias)
 

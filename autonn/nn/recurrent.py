@@ -15,6 +15,7 @@ from autonn.checks import one_of, plain, true_or_false, whole
 from autonn.engine.ops.safe import is_known
 from autonn.engine.scanning import scan
 from autonn.engine.tensor import Tensor
+from autonn.nn.addresses import would_fit
 from autonn.nn.cells import NONLINEARITIES, Recurrence, gru_step, lstm_step, tanh_step
 from autonn.nn.module import Module, as_tensor
 
@@ -55,6 +56,8 @@ class _Layer(Recurrence, Module):
         x = as_tensor(x)
         if x.ndim != 3 or x.shape[2] != self.inputs or not x.shape[1]:
             cure = "; one sequence alone is x[None]" if x.ndim == 2 else ""
+            if x.ndim == 3 and x.shape[2] != self.inputs:
+                cure = would_fit(self, x.shape[2], self.units)
             raise ValueError(
                 f"{self!r} was fed shape {x.shape}; it takes (batch, time, {self.inputs}), of one "
                 f"step at least{cure}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from autonn.engine.tensor import Operand, Tensor
+from autonn.nn.addresses import add_feeder
 from autonn.nn.module import Module, as_tensor
 
 
@@ -104,8 +105,10 @@ class Sequential(Module):
         for k, module in enumerate(self.modules):
             try:
                 given = module(given)
-            except TypeError as error:
-                if k and isinstance(given, tuple):
+            except Exception as error:
+                if k:
+                    add_feeder(error, self.modules[k - 1])
+                if k and isinstance(error, TypeError) and isinstance(given, tuple):
                     raise TypeError(
                         f"{module!r} was given the {len(given)} results of "
                         f"{self.modules[k - 1]!r}; put between them what takes one: after "

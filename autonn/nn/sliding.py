@@ -101,6 +101,8 @@ def pictures(who: Any, x: Any, channels: int, axes: int) -> Any:
         cure = "; write np.moveaxis(x, -1, 1) where the channels lie last"
     elif x.ndim == 2:
         cure = f"; write x.reshape(len(x), {channels}, {AXES[axes]}) where each is one row"
+    elif x.ndim == axes + 2:
+        cure = f"; a layer of {x.shape[1]} channels would fit"
     raise ValueError(f"{who} was fed shape {x.shape}; it takes (m, {channels}, {AXES[axes]}){cure}")
 
 

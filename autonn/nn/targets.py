@@ -62,9 +62,14 @@ def check_values(targets: Any, shape: tuple[int, ...], name: str) -> None:
 def require_same_shape(targets: tuple[int, ...], predictions: tuple[int, ...], name: str) -> None:
     """Refuse targets that are not of the shape of the predictions."""
     if targets != predictions:
+        cure = "reshape one"
+        if predictions == (*targets, 1):
+            cure = "write y[:, None], which makes a column of the targets"
+        elif targets == (*predictions, 1):
+            cure = "write y[:, 0], which takes the targets out of their column"
         raise ValueError(
             f"{name}: targets of shape {targets} against predictions of shape {predictions}; they "
-            "must be equal, reshape one"
+            f"must be equal, {cure}"
         )
 
 

@@ -74,6 +74,22 @@ def test_xor(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row[6] for row in rows] == pytest.approx([row[2] for row in rows], abs=0.02)
 
 
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("explain.py", capsys)
+    formulas = [line.split("  #")[0].strip() for line in lines if "  # " in line]
+    assert formulas[:2] == ["a1 = X", "z2 = np.c_[np.ones(m), a1] @ Theta1.T"]
+    assert "delta2 = (delta3 @ Theta2[:, 1:]) * a2 * (1 - a2)" in formulas
+    number, terms = starting(lines, "dJ/dTheta1[0, 2] ="), lines[lines.index("forward") :]
+    parts = [line for line in terms if re.match(r" +delta2\[\d, 0\] \* a1\[\d, 1\] / m ", line)]
+    assert len(parts) == 4
+    assert sum(float(line.split("=")[1]) for line in parts) == pytest.approx(
+        float(number.split("=")[1]), rel=1e-4
+    )
+    assert float(starting(lines, "run as printed").split()[-1]) < 1e-15
+    assert float(starting(lines, "moved by").split()[-1]) < 1e-9
+    assert_written("explain.png")
+
+
 def test_spirals(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed("spirals.py", capsys)
     assert numbers(starting(lines, "accuracy, 300 learned"))[-1] > 0.99
