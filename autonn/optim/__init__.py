@@ -5,7 +5,7 @@ step per gradient (`SGD`, `RMSprop`, `Adam`, `AdamW`) learn from mini-batches to
 rate may follow a schedule. Those that hand the whole search to SciPy (`LBFGS`, `Newton`) look at
 all the data at each step, and choose the lengths of their steps themselves.
 
-Read in this order: `schedules`, `base`, `steps`, `sgd`, `adaptive`, `search`.
+Read in this order: `schedules`, `base`, `slots`, `together`, `steps`, `sgd`, `adaptive`, `search`.
 """
 
 from autonn.optim.adaptive import Adam, AdamW, RMSprop

@@ -11,7 +11,8 @@ from autonn.checks import not_negative, positive, share
 from autonn.engine.tensor import Array
 from autonn.optim.base import Parameters
 from autonn.optim.schedules import Rate
-from autonn.optim.steps import Slot, StepOptimizer
+from autonn.optim.slots import Slot
+from autonn.optim.steps import StepOptimizer
 
 
 class RMSprop(StepOptimizer):
@@ -45,6 +46,7 @@ class RMSprop(StepOptimizer):
     array([ 0.8, 99.8])
     """
 
+    elementwise = True
     ranges = StepOptimizer.ranges | {"beta": share, "eps": positive}
 
     def __init__(
@@ -106,6 +108,7 @@ class Adam(StepOptimizer):
     array([ 0.9, 99.9])
     """
 
+    elementwise = True
     ranges = StepOptimizer.ranges | {"beta1": share, "beta2": share, "eps": positive}
 
     def __init__(
@@ -169,6 +172,7 @@ class AdamW(Adam):
     array([ 0.85, 94.9 ])
     """
 
+    elementwise = True
     ranges = Adam.ranges | {"weight_decay": not_negative}
 
     def __init__(

@@ -10,7 +10,8 @@ from autonn.checks import not_negative, share, true_or_false
 from autonn.engine.tensor import Array
 from autonn.optim.base import Parameters
 from autonn.optim.schedules import Rate
-from autonn.optim.steps import Slot, StepOptimizer
+from autonn.optim.slots import Slot
+from autonn.optim.steps import StepOptimizer
 
 
 class SGD(StepOptimizer):
@@ -51,6 +52,7 @@ class SGD(StepOptimizer):
     (Tensor(0.25, requires_grad=True), [1.0, 0.25])
     """
 
+    elementwise = True
     ranges = StepOptimizer.ranges | {
         "momentum": share, "nesterov": true_or_false, "weight_decay": not_negative,
     }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,43 +14,8 @@ from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.optim.base import Callback, Cost, Optimizer, Parameters
 from autonn.optim.schedules import Rate, rate_at
-
-# The moments of a dead unit shrink at each step and end as subnormal numbers, with which processors
-# take three times as long. Each so many steps, what may become one before the next time is made 0:
-# 0.9^128 is 1.4e-6. Beside the usual eps, such small moments are lost in rounding.
-SWEEP = 128
-MARGIN = 1e6
-
-
-@dataclass
-class Slot:
-    """What is kept of one parameter: its state, and a buffer to compute in."""
-
-    parameter: Tensor
-    state: dict[str, Any]  # arrays and numbers by name
-    decays: bool = True
-    scratch: Array = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.scratch = np.empty_like(values_of(self.parameter))
-
-    def __reduce__(self) -> tuple[Any, ...]:  # what is in the buffer means nothing
-        return Slot, (self.parameter, self.state, self.decays)
-
-    def follow(self) -> None:
-        """Keep the moments in the parameter's dtype, which `Module.astype` may have changed."""
-        dtype = self.parameter.dtype
-        if self.scratch.dtype != dtype:
-            self.scratch = self.scratch.astype(dtype)
-            for name, value in self.state.items():
-                self.state[name] = value.astype(dtype) if isinstance(value, np.ndarray) else value
-
-    def sweep(self) -> None:
-        """Make 0 of the moments that will soon be subnormal numbers."""
-        for value in self.state.values():
-            if isinstance(value, np.ndarray):
-                sizes = np.abs(value, out=self.scratch)
-                value[sizes < MARGIN * np.finfo(value.dtype).tiny] = 0
+from autonn.optim.slots import SWEEP, Slot
+from autonn.optim.together import Together, gathered
 
 
 def _rate(name: str, value: Any) -> Any:
@@ -89,6 +53,10 @@ class StepOptimizer(Optimizer):
 
     ranges = Optimizer.ranges | {"lr": _rate, "clip_norm": _limit}
     full_batch = False
+    # Whether `_update` treats each number alike, so that small parameters may take their step as
+    # one; a class says so for itself, and not for those that are derived from it.
+    elementwise = False
+    _groups: list[Together] | None = None
 
     def __init__(
         self, parameters: Parameters | None, lr: Rate, clip_norm: float | None = None
@@ -150,8 +118,9 @@ class StepOptimizer(Optimizer):
                 [g for g in arrays if g is not None], self.clip_norm, type(self).__name__
             )
         self.steps += 1
-        for slot, gradient in zip(self._slots, arrays, strict=True):
-            if gradient is not None:
+        done = self._step_together(arrays, lr, scale)
+        for place, (slot, gradient) in enumerate(zip(self._slots, arrays, strict=True)):
+            if gradient is not None and place not in done:
                 data = writable(slot.parameter)
                 if data.dtype is not slot.scratch.dtype:
                     slot.follow()
@@ -159,6 +128,25 @@ class StepOptimizer(Optimizer):
         if self.steps % SWEEP == 0:
             for slot in self._slots:
                 slot.sweep()
+
+    def _step_together(self, gradients: Sequence[Array | None], lr: float, scale: float) -> Any:
+        """Let small parameters take their step as one; return the places of those that did."""
+        if not type(self).__dict__.get("elementwise"):
+            return ()
+        if self._groups is None:
+            self._groups = gathered(self._slots)
+        done: set[int] = set()
+        fit = [group for group in self._groups if group.fits(gradients)]
+        for group in fit:
+            group.update(self._update, gradients, lr, scale)
+            done.update(group.places)
+        if len(fit) < len(self._groups):
+            self._groups = None  # some take another number of steps: they are looked at anew
+        return done
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what lies together: copies of its parts would not be parts of its copy."""
+        return {name: value for name, value in vars(self).items() if name != "_groups"}
 
     def _update(self, data: Array, gradient: Array, lr: float, scale: float, slot: Slot) -> None:
         """Change one parameter in place by `scale` times the gradient, without temporaries."""
@@ -169,6 +157,7 @@ class StepOptimizer(Optimizer):
         return {}
 
     def _prepare(self, decays: list[bool], is_new: bool) -> None:
+        self._groups = None
         if is_new:
             self.steps = 0
             self._slots = [Slot(p, self._new_state(values_of(p))) for p in self.parameters]
@@ -205,7 +194,7 @@ class StepOptimizer(Optimizer):
         """Go on from a state that `state_dict` gave, as `Optimizer.load_state_dict` says."""
         self._require_parameters()
         super().load_state_dict(state)
-        self.steps = int(state["steps"])
+        self.steps, self._groups = int(state["steps"]), None
         for k, slot in enumerate(self._slots):
             for name, value in slot.state.items():
                 new = state[f"{name}.{k}"]

@@ -21,7 +21,8 @@ from autonn import (
     scan,
     value_and_grad,
 )
-from autonn.compiler import loops
+from autonn.compiler import emit, loops, simplify, trace
+from autonn.compiler.unrolling import unrolled
 from autonn.engine import ops, scanning
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import values_of
@@ -201,6 +202,17 @@ def test_a_program_is_as_long_for_many_steps_and_computes_nothing_twice() -> Non
         assert program.source.count("np.exp(") == 5  # of three gates, and of two slopes of tanh
     assert lengths[0] == lengths[1]
     assert "parts(" in program.source
+
+
+@each
+def test_a_graph_can_be_written_out_without_loops(cost: Any) -> None:
+    f = with_slopes(cost)
+    graph = unrolled(simplify(trace(f, X, W, H)))
+    text = emit(graph)
+    space: dict[str, Any] = {}
+    exec(text, space)
+    assert "for step_k" not in text
+    agree(space["program"](X, W, H), f(X, W, H))
 
 
 # ---- what it can't do

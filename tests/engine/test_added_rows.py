@@ -64,3 +64,7 @@ def test_an_embedding_in_a_program_adds_its_rows_so() -> None:
         expected = added(np.cos(layer.weight.data)[x], x, (50, 32))
         np.testing.assert_allclose(program(x)[1][0], expected, rtol=1e-13)
     assert "sparse.csc_matrix" in program.source
+    alone: dict[str, Any] = {}
+    exec(program.source, alone)
+    given = [t.data for t in program.programs.latest.live]  # type: ignore[union-attr]
+    np.testing.assert_array_equal(alone["program"](x, *given)[1][0], program(x)[1][0])

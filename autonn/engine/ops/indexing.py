@@ -89,7 +89,7 @@ _MANY_NUMBERS, _MANY_ROWS = 4096, 128
 
 def are_rows(g: Array, key: Any, shape: tuple[int, ...]) -> bool:
     """Whether a key is an array of the numbers of rows, and there are many numbers in them."""
-    if type(key) is not np.ndarray or g.size < _MANY_NUMBERS or g.dtype.char not in "fd":
+    if not isinstance(key, np.ndarray) or g.size < _MANY_NUMBERS or g.dtype.char not in "fd":
         return False
     return key.dtype.kind in "iu" and key.size >= _MANY_ROWS and g.shape == key.shape + shape[1:]
 
