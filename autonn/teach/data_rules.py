@@ -47,7 +47,7 @@ def unscaled_inputs(trial: Trial) -> Iterator[Finding]:
 
 def _goes_into_a_product(trial: Trial) -> bool:
     """Whether X itself is multiplied by weights, with no normalisation before."""
-    products = [t for f in (ops.affine, ops.matmul, ops.conv) for t in trial.training.results(f)]
+    products = [t for f in (ops.affine, ops.matmul, ops.conv) for t in trial.training.results(f.op)]
     return any(_looks_at(operand, trial.X) for t in products for operand in operands_of(t)[:2])
 
 

@@ -72,6 +72,12 @@ def first_cost(trial: Trial) -> Iterator[Finding]:
     yield Finding("first-cost", "loss", f"the first cost is {cost:.4g}; {means}", cure)
 
 
+def is_learned(trial: Trial) -> bool:
+    """Whether the cost is far below that of chance: what learns so well may well be flat."""
+    chance, cost = cost_of_chance(trial), trial.training.cost
+    return chance is not None and cost is not None and float(cost.detach()) < 0.3 * chance
+
+
 def _formula(trial: Trial) -> str:
     """Write the cost of chance as the textbook does, where it is one of two formulas."""
     a = trial.training.predictions
@@ -112,12 +118,17 @@ def _are_equal(rows: Array) -> bool:
 
 # ---- units
 
+# Beyond these |z| the slope is below 2 % of the steepest.
+FLAT = {ops.sigmoid.op: 5.3, ops.tanh.op: 2.65}
+
 
 def saturated_units(trial: Trial) -> Iterator[Finding]:
     """Find hidden sigmoids and tanhs that are flat for most of what they are fed."""
+    if is_learned(trial):
+        return
     last = laid_out(trial.training.predictions)
-    for function, limit in ((ops.sigmoid, 5.3), (ops.tanh, 2.65)):  # slopes of 2 % of the steepest
-        for tensor in trial.training.results(function):
+    for op, limit in FLAT.items():
+        for tensor in trial.training.results(op):
             z = values_of(first_operand(tensor))
             share = float(np.mean(np.abs(z) > limit)) if np.size(z) else 0.0
             if tensor is last or share < 0.5:
@@ -135,12 +146,12 @@ def saturated_units(trial: Trial) -> Iterator[Finding]:
 
 def dead_units(trial: Trial) -> Iterator[Finding]:
     """Find layers of ReLUs of which many give 0 for every row, and so get no gradient."""
-    if len(trial.rows) < 10:
+    if len(trial.rows) < 10 or is_learned(trial):
         return
     for tensor in trial.training.graph:
-        if not _is_rectified(tensor) or tensor.ndim < 2:
+        if not is_rectified(tensor) or tensor.ndim < 2:
             continue
-        dead, units = _dead_of(values_of(tensor))
+        dead, units = dead_of(values_of(tensor))
         if dead >= 0.4 * units and units > 1:
             yield Finding(
                 "dead-units",
@@ -152,7 +163,7 @@ def dead_units(trial: Trial) -> Iterator[Finding]:
             )
 
 
-def _is_rectified(tensor: Tensor) -> bool:
+def is_rectified(tensor: Tensor) -> bool:
     """Whether it is ``relu(x)``, or ``maximum(x, 0)``."""
     op = op_of(tensor)
     if op is ops.relu.op:
@@ -161,7 +172,7 @@ def _is_rectified(tensor: Tensor) -> bool:
     return op is ops.maximum.op and bool(zero) and float(np.asarray(zero[0]).item()) == 0
 
 
-def _dead_of(values: Array) -> tuple[int, int]:
+def dead_of(values: Array) -> tuple[int, int]:
     """Count the units that are never positive, and all of them, along either axis of units."""
     axes = (1,) if values.ndim != 3 else (1, 2)
     counts = []

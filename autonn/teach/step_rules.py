@@ -12,7 +12,7 @@ import numpy as np
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.engine.transforms import gradients
 from autonn.optim import Adam, StepOptimizer
-from autonn.teach.start_rules import cost_of_chance
+from autonn.teach.start_rules import cost_of_chance, is_learned
 from autonn.teach.trial import Trial, chance_kept
 from autonn.training import Finding
 
@@ -87,11 +87,10 @@ def first_steps(trial: Trial) -> Iterator[Finding]:
     walk = walk_of(trial)
     if walk is None or (not walk.moves and len(walk.costs) > 2):
         return
-    optimizer, chance = trial.optimizer, cost_of_chance(trial)
+    optimizer = trial.optimizer
     assert isinstance(optimizer, StepOptimizer)
-    is_learned = chance is not None and walk.costs[0] < 0.3 * chance
     largest = max(walk.moves, key=walk.moves.__getitem__, default="")
-    if walk.rises and not is_learned:
+    if walk.rises and not is_learned(trial):
         moved = ""
         if largest:
             moved = f"the first step moves {largest} by {walk.moves[largest]:.2g} of its size"

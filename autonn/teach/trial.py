@@ -15,7 +15,7 @@ import numpy as np
 from autonn.compiler.search import reads_near
 from autonn.engine.lineage import age_of, ancestors, op_of, operands_of, tensors_of
 from autonn.engine.modes import noting
-from autonn.engine.op import Function
+from autonn.engine.op import Op
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.engine.transforms import gradients
 from autonn.nn.module import Module
@@ -43,9 +43,9 @@ class Look:
         """All that the predictions were made from, and they, the oldest first."""
         return ancestors([self.predictions], tensors_of)
 
-    def results(self, function: Function) -> list[Tensor]:
+    def results(self, op: Op) -> list[Tensor]:
         """List the results of an op on the way to the predictions, the first first."""
-        return [t for t in self.graph if op_of(t) is function.op]
+        return [t for t in self.graph if op_of(t) is op]
 
 
 @dataclass
@@ -104,6 +104,11 @@ class Trial:
     def is_reached(self, parameter: Tensor) -> bool:
         """Whether the cost depends on a parameter."""
         return age_of(parameter) in self.reached
+
+    def forget(self) -> None:
+        """Look anew when asked next, as the model has learned."""
+        for name in ("training", "slopes", "reached"):
+            vars(self).pop(name, None)
 
     @property
     def classes(self) -> int | None:

@@ -265,8 +265,14 @@ def trained() -> Given:
     return model, X, y, {"loss": loss, "optimizer": optimizer}
 
 
+def trained_spirals() -> Given:
+    model, X, y, given = spirals()
+    an.fit(model, X, y, loss=given["loss"], optimizer=given["optimizer"], epochs=200)
+    return model, X, y, given
+
+
 HEALTHY: tuple[Callable[[], Given], ...] = (
     xor, digits, digits_deep, regression, spirals, convolutions, recurrent, attention, residual,
     batch_norms, logistic, logits_of_one, probabilities_to_logits_loss, hinge, autoencoder,
-    likelihood, own_penalty, own_loop, plain_loop, compiled_step, trained,
+    likelihood, own_penalty, own_loop, plain_loop, compiled_step, trained, trained_spirals,
 )  # fmt: skip
