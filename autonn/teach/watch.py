@@ -313,13 +313,8 @@ def _in_notebook() -> bool:
 
 
 def _has_windows() -> bool:
-    """Whether pyplot, if somebody imported it, draws into windows."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is None:
-        return False
+    """Whether pyplot draws into windows here."""
+    pyplot = importlib.import_module("matplotlib.pyplot")
     backends = importlib.import_module("matplotlib.backends")
-    interactive = importlib.import_module("matplotlib.rcsetup").interactive_bk
-    registry = getattr(backends, "backend_registry", None)
-    if registry is not None:
-        interactive = registry.list_builtin(backends.BackendFilter.INTERACTIVE)
+    interactive = backends.backend_registry.list_builtin(backends.BackendFilter.INTERACTIVE)
     return str(pyplot.get_backend()).lower() in {name.lower() for name in interactive}

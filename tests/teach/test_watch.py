@@ -53,9 +53,8 @@ def test_the_vital_signs_are_what_they_say() -> None:
     )
     loss, optimizer = an.SoftmaxCrossEntropy(), optim.SGD(lr=0.5)
     (vitals,) = Watch(model, X, y, loss=loss, optimizer=optimizer, **SMALL).measured
-    slope = an.grad(
-        lambda W: loss(an.relu(X @ W.T + model[0].bias.data) @ model[2].weight.data.T, y)
-    )
+    b, V = model[0].bias.data, model[2].weight.data
+    slope = an.grad(lambda W: loss(an.relu(X @ W.T + b) @ V.T, y))
     size = np.linalg.norm(model[0].weight.data)
     assert vitals.epoch == 0
     assert vitals.gradients["0.weight"] == pytest.approx(
@@ -190,7 +189,7 @@ def test_in_a_window_it_draws_and_lets_the_mouse_in(monkeypatch: pytest.MonkeyPa
 def test_what_is_refused(
     given: dict[str, Any], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
+    monkeypatch.setattr(watch, "_has_windows", lambda: False)
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     model, X, y, usual = small()
     with pytest.raises(error, match=message):
@@ -254,3 +253,11 @@ def test_a_film_of_the_hidden_units(tmp_path: Path) -> None:
 def test_what_is_no_film(make: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         make()
+
+
+def test_windows_are_where_pyplot_opens_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    pyplot: Any = types.ModuleType("matplotlib.pyplot")
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", pyplot)
+    for backend, opens in (("agg", False), ("TkAgg", True), ("qtagg", True), ("pdf", False)):
+        pyplot.get_backend = lambda backend=backend: backend
+        assert watch._has_windows() is opens
