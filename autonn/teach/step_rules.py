@@ -39,11 +39,12 @@ class Walk:
         return max(later[0], later[-1]) > first + 0.5 * abs(first)
 
 
-def walk_of(trial: Trial) -> Walk | None:
+def walk_of(trial: Trial, lr: float | None = None) -> Walk | None:
     """Let a copy of the optimiser take some steps on the same rows, with the same chance."""
     optimizer = trial.twin()
     if not isinstance(optimizer, StepOptimizer) or trial.training.cost is None:
         return None
+    optimizer.lr = optimizer.lr if lr is None else lr
     X, y = trial.X, trial.y
     if trial.batch_size is not None:
         few = np.linspace(0, len(X) - 1, min(trial.batch_size, len(X))).astype(int)
@@ -100,8 +101,7 @@ def first_steps(trial: Trial) -> Iterator[Finding]:
             "learning-rate-too-large",
             repr(optimizer),
             f"on the same rows the cost goes {shown} ...; {moved or 'it is no number'}",
-            f"take a tenth of the learning rate, {optimizer.learning_rate / 10:.2g}; scale the "
-            "inputs; or clip_norm=1",
+            _smaller(trial, optimizer.learning_rate),
         )
     elif walk.moves and walk.moves[largest] < TOO_LITTLE and not callable(optimizer.lr):
         yield Finding(
@@ -112,6 +112,19 @@ def first_steps(trial: Trial) -> Iterator[Finding]:
             "take a larger learning rate, a thousandth of the weights' size a step; and look "
             "whether the gradient vanishes",
         )
+
+
+def _smaller(trial: Trial, lr: float) -> str:
+    """Say with which learning rate the same steps lead down, tried by tenths."""
+    for power in range(1, 7):
+        walk = walk_of(trial, lr / 10**power)
+        if walk is not None and not walk.rises:
+            first, last = walk.costs[0], walk.costs[-1]
+            return (
+                f"take a smaller learning rate: with {lr / 10**power:.1g} these steps lead down, "
+                f"from {first:.4g} to {last:.4g}"
+            )
+    return "no smaller rate leads down, down to a millionth of it: look at the other findings first"
 
 
 # ---- by heart
