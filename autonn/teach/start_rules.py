@@ -12,6 +12,7 @@ from autonn.engine.lineage import op_of, operands_of
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.class_losses import HingeLoss, SigmoidCrossEntropy
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from autonn.nn.normalisation import BatchNorm1d, GroupNorm, LayerNorm
 from autonn.nn.regression_losses import HuberLoss
 from autonn.teach.trial import Trial, first_operand
 from autonn.training import Finding
@@ -32,6 +33,8 @@ def cost_of_chance(trial: Trial) -> float | None:
     That is k ln 2 for k sigmoids by `CrossEntropy`, ln k for a softmax; None for other losses.
     """
     a = trial.training.predictions
+    if trial.training.cost is None:
+        return None
     guess: Any
     if isinstance(trial.loss, CrossEntropy):
         of_softmax = op_of(laid_out(a)) is ops.softmax.op if a.ndim else False
@@ -145,14 +148,18 @@ def saturated_units(trial: Trial) -> Iterator[Finding]:
 
 
 def dead_units(trial: Trial) -> Iterator[Finding]:
-    """Find layers of ReLUs of which many give 0 for every row, and so get no gradient."""
+    """Find layers of ReLUs of which most give 0 for every row, and so get no gradient.
+
+    For inputs that are all positive, half of the units are dead by chance, and the others learn; so
+    there have to be 3.2 standard deviations more, of a binomial distribution.
+    """
     if len(trial.rows) < 10 or is_learned(trial):
         return
     for tensor in trial.training.graph:
         if not is_rectified(tensor) or tensor.ndim < 2:
             continue
         dead, units = dead_of(values_of(tensor))
-        if dead >= 0.4 * units and units > 1:
+        if units > 1 and dead >= min(units, units / 2 + 1.6 * units**0.5):
             yield Finding(
                 "dead-units",
                 named_place(trial.model, tensor),
@@ -186,6 +193,9 @@ def dead_of(values: Array) -> tuple[int, int]:
 
 FADED, BURST = 1e-5, 100.0
 
+# Before one of these the size of a weight does not count, and its gradient may be next to 0.
+_NORMS = (BatchNorm1d, LayerNorm, GroupNorm)
+
 
 def faded_gradients(trial: Trial) -> Iterator[Finding]:
     """Find weights whose gradient, beside their size, is a tiny part of what others get."""
@@ -193,7 +203,8 @@ def faded_gradients(trial: Trial) -> Iterator[Finding]:
     if len(shares) < 2:
         return
     least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-    if 0 < shares[least] < FADED * shares[most]:
+    is_normalised = any(isinstance(m, _NORMS) for _, m in trial.model.named_modules())
+    if 0 < shares[least] < FADED * shares[most] and not is_normalised:
         yield Finding(
             "vanishing-gradient",
             least,
