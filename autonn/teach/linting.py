@@ -137,6 +137,9 @@ CrossEntropy()
         model, examples, checked_loss(loss, "lint"), optimizer, l2, batch_size, held_out, step
     )
     with np.errstate(all="ignore"):
+        alone = tuple(chance_rules.batches_of_one(trial)) if len(examples) == 1 else ()
+        if alone:  # the model would refuse
+            return Findings(alone)
         return Findings(_each_once(found for rule in RULES for found in rule(trial)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autonn.engine import ops
-from autonn.engine.lineage import op_of, operands_of
+from autonn.engine.lineage import ancestors, op_of, operands_of, tensors_of
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.class_losses import HingeLoss, SigmoidCrossEntropy
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
@@ -88,6 +88,35 @@ def _formula(trial: Trial) -> str:
         return f", {a.shape[-1]} ln 2"
     plain = isinstance(trial.loss, SoftmaxCrossEntropy) and not trial.loss.label_smoothing
     return f", ln {a.shape[-1]}" if plain else ""
+
+
+def not_finite(trial: Trial) -> Iterator[Finding]:
+    """Find a first cost that is NaN or inf, and the first result that is."""
+    cost = trial.training.cost
+    if cost is None or np.isfinite(values_of(cost)):
+        return
+    for tensor in ancestors([cost], tensors_of):
+        values, op = values_of(tensor), op_of(tensor)
+        if op is None or values.dtype.kind != "f" or np.isfinite(values).all():
+            continue
+        wrong = np.flatnonzero(~np.isfinite(values.ravel()))
+        index = tuple(int(k) for k in np.unravel_index(wrong[0], values.shape))
+        given = [values_of(a) for a in operands_of(tensor)]
+        ranges = [f"{a.min():.4g} to {a.max():.4g}" for a in given if np.size(a) and _is_array(a)]
+        yield Finding(
+            "not-finite",
+            named_place(trial.model, tensor),
+            f"the first cost is {float(cost.detach()):g}; {op.name}, {op.formula}, is the first to "
+            f"give {values[index]} of finite numbers, as at {index}, in {len(wrong):,} of "
+            f"{values.size:,} places; it was given {', '.join(ranges)}",
+            "keep its operands where it is defined, as by np.clip, or take an op that is exact "
+            "there, as log_softmax or softplus; scale the inputs",
+        )
+        return
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
 
 
 # ---- symmetry
@@ -243,4 +272,4 @@ def _by_layer(shares: dict[str, float]) -> str:
     return ", ".join(listed if len(listed) <= 6 else [*listed[:3], "...", *listed[-3:]])
 
 
-RULES = (first_cost, equal_units, saturated_units, dead_units, faded_gradients)
+RULES = (not_finite, first_cost, equal_units, saturated_units, dead_units, faded_gradients)

@@ -87,7 +87,7 @@ def _moves(trial: Trial, before: dict[str, Array], held: list[Tensor]) -> dict[s
 def first_steps(trial: Trial) -> Iterator[Finding]:
     """Find a learning rate that makes the first steps rise, or that moves next to nothing."""
     walk = walk_of(trial)
-    if walk is None or (not walk.moves and len(walk.costs) > 2):
+    if walk is None or not math.isfinite(walk.costs[0]):
         return
     optimizer = trial.optimizer
     assert isinstance(optimizer, StepOptimizer)
@@ -104,12 +104,12 @@ def first_steps(trial: Trial) -> Iterator[Finding]:
             f"on the same rows the cost goes {shown} ...; {moved or 'it is no number'}",
             _smaller(trial, optimizer.learning_rate),
         )
-    elif walk.moves and walk.moves[largest] < TOO_LITTLE and not callable(optimizer.lr):
+    elif 0 < walk.moves.get(largest, 0) < TOO_LITTLE and not callable(optimizer.lr):
         yield Finding(
             "learning-rate-too-small",
             repr(optimizer),
             f"a step moves no weight by more than {walk.moves[largest]:.2g} of its size, as "
-            f"{largest}: a thousand times a thousand steps for as much as the weight itself",
+            f"{largest}: it takes {1 / walk.moves[largest]:.1g} steps to go as far as it is long",
             "take a larger learning rate, a thousandth of the weights' size a step; and look "
             "whether the gradient vanishes",
         )
@@ -146,7 +146,9 @@ def cannot_memorise(trial: Trial) -> Iterator[Finding]:
     X, y = trial.examples.X[rows], trial.examples.y[rows]
     few = Trial(trial.model, trial.examples, trial.loss, None, 0.0, None, None, None)
     few.X, few.y, few.rows = X, y, rows
-    chance = cost_of_chance(few)
+    chance = cost_of_chance(few) if _goes_to_zero(few) else None
+    if chance == 0:
+        return  # all ten are the same
     deep = sum(p.ndim > 1 for p in trial.model.weights()) > 1
     start = _best(few, 0.0, 0, math.nan)
     base = start if chance is None else chance
@@ -167,6 +169,14 @@ def cannot_memorise(trial: Trial) -> Iterator[Finding]:
         "look for what keeps the gradient from the weights, and whether loss and targets say what "
         "is meant; a model for so few rows needs more units, or a hidden layer",
     )
+
+
+def _goes_to_zero(trial: Trial) -> bool:
+    """Whether the best cost is 0, as it is where targets are classes or numbers: not shares."""
+    if getattr(trial.loss, "label_smoothing", 0):
+        return False
+    says = getattr(trial.loss, "classifies", None)
+    return says is False or trial.examples.classes is not None
 
 
 def _ten(trial: Trial) -> Array:

@@ -137,6 +137,12 @@ class Trial:
                 cost = self.loss(predictions, y)
             except (ValueError, IndexError, TypeError) as error:
                 return Look(predictions, error=error)
+            if not isinstance(cost, Tensor) or cost.shape != ():
+                shape = f"shape {cost.shape}" if isinstance(cost, Tensor) else repr(cost)
+                raise TypeError(
+                    f"lint: the loss {self.loss!r} returned {shape}, expected one Tensor (), "
+                    "computed with the predictions as they come"
+                )
             return Look(predictions, cost)
 
     def total(self, X: Any, y: Any) -> Tensor:

@@ -153,6 +153,10 @@ def numbers_of_a_thousand() -> Given:
     return net(out=1), X, 1000 + X[:, :1], {"loss": an.MeanSquaredError()}
 
 
+def logarithms_of_all() -> Given:
+    return classes(net(Layer(4, 8, rng=0), an.Lambda(np.log)))
+
+
 def wide_weights() -> Given:
     wide = init.uniform(20.0)
     return classes(net(Layer(4, 8, weight=wide, rng=0), an.ReLU()))
@@ -403,6 +407,7 @@ BROKEN: dict[str, tuple[Case, ...]] = {
     "constant-column": (a_constant_column,),
     "duplicated-column": (a_copied_column,),
     "rows-in-both": (tested_with_training_rows,),
+    "not-finite": (logarithms_of_all,),
     "first-cost": (numbers_of_a_thousand, wide_weights),
     "equal-units": (equal_weights, no_weights),
     "saturated-units": (pixels, flat_units),
