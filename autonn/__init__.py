@@ -15,7 +15,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
-    teach        training, plots        every number of backprop explained, the birth of a NaN found
+    teach        training, plots        backprop explained, NaN found, what keeps it from learning
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from autonn.files import load_weights, save_weights
     from autonn.teach.debugging import debug
     from autonn.teach.explaining import explain
+    from autonn.teach.linting import lint
     from autonn.training.fitting import fit
     from autonn.training.stepping import train_step
 
@@ -169,6 +170,7 @@ __all__ = [
     "jvp",
     "l2_penalty",
     "leaky_relu",
+    "lint",
     "load_digits",
     "load_weights",
     "log_sigmoid",
@@ -200,7 +202,9 @@ _LATER = {
     "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
-    "debug": "teach.debugging", "explain": "teach.explaining",
+    "debug": "teach.debugging",
+    "explain": "teach.explaining",
+    "lint": "teach.linting",
 }  # fmt: skip
 _ROOMS = frozenset(
     {"checks", "data", "files", "optim", "plots", "random", "teach", "threads", "training"}

@@ -1,11 +1,12 @@
 """Training: `fit`, its history, metrics and checkpoints; `train_step` for loops of one's own.
 
-Read in this order: `history`, `progress`, `loss`, `parts`, `examples`, `metrics`, `task`,
-`interrupts`, `state`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`,
-`loop`, `fitting`, `stepping`.
+Read in this order: `history`, `progress`, `loss`, `parts`, `examples`, `metrics`, `findings`,
+`certain`, `task`, `interrupts`, `state`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`,
+`stopping`, `loop`, `fitting`, `stepping`.
 """
 
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
+from autonn.training.findings import Finding, LintWarning
 from autonn.training.fitting import fit
 from autonn.training.history import SERIES, History
 from autonn.training.loss import Loss
@@ -15,7 +16,9 @@ from autonn.training.stepping import TrainStep, train_step
 
 __all__ = [
     "SERIES",
+    "Finding",
     "History",
+    "LintWarning",
     "Loss",
     "ProgressBar",
     "TrainStep",

@@ -120,6 +120,14 @@ def fit(
         keeps what it has learned; for one that is damaged, of a newer format, or of another run,
         with other data, loss, settings or seed.
 
+    Warns
+    -----
+    LintWarning
+        Once, before anything is learned, for what the graph of the first step shows to be wrong
+        whatever is learned: a softmax of a softmax, targets (m,) against predictions (m, 1),
+        parameters that no gradient reaches, biases in the loss's own penalty. The warning says how
+        to switch it off; `autonn.lint` looks for more.
+
     Examples
     --------
     >>> from autonn import CrossEntropy, Layer, Sequential, Sigmoid, optim

@@ -30,6 +30,8 @@ def train(run: Run, store: Store | None, epochs: int, compile: bool | None) -> N
     made = programs(run, compile)
     if made.step is not None:
         made = made._replace(step=CheckedStep(run, made.step))
+    if run.task.findings:  # seen while the step was traced
+        run.task.tell(compiled=made.step is not None)
     try:
         if run.optimizer.full_batch:
             _search(run, store, left, made)

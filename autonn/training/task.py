@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from autonn.engine.higher import hessian_products
-from autonn.engine.modes import no_grad
+from autonn.engine.modes import is_tracing, no_grad
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import gradients
 from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
+from autonn.training.certain import UNREACHED, Sight, certain
 from autonn.training.examples import Examples
+from autonn.training.findings import Finding, warn_of
 from autonn.training.loss import Loss, boundary, check_targets, classifies, weighed
 from autonn.training.metrics import count_correct
 
@@ -37,6 +39,7 @@ class Task:
     looked: bool = False  # whether the first predictions were looked at
     form: tuple[int, ...] | None = None  # of each prediction, where there is one for each row
     counts: bool = False  # whether predictions can be told to be right
+    findings: list[Finding] | None = None  # what is wrong, until told; None: not seen yet
     names: dict[str, Tensor] = field(init=False)  # of the parameters
 
     def __post_init__(self) -> None:
@@ -60,11 +63,23 @@ class Task:
         else:
             total = self.weighed(predictions, y, weights)
         _require_one_number(total, self.loss)
+        if self.findings is None:
+            self.findings = certain(Sight(self.model, predictions, total, y))
+            if not is_tracing():
+                self.tell(compiled=False)
         if self.l2:
             total = total + l2_penalty(self.model, self.l2, len(self.examples))
         if classes is None or not self.counts:
             return total, None
         return total, self.count_correct(predictions, classes)
+
+    def tell(self, compiled: bool) -> None:
+        """Warn, once, of what the first cost showed.
+
+        Without a program, other rows may go other ways, and reach other parameters.
+        """
+        found, self.findings = self.findings, []
+        warn_of(f for f in found or [] if compiled or f.name != UNREACHED)
 
     def count_correct(self, predictions: Tensor, classes: Any) -> Any:
         """Count the right ones, by the logits as the loss needs them: that saves probabilities."""
