@@ -5,10 +5,12 @@ step per gradient (`SGD`, `RMSprop`, `Adam`, `AdamW`) learn from mini-batches to
 rate may follow a schedule. Those that hand the whole search to SciPy (`LBFGS`, `Newton`) look at
 all the data at each step, and choose the lengths of their steps themselves.
 
-Read in this order: `schedules`, `base`, `steps`, `sgd`, `adaptive`, `search`.
+Read in this order: `selection`, `averages`, `schedules`, `base`, `steps`, `sgd`, `adaptive`,
+`search`.
 """
 
 from autonn.optim.adaptive import Adam, AdamW, RMSprop
+from autonn.optim.averages import EMA, SWA, Average
 from autonn.optim.base import Optimizer
 from autonn.optim.schedules import Schedule, constant, cosine, one_cycle, step_decay, warm_up
 from autonn.optim.search import LBFGS, Newton
@@ -16,10 +18,13 @@ from autonn.optim.sgd import SGD
 from autonn.optim.steps import StepOptimizer
 
 __all__ = [
+    "EMA",
     "LBFGS",
     "SGD",
+    "SWA",
     "Adam",
     "AdamW",
+    "Average",
     "Newton",
     "Optimizer",
     "RMSprop",

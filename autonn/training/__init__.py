@@ -1,14 +1,17 @@
 """Training: `fit`, its history, metrics and checkpoints; `train_step` for loops of one's own.
 
-Read in this order: `history`, `progress`, `loss`, `parts`, `examples`, `metrics`, `task`,
-`interrupts`, `state`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`,
-`loop`, `fitting`, `stepping`.
+Read in this order: `history`, `progress`, `structures`, `loss`, `losses`, `parts`, `examples`,
+`metrics`, `measures`, `penalties`, `task`, `interrupts`, `hooks`, `digests`, `state`, `feeds`,
+`validation`, `given`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`, `loop`,
+`fitting`, `stepping`.
 """
 
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 from autonn.training.fitting import fit
 from autonn.training.history import SERIES, History
+from autonn.training.hooks import Seen
 from autonn.training.loss import Loss
+from autonn.training.losses import Losses
 from autonn.training.metrics import accuracy, confusion_matrix, count_readings, top_k
 from autonn.training.progress import ProgressBar
 from autonn.training.stepping import TrainStep, train_step
@@ -17,7 +20,9 @@ __all__ = [
     "SERIES",
     "History",
     "Loss",
+    "Losses",
     "ProgressBar",
+    "Seen",
     "TrainStep",
     "accuracy",
     "confusion_matrix",
