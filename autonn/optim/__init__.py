@@ -6,12 +6,13 @@ rate may follow a schedule. Those that hand the whole search to SciPy (`LBFGS`, 
 all the data at each step, and choose the lengths of their steps themselves.
 
 Read in this order: `selection`, `averages`, `schedules`, `base`, `steps`, `sgd`, `adaptive`,
-`search`.
+`grouped`, `bounds`, `search`.
 """
 
 from autonn.optim.adaptive import Adam, AdamW, RMSprop
 from autonn.optim.averages import EMA, SWA, Average
 from autonn.optim.base import Optimizer
+from autonn.optim.grouped import Groups, groups
 from autonn.optim.schedules import Schedule, constant, cosine, one_cycle, step_decay, warm_up
 from autonn.optim.search import LBFGS, Newton
 from autonn.optim.sgd import SGD
@@ -25,6 +26,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Average",
+    "Groups",
     "Newton",
     "Optimizer",
     "RMSprop",
@@ -32,6 +34,7 @@ __all__ = [
     "StepOptimizer",
     "constant",
     "cosine",
+    "groups",
     "one_cycle",
     "step_decay",
     "warm_up",

@@ -9,7 +9,7 @@ from typing import Any
 from autonn.engine.tensor import Tensor
 from autonn.nn.module import Module
 
-__all__ = ["dealt", "matches"]
+__all__ = ["dealt", "matches", "named_tensors"]
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -61,6 +61,17 @@ def dealt(
         found[key] = [each for each in fitting if each in left]
         left = [each for each in left if each not in found[key]]
     return found, left
+
+
+def named_tensors(parameters: Module | Iterable[Tensor]) -> dict[str, Tensor]:
+    """Return parameters by name: a module's by their own, those of a list by their position.
+
+    >>> list(named_tensors([Tensor(1.0, requires_grad=True)]))
+    ['0']
+    """
+    if isinstance(parameters, Module):
+        return parameters.named_parameters()
+    return {str(k): parameter for k, parameter in enumerate(parameters)}
 
 
 def _fits(name: str, key: Any, each: str, parameter: Tensor) -> bool:

@@ -2,8 +2,8 @@
 
 Read in this order: `history`, `progress`, `structures`, `loss`, `losses`, `parts`, `examples`,
 `metrics`, `measures`, `penalties`, `task`, `interrupts`, `hooks`, `digests`, `state`, `feeds`,
-`validation`, `given`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`, `loop`,
-`fitting`, `stepping`.
+`validation`, `given`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`, `cores`,
+`loop`, `fitting`, `stepping`.
 """
 
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint

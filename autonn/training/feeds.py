@@ -43,6 +43,7 @@ class Feed:
     """What gives the batches of an epoch: rows of arrays, or a stream of one's own."""
 
     examples: int | None = None  # how many an epoch has, if that is known
+    batch_rows: int | None = None  # how many a batch has at most, if that is known
     keeps_digest = False  # of what was shown, where a run may have to be resumed
 
     def __init__(self, augment: Augment | None = None) -> None:
@@ -84,6 +85,7 @@ class RowFeed(Feed):
     ) -> None:
         super().__init__(augment)
         self.held, self.batch_size, self.examples = held, batch_size, len(held)
+        self.batch_rows = min(batch_size or len(held), len(held))
 
     def epoch(self, rng: Generator, progress: Progress) -> Iterator[Shown]:
         """Yield the batches that are still to come in this epoch."""

@@ -12,6 +12,7 @@ from autonn.engine.tensor import values_of
 from autonn.optim.steps import StepOptimizer
 from autonn.training.checkpoints import Store
 from autonn.training.compiling import Programs, programs
+from autonn.training.cores import alone
 from autonn.training.examples import Batch, Examples
 from autonn.training.feeds import StreamFeed
 from autonn.training.selfcheck import CheckedStep
@@ -35,10 +36,20 @@ def train(run: Run, store: Store | None, epochs: int, compile: bool | None, held
     if left <= 0 or is_out_of_patience(run.history, run.patience):
         return
     made = programs(run, compile)
+    holding = alone(run, made.step)
     if made.step is not None:
         checked = CheckedStep(run, made.step)
         checked.asked = run.task.examples is not None or compile is True
         made = made._replace(step=checked)
+    with holding:
+        _go_through(run, store, left, made, held)
+    if store is not None and store.written != run.progress.steps and not run.history.diverged:
+        store.save(run)
+    run.hooks.tell("on_end")
+
+
+def _go_through(run: Run, store: Store | None, left: int, made: Programs, held: Held) -> None:
+    """Go through so many epochs, or until somebody stops it."""
     stopped = run.hooks.begin(run.model, run.optimizer, run.history)
     run.hooks.note(run.progress.steps, run.progress.batch)
     try:
@@ -51,9 +62,6 @@ def train(run: Run, store: Store | None, epochs: int, compile: bool | None, held
                 _one_epoch(run, store, made.step or run.task.step, held)
     except StopIteration:
         pass
-    if store is not None and store.written != run.progress.steps and not run.history.diverged:
-        store.save(run)
-    run.hooks.tell("on_end")
 
 
 class Update:

@@ -104,6 +104,7 @@ class Source(Protocol):
     """What gives a run its batches: see `feeds`."""
 
     examples: int | None
+    batch_rows: int | None
 
     def epoch(self, rng: np.random.Generator, progress: Progress) -> Iterator[tuple[Batch, Any]]:
         """Yield the batches that are still to come, and their rows where these are known."""
@@ -159,6 +160,11 @@ class Run:
             progress.average = Values.of(self.model)
         else:
             progress.average.move_to(self.model, share, self.average)
+
+    @property
+    def batch_rows(self) -> int | None:
+        """How many rows a batch has at most; None where that is not known."""
+        return self.feed.batch_rows
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
