@@ -277,7 +277,9 @@ def _history(arrays: Mapping[str, Array]) -> History:
 
 
 def _values(arrays: Mapping[str, Array]) -> Values:
-    return Values(group(arrays, "weights"), group(arrays, "buffers"))
+    """Return weights and buffers, in memory that an average may be moved in."""
+    own = {name: array.copy() for name, array in arrays.items()}
+    return Values(group(own, "weights"), group(own, "buffers"))
 
 
 def _differences(arrays: Mapping[str, Array], own: RunState) -> list[str]:

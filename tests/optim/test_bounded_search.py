@@ -53,9 +53,7 @@ def test_a_tolerance_stops_sooner_or_later() -> None:
     counts, costs = [], []
     for tolerance in (1e-2, None, 1e-13):
         model = Sequential(Layer(5, 3, rng=0), Sigmoid())
-        history = train(
-            model, optimizer=optim.LBFGS(tolerance=tolerance), l2=1.0, epochs=500
-        )
+        history = train(model, optimizer=optim.LBFGS(tolerance=tolerance), l2=1.0, epochs=500)
         counts.append(len(history))
         costs.append(history.cost[-1])
     assert counts[0] < counts[1] < counts[2] < 500

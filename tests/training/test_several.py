@@ -182,7 +182,11 @@ def test_a_run_of_several_resumes_bit_for_bit(tmp_path: Path) -> None:
     ("given", "error", "words"),
     [
         ({"X": (LEFT, RIGHT[:9])}, ValueError, ["X[1]", "9 rows", "60"]),
-        ({"y": {**OUT, "value": VALUES[:9]}}, ValueError, ["y['value']", "60 examples", "9 targets"]),
+        (
+            {"y": {**OUT, "value": VALUES[:9]}},
+            ValueError,
+            ["y['value']", "60 examples", "9 targets"],
+        ),
         ({"X": (LEFT, np.where(RIGHT > 1, np.nan, RIGHT))}, ValueError, ["X[1]", "nan", "row"]),
         ({"X": ()}, ValueError, ["X", "empty"]),
         ({"y": {"class": Y}}, TypeError, ["targets have no 'value'"]),
