@@ -9,7 +9,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     engine       -                      `Tensor`, its ops and their rules, the backward pass
     compiler     engine, threads        `compile`, the flat NumPy program of a function
     nn           engine, checks         modules, layers, activations, losses, initialisers
-    files        nn                     weights in and out, the formats of files
+    files        nn                     weights and models in and out, the formats of files
     data         files                  the digits, sets of pictures, the course's examples, photos
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     from autonn import optim, plots
     from autonn.data import load_digits
     from autonn.engine.gradcheck import GradientError, gradcheck
-    from autonn.files import load_weights, save_weights
+    from autonn.files import load_model, load_weights, save_model, save_weights
     from autonn.training.fitting import fit
     from autonn.training.stepping import train_step
 
@@ -162,6 +162,7 @@ __all__ = [
     "l2_penalty",
     "leaky_relu",
     "load_digits",
+    "load_model",
     "load_weights",
     "log_sigmoid",
     "log_softmax",
@@ -173,6 +174,7 @@ __all__ = [
     "optim",
     "plots",
     "relu",
+    "save_model",
     "save_weights",
     "sigmoid",
     "silu",
@@ -187,7 +189,8 @@ __all__ = [
 # What is read when it is first asked for: together these would take half the time of the import.
 _LATER = {
     "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
-    "load_digits": "data", "load_weights": "files", "save_weights": "files",
+    "load_digits": "data", "load_model": "files", "load_weights": "files",
+    "save_model": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
 }  # fmt: skip
 _ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
