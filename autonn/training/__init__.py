@@ -3,7 +3,7 @@
 Read in this order: `history`, `progress`, `structures`, `loss`, `losses`, `parts`, `examples`,
 `metrics`, `measures`, `penalties`, `task`, `interrupts`, `hooks`, `digests`, `state`, `feeds`,
 `validation`, `given`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`, `cores`,
-`loop`, `fitting`, `stepping`.
+`loop`, `fitting`, `rates`, `sequences`, `stepping`.
 """
 
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
@@ -14,6 +14,8 @@ from autonn.training.loss import Loss
 from autonn.training.losses import Losses
 from autonn.training.metrics import accuracy, confusion_matrix, count_readings, top_k
 from autonn.training.progress import ProgressBar
+from autonn.training.rates import RateSearch, find_rate
+from autonn.training.sequences import SequenceBatches, sequence_batches
 from autonn.training.stepping import TrainStep, train_step
 
 __all__ = [
@@ -22,13 +24,17 @@ __all__ = [
     "Loss",
     "Losses",
     "ProgressBar",
+    "RateSearch",
     "Seen",
+    "SequenceBatches",
     "TrainStep",
     "accuracy",
     "confusion_matrix",
     "count_readings",
+    "find_rate",
     "fit",
     "read_checkpoint",
+    "sequence_batches",
     "top_k",
     "train_step",
     "write_checkpoint",

@@ -126,12 +126,11 @@ class StreamFeed(Feed):
         self,
         source: Any,
         steps: int | None = None,
-        examples: int | None = None,
         augment: Augment | None = None,
         name: str = "fit: X",
     ) -> None:
         super().__init__(augment)
-        self.source, self.steps, self.given, self.name = source, steps, examples, name
+        self.source, self.steps, self.name = source, steps, name
         self.takes_rng = callable(source) and _takes_rng(source)
         if not callable(source) and isinstance(source, Iterator):
             raise TypeError(

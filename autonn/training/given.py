@@ -50,8 +50,9 @@ def given_data(
         for name, value in {"steps": steps, "examples": examples}.items():
             if value is not None:
                 checks.whole(f"fit: {name}", value)
-        feed = StreamFeed(X, steps, examples, augment)
-        return Data(feed, None, validation_of(validation), examples)
+        if examples is None:  # as `sequence_batches` knows it
+            examples = getattr(X, "examples", None)
+        return Data(StreamFeed(X, steps, augment), None, validation_of(validation), examples)
     for name, value in {"steps": steps, "examples": examples}.items():
         if value is not None:
             raise ValueError(f"fit: {name} speaks of an X that gives batches; leave it out")

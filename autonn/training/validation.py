@@ -91,6 +91,12 @@ def _joined(parts: list[Any]) -> Any:
     """Put the rows of batches together, of structures each part's."""
     first = parts[0]
     if not is_structure(first):
+        if first is not None and len({part.shape[1:] for part in parts}) > 1:
+            raise ValueError(
+                "fit: metrics: the batches of the validation have other shapes a row, as "
+                f"{first.shape[1:]}, and can't be put together; leave metrics out, or pad the "
+                "batches alike"
+            )
         return None if first is None else np.concatenate(parts)
     if isinstance(first, tuple):
         return tuple(_joined([part[k] for part in parts]) for k in range(len(first)))
