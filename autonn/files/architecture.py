@@ -176,8 +176,9 @@ def _module(told: Any, place: str, seen: dict[str, Module]) -> Module:
     else:
         made = kind(**_arguments(told["arguments"]))
     if "rng" in told:
-        made.rng = np.random.Generator(_GENERATORS[told["rng"]["bit_generator"]]())
-        made.rng.bit_generator.state = told["rng"]
+        rng = np.random.Generator(_GENERATORS[told["rng"]["bit_generator"]]())
+        rng.bit_generator.state = told["rng"]
+        setattr(made, "rng", rng)  # noqa: B010  # as Dropout has it
     if told.get("training", True) is False:
         made.training = False
     seen[place] = made

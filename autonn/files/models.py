@@ -89,7 +89,9 @@ def _require_alike(model: Module, own: Mapping[str, Tensor], made: Mapping[str, 
     """Refuse a model that its description does not make again."""
     wrong = [f"{name} is made by no constructor" for name in own if name not in made]
     wrong += [
-        f"{name} is shared with another module, or was taken away" for name in made if name not in own
+        f"{name} is shared with another module, or was taken away"
+        for name in made
+        if name not in own
     ]
     for name in own.keys() & made.keys():
         a, b = own[name], made[name]
@@ -134,7 +136,7 @@ def _fill(model: Module, arrays: Mapping[str, Any]) -> None:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise Damage(f"numbers in {name} that are not finite")
     tensors = model.named_tensors()
-    wrong = [name for name in tensors.keys() ^ arrays.keys()]
+    wrong = list(tensors.keys() ^ arrays.keys())
     wrong += [
         name
         for name in tensors.keys() & arrays.keys()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from autonn.checks import Array
 from autonn.engine.modes import CannotCompileError, is_tracing
 from autonn.engine.tensor import Tensor
@@ -87,30 +85,32 @@ class Groups(StepOptimizer):
         found = self._checked_parameters(names.values())
         decaying = parameters.weights() if isinstance(parameters, Module) else found
         chosen, left = dealt("groups", self.by, names)
-        is_new = [id(p) for p in found] != [id(p) for p in self.parameters]
-        self.parameters = found
-        if is_new:
+        if [id(p) for p in found] != [id(p) for p in self.parameters]:
             self.steps = 0
+        self.parameters = found
         at = {name: k for k, name in enumerate(names)}
-        dealt_out = [*chosen.values(), left]
-        self._places = [[at[name] for name in own] for own in dealt_out]
-        weights = {id(weight) for weight in decaying}
-        for optimizer, places in zip((*self.by.values(), self.rest), self._places, strict=True):
-            if optimizer is None:
-                continue
-            own = [found[k] for k in places]
-            if not own:
-                optimizer.parameters = []
-                continue
-            optimizer.bind(own)
-            optimizer._prepare([id(parameter) in weights for parameter in own], False)
+        self._places = [[at[name] for name in own] for own in (*chosen.values(), left)]
+        self._bind_each({id(weight) for weight in decaying})
         if not self.optimizers:
             raise ValueError("groups: all parameters stay as they are; leave some to learn")
         return self
 
+    def _bind_each(self, decaying: set[int]) -> None:
+        """Give each optimiser its own, and say which of them may decay."""
+        for optimizer, places in zip((*self.by.values(), self.rest), self._places, strict=True):
+            if optimizer is None:
+                continue
+            own = [self.parameters[k] for k in places]
+            if own:
+                optimizer.bind(own)
+                optimizer._prepare([id(parameter) in decaying for parameter in own], False)
+            else:
+                optimizer.parameters = []
+
     def apply(self, gradients: Sequence[Array | Tensor | None]) -> None:
         """Change the parameters by gradients in their order, each group by its optimiser.
 
+        >>> import numpy as np
         >>> from autonn.optim import SGD
         >>> x, y = (Tensor([1.0], requires_grad=True) for _ in range(2))
         >>> Groups(SGD(lr=0.5), {"1": {"lr": 0.1}}, [x, y]).apply([np.array([1.0])] * 2)

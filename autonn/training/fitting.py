@@ -266,21 +266,25 @@ def _check_together(
             "fit: a share is held out at random, so the run can't go on from its checkpoint; give "
             "seed=, a whole number"
         )
-    if given["batch_size"] is not None and optimizer.full_batch:
-        raise ValueError(
-            f"fit: {optimizer!r} looks at all examples at each step; leave batch_size=None"
-        )
     if optimizer.full_batch:
-        for name in ("augment", "average"):
-            if given[name] is not None:
-                raise ValueError(f"fit: {optimizer!r} takes no {name}; leave it out, or take Adam")
-        if given["accumulate"] != 1 or data.examples is None:
-            raise ValueError(
-                f"fit: {optimizer!r} looks at all examples at each step; give arrays X and y, "
-                "without accumulate, or take an optimiser of single steps, such as Adam"
-            )
+        _check_search(optimizer, data, given)
     if data.m is None and (given["l1"] or given["l2"]):
         raise ValueError(
             "fit: l1 and l2 are divided by m, the number of all examples, which batches do not "
             "tell; give examples=m"
+        )
+
+
+def _check_search(optimizer: Optimizer, data: Data, given: Mapping[str, Any]) -> None:
+    """Refuse what an optimiser that searches with all examples at once can't make use of."""
+    looks = f"fit: {optimizer!r} looks at all examples at each step"
+    if given["batch_size"] is not None:
+        raise ValueError(f"{looks}; leave batch_size=None")
+    for name in ("augment", "average"):
+        if given[name] is not None:
+            raise ValueError(f"fit: {optimizer!r} takes no {name}; leave it out, or take Adam")
+    if given["accumulate"] != 1 or data.examples is None:
+        raise ValueError(
+            f"{looks}; give arrays X and y, without accumulate, or take an optimiser of single "
+            "steps, such as Adam"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,7 +120,8 @@ def find_rate(
 
 def _rate(step: int, low: float, high: float, steps: int) -> float:
     """Return the rate of a step; those after the last have that of the last."""
-    return low * (high / low) ** (min(step, steps - 1) / (steps - 1))
+    share = min(step, steps - 1) / (steps - 1)
+    return low * math.exp(share * math.log(high / low))
 
 
 class _Watcher:

@@ -1,4 +1,4 @@
-"""Sequences of lengths of their own: padded, with their lengths or a mask, and sorted by buckets."""
+"""Sequences of lengths of their own: padded, with lengths or a mask, and sorted by buckets."""
 
 from __future__ import annotations
 
@@ -147,8 +147,8 @@ def sequence_batches(
     for k, each in enumerate(sequences):
         if each.shape[1:] != sequences[0].shape[1:] or each.dtype.kind != sequences[0].dtype.kind:
             raise ValueError(
-                f"sequence_batches: X[{k}] is {each.dtype} with {each.shape[1:]} a place, the first "
-                f"{sequences[0].dtype} with {sequences[0].shape[1:]}; give all in one form"
+                f"sequence_batches: X[{k}] is {each.dtype} with {each.shape[1:]} a place, the "
+                f"first {sequences[0].dtype} with {sequences[0].shape[1:]}; give all in one form"
             )
     lengths = np.array([len(each) for each in sequences])
     bounds = _bounds(buckets, lengths)

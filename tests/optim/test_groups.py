@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_one_group_of_the_same_settings_changes_nothing_and_biases_never_decay()
     for each in (plain, optim.groups(optim.AdamW(lr=0.1, weight_decay=0.5), {"2": {}})):
         models.append(network())
         fit(models[-1], X, Y, optimizer=each, **GIVEN)
-    close(*models, 0.0)
+    close(models[0], models[1], 0.0)
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -115,10 +115,10 @@ def test_modules_and_tensors_are_keys_too_and_train_step_takes_them() -> None:
 
 
 def test_what_is_no_group_is_refused() -> None:
-    sgd = optim.SGD(lr=0.1)
+    sgd, lbfgs, newton = optim.SGD(lr=0.1), cast(Any, optim.LBFGS()), cast(Any, optim.Newton())
     for call, error, words in (
-        (lambda: optim.groups(optim.LBFGS(), {"0": None}), TypeError, ["rest", "LBFGS"]),
-        (lambda: optim.groups(sgd, {"0": optim.Newton()}), TypeError, ["'0'", "Newton"]),
+        (lambda: optim.groups(lbfgs, {"0": None}), TypeError, ["rest", "LBFGS"]),
+        (lambda: optim.groups(sgd, {"0": newton}), TypeError, ["'0'", "Newton"]),
         (lambda: optim.groups(sgd, {}), TypeError, ["{}", "dict"]),
         (lambda: optim.groups(sgd, {"0": {"rate": 1}}), ValueError, ["no 'rate'", "lr"]),
         (lambda: optim.groups(sgd, {"0": {"lr": -1}}), ValueError, ["lr", "-1"]),

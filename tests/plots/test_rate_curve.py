@@ -8,9 +8,7 @@ import pytest
 from autonn.plots import rate_curve
 from autonn.training import RateSearch
 
-FOUND = RateSearch(
-    [1e-3, 1e-2, 1e-1, 1.0], [2.0, 1.5, 1.0, 9.0], [2.0, 1.7, 1.4, 3.0], 1e-2
-)
+FOUND = RateSearch([1e-3, 1e-2, 1e-1, 1.0], [2.0, 1.5, 1.0, 9.0], [2.0, 1.7, 1.4, 3.0], 1e-2)
 
 
 def test_costs_means_and_the_suggestion_are_drawn() -> None:

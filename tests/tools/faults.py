@@ -80,7 +80,14 @@ from autonn.nn import (
 )  # fmt: skip
 from autonn.optim import adaptive, base, schedules, search, sgd, steps
 from autonn.training import (
-    compiling, feeds, fingerprint, loop, metrics, state, task, validation,
+    compiling,
+    feeds,
+    fingerprint,
+    loop,
+    metrics,
+    state,
+    task,
+    validation,
 )  # fmt: skip
 
 Rule = Callable[..., Any]
@@ -482,7 +489,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
     ("the buffers are left behind when a run goes back to older weights", state,
      "_write(model.named_buffers(), self.buffers)", "_write({}, self.buffers)"),
     ("a run goes on with any data", fingerprint,
-     "if then[name] != value", "if name not in DIGESTS and then[name] != value"),
+     "if before != value:", "if name not in DIGESTS and before != value:"),
     ("the compiler's own faults are hidden", compiling,
      "    raise fault\n", "    return str(fault)\n"),
     ("a single probability is read as class 1 above 0", metrics,

@@ -145,8 +145,8 @@ def test_augmented_batches_are_drawn_anew_compiled_or_not(augment: Any) -> None:
         assert history.compiled is compiled
         models.append(model)
         costs.append(history.cost)
-    close(*models, 1e-12)
-    np.testing.assert_allclose(*costs, rtol=1e-12)
+    close(models[0], models[1], 1e-12)
+    np.testing.assert_allclose(costs[0], costs[1], rtol=1e-12)
     plain, _ = run(X, Y, batch_size=25)
     assert not np.allclose(plain[0].weight.data, models[0][0].weight.data)
 
@@ -259,7 +259,7 @@ class Stops:
         ({"given": X, "y": Y, "steps": 3}, ValueError, ["steps", "leave it out"]),
         ({"given": X, "y": Y, "augment": 3}, TypeError, ["augment", "3"]),
         ({"given": X, "y": Y, "augment": lambda x, y, rng: x}, TypeError, ["augment", "(X, y)"]),
-        ({"given": X, "y": Y, "augment": lambda x, rng: x * np.nan}, ValueError, ["augment", "nan"]),
+        ({"given": X, "y": Y, "augment": lambda x, rng: x * np.inf}, ValueError, ["augment"]),
         ({"given": X, "y": Y, "augment": lambda x, rng: x[1:]}, ValueError, ["augment", "60"]),
         (
             {"given": X, "y": Y, "augment": noisy, "optimizer": optim.LBFGS()},

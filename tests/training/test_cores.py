@@ -39,7 +39,8 @@ def run(rows: int, width: int, looks: Looks, **options: Any) -> None:
     x, y = np.tile(X, (repeats, 1))[:rows], np.tile(Y, repeats)[:rows]
     metrics = {"threads": lambda a, y: max(now(), default=1)}
     history = fit(model, x, y, loss=CrossEntropy(), optimizer=optim.SGD(lr=0.1), epochs=2,
-                  metrics=metrics, validation=(x[:9], y[:9]), callbacks=[looks], **options)  # fmt: skip
+                  metrics=metrics, validation=(x[:9], y[:9]), callbacks=[looks],
+                  **options)  # fmt: skip
     looks.seen += map(int, history.metrics["threads"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ def test_penalties_that_are_none_are_refused() -> None:
         ({"l2": {"5": 1.0}}, ValueError, ["'5'", "0.weight, 2.weight"]),
         ({"l1": {"*.bias": 1.0}}, ValueError, ["no biases", "'*.bias'"]),
     ):  # fmt: skip
-        assert_refused(lambda given=options: train(network(), **given), error, words)
+        assert_refused(functools.partial(train, network(), **options), error, words)
 
 
 # ---- accumulation
@@ -245,7 +246,7 @@ def test_batches_that_add_up_are_as_one(compiled: bool) -> None:
         optimizer = optim.Adam(lr=0.05)
         costs.append(train(models[-1], optimizer=optimizer, **options, **more).cost)
         assert optimizer.steps == 9
-    close(*models, 1e-11)
+    close(models[0], models[1], 1e-11)
     assert costs[0][0] != costs[1][0]  # each of them is the cost before its own step
     stream = network()
     rows = [np.random.default_rng(0).permutation(60)[k : k + 8] for k in range(0, 60, 8)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tools.refusals import assert_refused
-from tools.runs import X, Y, close, dropping, network, train
+from tools.runs import X, Y, dropping, network, train
 
 from autonn import BatchNorm1d, CrossEntropy, Layer, MeanSquaredError, Sequential, fit, optim
 from autonn.training import RateSearch, find_rate

@@ -38,7 +38,7 @@ class Two(Module):
         self.left, self.right = Layer(2, 4, rng=rng), Layer(3, 4, rng=rng)
         self.kind, self.value, self.bend = Layer(4, 3, rng=rng), Layer(4, 1, rng=rng), Tanh()
 
-    def forward(self, left: Any, right: Any) -> Any:
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
         hidden = self.bend(self.left(left) + self.right(right))
         return {"class": softmax(self.kind(hidden)), "value": self.value(hidden)}
 
@@ -46,7 +46,7 @@ class Two(Module):
 class Pair(Two):
     """The same, which returns a tuple."""
 
-    def forward(self, left: Any, right: Any) -> Any:
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
         return tuple(super().forward(left, right).values())
 
 
@@ -158,7 +158,7 @@ def test_an_unsupervised_loss_and_one_of_two_outputs_for_one_target() -> None:
         )  # fmt: skip
         assert history.compiled is compiled
         costs.append(history.cost)
-    np.testing.assert_allclose(*costs, rtol=1e-12)
+    np.testing.assert_allclose(costs[0], costs[1], rtol=1e-12)
     squeeze = fit(
         Layer(5, 5, rng=0), X, loss=lambda out, nothing: np.mean(out**2),
         optimizer=optim.SGD(lr=0.1), epochs=30,
@@ -170,7 +170,8 @@ def test_a_run_of_several_resumes_bit_for_bit(tmp_path: Path) -> None:
     def run(epochs: int, **saving: Any) -> Two:
         model = Two()
         fit(model, {"left": LEFT, "right": RIGHT}, OUT, loss=LOSSES, optimizer=optim.Adam(),
-            metrics={"far": ("value", "mean_error")}, **(RUN | {"epochs": epochs}), **saving)  # fmt: skip
+            metrics={"far": ("value", "mean_error")}, **(RUN | {"epochs": epochs}),
+            **saving)  # fmt: skip
         return model
 
     path = tmp_path / "run.npz"
@@ -215,7 +216,9 @@ def test_wrong_weights_of_losses_are_refused() -> None:
 
 def test_how_a_model_is_called_is_told_by_its_forward() -> None:
     class Optional(Module):
-        def forward(self, left: Any, x: Any, state: Any = None, *, scale: Any = 1) -> Any:
+        def forward(  # type: ignore[override]
+            self, left: Any, x: Any, state: Any = None, *, scale: Any = 1
+        ) -> Any:
             return left, x, state, scale
 
     model = Optional()
