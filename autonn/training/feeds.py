@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -32,11 +32,8 @@ Generator = np.random.Generator
 Augment = Callable[[Any, Any, Generator], tuple[Any, Any]]
 
 
-class Shown(NamedTuple):
-    """A batch on its way to the step, and the rows that it was made of, if these are known."""
-
-    batch: Batch
-    rows: Any = None
+# A batch on its way to the step, and the rows that it was made of, if these are known.
+Shown = tuple[Batch, Any]
 
 
 class Feed:
@@ -90,7 +87,7 @@ class RowFeed(Feed):
     def epoch(self, rng: Generator, progress: Progress) -> Iterator[Shown]:
         """Yield the batches that are still to come in this epoch."""
         if self.batch_size is None:
-            yield Shown(self.changed(self.held[:], rng), slice(None))
+            yield self.changed(self.held[:], rng), slice(None)
             return
         generator, now = rng.bit_generator, None
         if progress.order is not None:  # resumed within an epoch: draw the same order again
@@ -99,8 +96,10 @@ class RowFeed(Feed):
         drawn = batches(len(self.held), self.batch_size, rng)
         if now is not None:
             generator.state = now
+        held, augment = self.held, self.augment
         for rows in islice(drawn, progress.batch, None):
-            yield Shown(self.changed(self.held[rows], rng), rows)
+            batch = held[rows]
+            yield (batch if augment is None else self.changed(batch, rng)), rows
 
     def trials(self, rng: Generator) -> list[Batch]:
         """List one batch of each size that there will be: the last of an epoch may be short."""
@@ -153,7 +152,7 @@ class StreamFeed(Feed):
             if count == shown:
                 self.require_same(same_state(generator.state, now) and progress.digest == then)
             if count > shown:
-                yield Shown(batch)
+                yield batch, None
         self.require_same(count >= shown)
         if count == 0:
             raise ValueError(f"{self.name} gave no batch; an epoch has one at least")

@@ -77,9 +77,6 @@ class Update:
 
     def takes(self, gradients: Sequence[Any], rows: int) -> bool:
         """Take the gradients of a batch; return whether the parameters were changed."""
-        if self.run.accumulate == 1:
-            self.apply(gradients)
-            return True
         arrays = [values_of(gradient) for gradient in gradients]
         if self.batches == 0:
             self.sums = [rows * array for array in arrays]
@@ -105,6 +102,7 @@ def _one_epoch(run: Run, store: Store | None, step: Step, held: Held) -> None:
     run.finite = Values.of(run.model)
     task, progress, interrupts = run.task, run.progress, run.interrupts
     update, m, looks = Update(run), run.feed.examples, run.hooks.each_step
+    apply, at_once = update.apply, run.accumulate == 1
     for batch, rows in run.feed.epoch(run.rng, progress):
         if task.examples is None:
             task.begin(Examples(*batch))
@@ -113,17 +111,23 @@ def _one_epoch(run: Run, store: Store | None, step: Step, held: Held) -> None:
             end_without_number(run, f"the cost was {cost:g}", rows, batch)
         n = _rows(batch)
         interrupts.updating = True
-        changed = update.takes(gradients, n)
+        if at_once:
+            apply(gradients)
+            changed = True
+        else:
+            changed = update.takes(gradients, n)
         progress.add(float(cost) * (n / m if m else n), correct, n)
         if not changed and run.feed.is_last(progress):
             changed = update.flush()
-        _count_update(run, changed)
+        if changed:
+            _count_update(run)
         interrupts.updating = False
         if changed and looks:
             _show_step(run, float(cost), gradients)
         if changed and (interrupts.count or (store is not None and store.is_due(progress.steps))):
             _between_steps(run, store)
-    _count_update(run, update.flush())  # of a stream, which does not tell its last batch
+    if update.flush():  # of a stream, which does not tell its last batch
+        _count_update(run)
     if not is_finite(run):
         end_without_number(run, "a step led to weights that are not finite", slice(None), None)
     total, correct, shown = progress.end_epoch(m)
@@ -137,12 +141,11 @@ def _rows(batch: Batch) -> int:
     return len(X) if isinstance(X, np.ndarray) else rows_of(X)
 
 
-def _count_update(run: Run, changed: bool) -> None:
+def _count_update(run: Run) -> None:
     """Count an update of the parameters, and let them count in their average."""
-    if changed:
-        run.progress.steps += 1
-        if run.average is not None:
-            run.add_to_average()
+    run.progress.steps += 1
+    if run.average is not None:
+        run.add_to_average()
 
 
 def _show_step(run: Run, cost: float, gradients: Sequence[Any]) -> None:

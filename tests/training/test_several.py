@@ -21,6 +21,7 @@ from autonn import (
     fit,
     optim,
     softmax,
+    train_step,
 )
 from autonn.training import Losses
 from autonn.training.structures import call, way_of_calling
@@ -227,3 +228,30 @@ def test_how_a_model_is_called_is_told_by_its_forward() -> None:
     assert call(model, (1, 2), way_of_calling(model, (1, 2))) == (1, 2, None, 1)
     assert way_of_calling(model, {"other": 1}) is None
     assert way_of_calling(model, [1, 2]) is None
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_step_of_ones_own_takes_structures_as_a_run_does(compiled: bool) -> None:
+    costs = []
+    for kind in ("tuple", "dict", "one tuple"):
+        make, given = INPUTS[kind]
+        model, twin = make(), make()
+        step = train_step(model, LOSSES, optim.Adam(lr=0.1), compile=compiled)
+        costs.append([step(given, OUT) for _ in range(5)])
+        assert step.compiled is compiled
+        history = fit(twin, given, OUT, loss=LOSSES, optimizer=optim.Adam(lr=0.1), epochs=5)
+        np.testing.assert_allclose(costs[-1], history.cost, rtol=1e-12)
+        close(model, twin, 1e-11)
+        np.testing.assert_allclose(costs[-1], costs[0], rtol=1e-12)
+    alternating = train_step(Whole(), LOSSES, optim.SGD(lr=0.1), compile=compiled)
+    for given in ((LEFT, RIGHT), {"a": LEFT, "b": RIGHT}) * 2:
+        assert alternating(given, OUT) > 0
+
+
+def test_several_inputs_are_predicted_as_the_model_is_called() -> None:
+    model = Two()
+    one = model.predict(LEFT, RIGHT)
+    other = model.predict(LEFT, right=RIGHT)
+    for key in OUT:
+        assert type(one[key]) is np.ndarray
+        assert np.array_equal(one[key], other[key])
