@@ -85,7 +85,8 @@ class EMA(Average):
 class SWA(Average):
     """The mean of the weights of many steps, ``a = (theta_1 + ... + theta_n) / n``.
 
-    Izmailov et al., "Averaging weights leads to wider optima and better generalization", 2018.
+    Izmailov et al., "Averaging weights leads to wider optima and better generalization", 2018; they
+    measure the statistics of batch norms anew in the end, as `training.renew_statistics` does.
 
     Parameters
     ----------

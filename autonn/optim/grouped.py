@@ -124,10 +124,12 @@ class Groups(StepOptimizer):
                 "derived; return the gradients, and take the step outside"
             )
         arrays = self._checked_gradients(gradients)
+        groups = [(each, [arrays[k] for k in places]) for _, each, places in self._numbered()]
+        for optimizer, own in groups:  # what one of them refuses, none of them takes
+            optimizer.require_step(own)
         self.steps += 1
-        for optimizer, places in zip((*self.by.values(), self.rest), self._places, strict=True):
-            if optimizer is not None and places:
-                optimizer.apply([arrays[k] for k in places])
+        for optimizer, own in groups:
+            optimizer.apply(own)
 
     def state_dict(self) -> dict[str, Any]:
         """Return those of all groups, by their number, and then by the position of the parameter.

@@ -3,9 +3,10 @@
 Read in this order: `history`, `progress`, `structures`, `loss`, `losses`, `parts`, `examples`,
 `metrics`, `measures`, `penalties`, `task`, `interrupts`, `hooks`, `digests`, `state`, `feeds`,
 `validation`, `given`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`, `cores`,
-`loop`, `fitting`, `rates`, `sequences`, `stepping`.
+`loop`, `fitting`, `averaged`, `rates`, `sequences`, `stepping`.
 """
 
+from autonn.training.averaged import Averaged, renew_statistics
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 from autonn.training.fitting import fit
 from autonn.training.history import SERIES, History
@@ -20,6 +21,7 @@ from autonn.training.stepping import TrainStep, train_step
 
 __all__ = [
     "SERIES",
+    "Averaged",
     "History",
     "Loss",
     "Losses",
@@ -34,6 +36,7 @@ __all__ = [
     "find_rate",
     "fit",
     "read_checkpoint",
+    "renew_statistics",
     "sequence_batches",
     "top_k",
     "train_step",

@@ -122,7 +122,7 @@ METRICS = "metrics"
 APART = ("best", "average")
 
 # What of `Progress` stands in the notes.
-AT = ("steps", "batch", "cost", "correct", "order", "rows", "digest", "averaged")
+AT = ("steps", "batch", "cost", "correct", "order", "rows", "counted", "digest", "averaged")
 
 
 @dataclass
@@ -248,12 +248,13 @@ def _progress(arrays: Mapping[str, Array], at: Mapping[str, Any], run: Run) -> P
         correct=None if at["correct"] is None else checks.whole("correct", at["correct"], 0),
         order=at["order"],
         rows=checks.whole("rows", at.get("rows", 0), 0),
+        counted=checks.whole("counted", at.get("counted", 0), 0),
         digest=str(at.get("digest", "")),
         averaged=checks.whole("averaged", at.get("averaged", 0), 0),
         **{name: _values(group(arrays, name)) for name in APART if group(arrays, name)},
     )
-    if progress.batch and run.feed.is_last(progress):
-        raise ValueError(f"batch is {progress.batch}, and an epoch has no more")
+    if progress.batch and (run.feed.is_last(progress) or not progress.rows):
+        raise ValueError(f"batch is {progress.batch}, with {progress.rows} rows of an epoch")
     if progress.order is not None:
         check_random_states({"order": run.rng}, {"order": progress.order})
     elif progress.batch:

@@ -130,9 +130,9 @@ def _one_epoch(run: Run, store: Store | None, step: Step, held: Held) -> None:
         _count_update(run)
     if not is_finite(run):
         end_without_number(run, "a step led to weights that are not finite", slice(None), None)
-    total, correct, shown = progress.end_epoch(m)
+    total, accuracy = progress.end_epoch(m)
     run.optimizer.costs.append(total)
-    _after_epoch(run, store, held, total, None if correct is None else correct / shown)
+    _after_epoch(run, store, held, total, accuracy)
 
 
 def _rows(batch: Batch) -> int:

@@ -66,6 +66,7 @@ class Progress:
     order: Mapping[str, Any] | None = None  # the state of the generator before it drew the order
     best: Values | None = None  # those of the best validation, where there is patience
     rows: int = 0  # shown in this epoch
+    counted: int = 0  # of these, those that could be told to be right or wrong
     digest: str = ""  # of the batches shown in this epoch, where they come from elsewhere
     average: Values | None = None  # where weights are averaged
     averaged: int = 0  # how many were
@@ -77,17 +78,19 @@ class Progress:
         self.cost += cost
         if correct is not None:
             self.correct = (self.correct or 0) + int(correct)
+            self.counted += rows
 
-    def end_epoch(self, examples: int | None) -> tuple[float, int | None, int]:
-        """Return the epoch's cost, the number of correct predictions and of rows; begin a new one.
+    def end_epoch(self, examples: int | None) -> tuple[float, float | None]:
+        """Return the epoch's cost, and its accuracy if all rows had one; begin a new one.
 
         Of examples whose number was not known, what was added up were costs times rows.
         """
         cost = self.cost if examples is not None else self.cost / max(self.rows, 1)
-        ended = cost, self.correct, self.rows
+        told = self.correct is not None and self.counted == self.rows
+        accuracy = (self.correct or 0) / self.rows if told else None
         self.batch, self.cost, self.correct, self.order = 0, 0.0, None, None
-        self.rows, self.digest = 0, ""
-        return ended
+        self.rows, self.counted, self.digest = 0, 0, ""
+        return cost, accuracy
 
 
 @dataclass

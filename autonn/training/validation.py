@@ -72,19 +72,20 @@ def _of_examples(run: Run, held_out: Any) -> tuple[float, float | None, Any, Any
 
 def _of_batches(run: Run, held_out: Any) -> tuple[float, float | None, Any, Any]:
     """Take the means over batches, by their rows; keep predictions where there are metrics."""
-    total = right = rows = 0.0
-    accuracy: float | None = None
+    total = right = rows = counted = 0.0
     predicted, targets = [], []
     rng = np.random.default_rng(0)  # each time the same, where the batches are drawn
     for batch, _ in held_out.epoch(rng, Progress()):
         cost, accuracy, predictions = run.task.validate(batch)
         n = rows_of(batch[0])
-        total, right, rows = total + cost * n, right + (accuracy or 0) * n, rows + n
+        total, rows = total + cost * n, rows + n
+        if accuracy is not None:
+            right, counted = right + accuracy * n, counted + n
         if run.task.measures:
             predicted.append(arrays_of(predictions))
             targets.append(batch[1])
     together = (_joined(predicted), _joined(targets)) if predicted else (None, None)
-    return total / rows, None if accuracy is None else right / rows, *together
+    return total / rows, right / rows if counted == rows else None, *together
 
 
 def _joined(parts: list[Any]) -> Any:

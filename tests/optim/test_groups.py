@@ -131,3 +131,16 @@ def test_what_is_no_group_is_refused() -> None:
         assert_refused(call, error, words)
     with pytest.raises(AttributeError):
         optim.groups(sgd, {"0": None}).lr = 2  # type: ignore[misc]
+
+
+def test_what_one_group_refuses_none_takes() -> None:
+    model, same = network(), network()
+    for bad in (
+        optim.groups(optim.SGD(lr=0.1, clip_norm=1.0), {"0": optim.Adam()}),
+        optim.groups(optim.SGD(lr=lambda step: -1.0), {"0": optim.Adam()}),
+    ):
+        gradients = [np.full(p.shape, np.inf) for p in bad.bind(model).parameters]
+        with pytest.raises((FloatingPointError, ValueError)):
+            bad.apply(gradients)
+        close(model, same, 0.0)
+        assert bad.steps == 0

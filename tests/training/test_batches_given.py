@@ -306,3 +306,24 @@ def test_a_share_is_held_out_of_each_class() -> None:
     assert_refused(lambda: run(X[:1], Y[:1], validation=0.5), ValueError, ["none to learn from"])
     with pytest.raises(ValueError, match="give seed="):
         train(network(), validation=0.2, checkpoint="never.npz")
+
+
+def test_a_loader_of_pytorchs_is_gone_through_as_it_is() -> None:
+    torch = pytest.importorskip("torch")
+    rows = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    model, history = run(torch.utils.data.DataLoader(rows, batch_size=25))
+    expected, seen = run(BATCHES)
+    close(model, expected, 0.0)
+    assert history == seen
+
+
+def test_an_accuracy_is_that_of_all_rows_or_of_none() -> None:
+    """Where rows have several labels, those of a batch may look one-hot by chance."""
+    labels = np.eye(3)[Y]
+    labels[30:, 0] = 1.0
+    several = [(X[:30], labels[:30]), (X[30:], labels[30:])]
+    _, history = run(several, validation=several)
+    assert not history.accuracy
+    assert not history.validation_accuracy
+    _, history = run(several[:1], validation=several[:1])
+    assert len(history.accuracy) == len(history.validation_accuracy) == 3
