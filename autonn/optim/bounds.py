@@ -19,22 +19,24 @@ Bounds = Pair | Mapping[Any, Pair]
 
 
 def checked_bounds(name: str, value: Any) -> Bounds | None:
-    """Return a pair of bounds, or some by the keys of a dict, each checked.
+    """Check a pair of bounds, or some by the keys of a dict, and return what was given.
 
     >>> checked_bounds("LBFGS: bounds", (0, None))
-    (0.0, None)
+    (0, None)
     >>> checked_bounds("LBFGS: bounds", (1, 0))
     Traceback (most recent call last):
     ValueError: LBFGS: bounds are from low to high, not from 1.0 to 0.0
     """
-    if value is None:
-        return None
     if isinstance(value, Mapping):
-        return {key: _pair(f"{name}[{key!r}]", pair) for key, pair in value.items()}
-    return _pair(name, value)
+        for key, pair in value.items():
+            _require_pair(f"{name}[{key!r}]", pair)
+    elif value is not None:
+        _require_pair(name, value)
+    return value  # type: ignore[no-any-return]  # itself, as scikit-learn's clone asks
 
 
-def _pair(name: str, value: Any) -> Pair:
+def _require_pair(name: str, value: Any) -> None:
+    """Refuse what is no pair from low to high."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise TypeError(
             f"{name} is a pair (low, high) of numbers or None, or a dict of such pairs by patterns "
@@ -43,7 +45,6 @@ def _pair(name: str, value: Any) -> Pair:
     low, high = (_limit(name, limit) for limit in value)
     if low is not None and high is not None and low > high:
         raise ValueError(f"{name} are from low to high, not from {low} to {high}")
-    return low, high
 
 
 def _limit(name: str, value: Any) -> float | None:

@@ -102,9 +102,9 @@ def _one_epoch(run: Run, store: Store | None, step: Step, held: Held) -> None:
     run.finite = Values.of(run.model)
     task, progress, interrupts = run.task, run.progress, run.interrupts
     update, m, looks = Update(run), run.feed.examples, run.hooks.each_step
-    apply, at_once = update.apply, run.accumulate == 1
+    apply, at_once, streams = update.apply, run.accumulate == 1, task.examples is None
     for batch, rows in run.feed.epoch(run.rng, progress):
-        if task.examples is None:
+        if streams:
             task.begin(Examples(*batch))
         cost, correct, gradients = step(*batch)
         if not math.isfinite(cost):
@@ -122,12 +122,11 @@ def _one_epoch(run: Run, store: Store | None, step: Step, held: Held) -> None:
         if changed:
             _count_update(run)
         interrupts.updating = False
-        if changed and looks:
-            _show_step(run, float(cost), gradients)
-        if changed and (interrupts.count or (store is not None and store.is_due(progress.steps))):
-            _between_steps(run, store)
+        if changed and (looks or interrupts.count or store is not None):
+            _after_update(run, store, float(cost), gradients)
     if update.flush():  # of a stream, which does not tell its last batch
         _count_update(run)
+        _show_step(run)
     if not is_finite(run):
         end_without_number(run, "a step led to weights that are not finite", slice(None), None)
     total, accuracy = progress.end_epoch(m)
@@ -148,7 +147,15 @@ def _count_update(run: Run) -> None:
         run.add_to_average()
 
 
-def _show_step(run: Run, cost: float, gradients: Sequence[Any]) -> None:
+def _after_update(run: Run, store: Store | None, cost: float, gradients: Sequence[Any]) -> None:
+    """Tell the hooks, write a checkpoint if one is due, stop if anybody wants to."""
+    if run.hooks.each_step:
+        _show_step(run, cost, gradients)
+    if run.interrupts.count or (store is not None and store.is_due(run.progress.steps)):
+        _between_steps(run, store)
+
+
+def _show_step(run: Run, cost: float | None = None, gradients: Sequence[Any] = ()) -> None:
     """Tell the hooks of a step, and stop if one of them wants to."""
     progress = run.progress
     run.hooks.note(progress.steps, progress.batch, cost, gradients)

@@ -44,6 +44,14 @@ def test_only_what_a_pattern_names_is_bound() -> None:
     assert free[0].weight.data.min() < 0
 
 
+def test_a_search_is_made_again_from_its_params() -> None:
+    for bounds in ((0, None), {"*.weight": (None, 1.5)}, [-1, 1]):
+        search = optim.LBFGS(tolerance=1e-3, bounds=bounds)  # type: ignore[arg-type]
+        twin = optim.LBFGS(**search.get_params())
+        assert twin.bounds is search.bounds is bounds
+        assert repr(twin) == f"LBFGS(tolerance=0.001, bounds={bounds!r})"
+
+
 def test_what_begins_outside_begins_at_the_bound() -> None:
     x = Tensor([5.0], requires_grad=True)
     optim.LBFGS([x], bounds=(-1, 1)).minimize(lambda: -np.sum(x), iterations=5)
