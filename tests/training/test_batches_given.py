@@ -59,7 +59,7 @@ def run(given: Any, y: Any = None, **options: Any) -> tuple[Sequential, History]
 @pytest.mark.parametrize("compiled", [True, False])
 def test_batches_in_each_form_train_alike(compiled: bool) -> None:
     expected, seen = None, None
-    for given in (BATCHES, in_order, Loader(), lambda: BATCHES):
+    for given in (BATCHES, in_order, Loader(), lambda: BATCHES)[:: 3 if compiled else 1]:
         model, history = run(given, l2=1.0, examples=60, compile=compiled)
         assert history.compiled is compiled
         assert len(history.cost) == len(history.accuracy) == 3
@@ -188,13 +188,14 @@ def test_a_run_goes_on_bit_for_bit_from_every_step(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "run.npz"
-    saving: dict[str, Any] = {"checkpoint": path, "every": 1}
+    compiled = kind == "augmented"
+    saving: dict[str, Any] = {"checkpoint": path, "every": 1, "compile": compiled}
     versions = every_checkpoint(path, monkeypatch, lambda: run(**SOURCES[kind](), **saving))
-    expected, history = run(**SOURCES[kind]())
+    expected, history = run(**SOURCES[kind](), compile=compiled)
     assert len(versions) >= 4
-    for version in versions:
+    for version in versions[:: 3 if compiled else 1]:
         path.write_bytes(version)
-        model, resumed = run(**SOURCES[kind](), checkpoint=path, resume=True)
+        model, resumed = run(**SOURCES[kind](), checkpoint=path, resume=True, compile=compiled)
         close(model, expected, 0.0)
         assert resumed == history
 

@@ -48,13 +48,13 @@ def run(rows: int, width: int, looks: Looks, **options: Any) -> None:
 def test_one_thread_for_a_whole_run_and_the_callers_again() -> None:
     with threadpool_limits(2, user_api="blas"):
         before = now()
-        for rows, width, options in ((60, 4, {}), (60, 4, {"batch_size": 7}), (5000, 900, {})):
+        for rows, width, options in ((60, 4, {}), (60, 4, {"batch_size": 7}), (5000, 300, {})):
             looks = Looks()
             run(rows, width, looks, **options)
             assert set(looks.seen) == {1}
             assert now() == before
         large = Looks()
-        run(4000, 900, large, compile=False)  # nobody else shares these out
+        run(4000, 300, large, compile=False)  # nobody else shares these out
         assert set(large.seen) == set(before)
         with pytest.raises(KeyError, match="mine"):
             run(60, 4, Looks(fails=True))

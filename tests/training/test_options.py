@@ -323,7 +323,7 @@ def test_averages_and_sums_go_on_bit_for_bit(
         history = train(
             model, average=AVERAGES[kind], accumulate=2, batch_size=9, seed=0, epochs=3,
             optimizer=optim.Adam(lr=0.05), validation=0.2, metrics=["accuracy"], patience=9,
-            **saving,
+            compile=False, **saving,
         )  # fmt: skip
         return model, history
 

@@ -14,7 +14,7 @@ from autonn import GRU, Embedding, Layer, Module, SoftmaxCrossEntropy, Tensor, f
 from autonn.training import SequenceBatches, sequence_batches
 
 RNG = np.random.default_rng(0)
-LENGTHS = RNG.integers(1, 13, 50)
+LENGTHS = RNG.integers(1, 9, 50)
 TEXTS = [RNG.integers(0, 7, n) for n in LENGTHS]
 LABELS = np.array([int(text.sum()) % 2 for text in TEXTS])
 NEXT = [np.append(text[1:], 0) for text in TEXTS]
@@ -52,7 +52,7 @@ def test_every_sequence_comes_once_in_the_bucket_of_its_length() -> None:
     assert orders[1] == orders[2] != orders[0]
     counts = np.bincount(np.searchsorted(made.bounds, LENGTHS))
     assert len(made) == sum(-(-count // 8) for count in counts)
-    assert counts.min() >= 10
+    assert counts.min() >= 5
     assert made.bounds[-1] == LENGTHS.max()
     X, _ = next(iter(sequence_batches(TEXTS, LABELS, gives="mask", buckets=[20, 3])))
     assert X["mask"].shape == X["x"].shape
@@ -78,7 +78,7 @@ def test_padding_changes_neither_cost_nor_gradient(each: bool) -> None:
 
 def run(made: SequenceBatches, each: bool = False, **options: Any) -> tuple[Reader, Any]:
     model = Reader(each)
-    given = {"epochs": 3, "seed": 0, "l2": 0.1} | options
+    given = {"epochs": 2, "seed": 0, "l2": 0.1} | options
     history = fit(model, made, loss=SoftmaxCrossEntropy(ignore_index=-100),
                   optimizer=optim.Adam(lr=0.03), **given)  # fmt: skip
     return model, history
@@ -86,7 +86,7 @@ def run(made: SequenceBatches, each: bool = False, **options: Any) -> tuple[Read
 
 @pytest.mark.parametrize("each", [False, True])
 def test_training_by_buckets_compiled_and_eager_and_resumed(each: bool, tmp_path: Path) -> None:
-    made = sequence_batches(TEXTS, NEXT if each else LABELS, batch_size=16, buckets=2)
+    made = sequence_batches(TEXTS, NEXT if each else LABELS, batch_size=25, buckets=[4, 8])
     held_out = sequence_batches(TEXTS[:9], (NEXT if each else LABELS)[:9], buckets=1)
     results = [run(made, each, validation=held_out, compile=way) for way in (True, False)]
     (model, history), (other, expected) = results
@@ -97,9 +97,9 @@ def test_training_by_buckets_compiled_and_eager_and_resumed(each: bool, tmp_path
     assert history.cost[-1] < history.cost[0]
     if not each:
         path = tmp_path / "run.npz"
-        run(made, epochs=1, checkpoint=path, every=1)
-        resumed, _ = run(made, checkpoint=path, resume=True)
-        close(resumed, run(made)[0], 0.0)
+        run(made, epochs=1, checkpoint=path, every=1, compile=False)
+        resumed, _ = run(made, checkpoint=path, resume=True, compile=False)
+        close(resumed, run(made, compile=False)[0], 0.0)
 
 
 def test_a_program_serves_a_bucket() -> None:
@@ -132,11 +132,11 @@ def test_what_are_no_sequences_is_refused(given: Any, error: Any, words: list[st
 def test_metrics_over_batches_of_other_shapes_are_refused_with_the_cure() -> None:
     made = sequence_batches(TEXTS, NEXT, batch_size=16, buckets=2)
     assert_refused(
-        lambda: run(made, True, validation=made, metrics=["accuracy"]), ValueError,
+        lambda: run(made, True, validation=made, metrics=["accuracy"], compile=False), ValueError,
         ["metrics", "put together"],
     )  # fmt: skip
     labels = sequence_batches(TEXTS, LABELS, batch_size=16, buckets=2)
-    model, history = run(labels, validation=labels, metrics=["accuracy"])
+    model, history = run(labels, validation=labels, metrics=["accuracy"], compile=False)
     (X, y), *_ = sequence_batches(TEXTS, LABELS, batch_size=50, buckets=1)
     read = model.eval()(**X).numpy().argmax(axis=1)
     assert history.metrics["accuracy"][-1] == np.mean(read == y)

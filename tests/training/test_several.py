@@ -60,7 +60,7 @@ class Whole(Two):
 
 
 LOSSES: dict[str, Any] = {"class": CrossEntropy(), "value": MeanSquaredError()}
-RUN: dict[str, Any] = {"epochs": 4, "batch_size": 25, "seed": 0}
+RUN: dict[str, Any] = {"epochs": 4, "batch_size": 30, "seed": 0}
 
 
 def all_at_once(predictions: Any, targets: Any) -> Tensor:
@@ -82,10 +82,9 @@ def test_inputs_in_each_form_and_losses_in_each_give_the_same(kind: str, compile
     make, given = INPUTS[kind]
     ways: list[tuple[Any, Any, Any, Any]] = [
         (Two, (LEFT, RIGHT), OUT, all_at_once),
-        (make, given, OUT, LOSSES),
-        (make, given, OUT, Losses(LOSSES, weights={"class": 1})),
+        (make, given, OUT, Losses(LOSSES, weights={"class": 1}) if make is Two else LOSSES),
     ]
-    if make is Two:
+    if kind == "dict":
         ways.append((Pair, given, (Y, VALUES), tuple(LOSSES.values())))
     for made, shown, targets, loss in ways:
         models.append(made())
@@ -171,7 +170,7 @@ def test_a_run_of_several_resumes_bit_for_bit(tmp_path: Path) -> None:
     def run(epochs: int, **saving: Any) -> Two:
         model = Two()
         fit(model, {"left": LEFT, "right": RIGHT}, OUT, loss=LOSSES, optimizer=optim.Adam(),
-            metrics={"far": ("value", "mean_error")}, **(RUN | {"epochs": epochs}),
+            metrics={"far": ("value", "mean_error")}, compile=False, **(RUN | {"epochs": epochs}),
             **saving)  # fmt: skip
         return model
 
@@ -197,10 +196,11 @@ def test_a_run_of_several_resumes_bit_for_bit(tmp_path: Path) -> None:
         ({"loss": tuple(LOSSES.values())}, TypeError, ["are a dict", "a tuple"]),
         ({"loss": CrossEntropy()}, TypeError, ["returned a dict", "a loss for each"]),
         ({"loss": {"class": 3}}, TypeError, ["['class']", "3"]),
+        ({"y": None}, TypeError, ["y is None", "give y"]),
         ({"class_weight": "balanced"}, ValueError, ["class_weight", "classes"]),
         ({"metrics": ["accuracy"]}, TypeError, ["accuracy", "one output", "('output'"]),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_does_not_fit_is_refused(given: Any, error: Any, words: list[str]) -> None:
     options = {"X": (LEFT, RIGHT), "y": OUT, "loss": LOSSES, "optimizer": optim.SGD(lr=0.1)} | given
@@ -233,7 +233,7 @@ def test_how_a_model_is_called_is_told_by_its_forward() -> None:
 @pytest.mark.parametrize("compiled", [True, False])
 def test_a_step_of_ones_own_takes_structures_as_a_run_does(compiled: bool) -> None:
     costs = []
-    for kind in ("tuple", "dict", "one tuple"):
+    for kind in ("dict", "one tuple"):
         make, given = INPUTS[kind]
         model, twin = make(), make()
         step = train_step(model, LOSSES, optim.Adam(lr=0.1), compile=compiled)
