@@ -10,7 +10,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     random       engine                 random numbers that compiled programs draw anew
     compiler     engine, threads        `compile`, the flat NumPy program of a function
     nn           engine, checks         modules, layers, activations, losses, initialisers
-    files        nn                     weights in and out, the formats of files
+    files        nn                     weights and models in and out, the formats of files
     data         files                  the digits, sets of pictures, the course's examples, photos
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
@@ -88,7 +88,7 @@ if TYPE_CHECKING:
     from autonn import optim, plots, random
     from autonn.data import load_digits
     from autonn.engine.gradcheck import GradientError, gradcheck
-    from autonn.files import load_weights, save_weights
+    from autonn.files import load_model, load_weights, save_model, save_weights
     from autonn.teach.debugging import debug
     from autonn.teach.explaining import explain
     from autonn.teach.linting import lint
@@ -172,6 +172,7 @@ __all__ = [
     "leaky_relu",
     "lint",
     "load_digits",
+    "load_model",
     "load_weights",
     "log_sigmoid",
     "log_softmax",
@@ -184,6 +185,7 @@ __all__ = [
     "plots",
     "random",
     "relu",
+    "save_model",
     "save_weights",
     "scan",
     "sigmoid",
@@ -200,7 +202,8 @@ __all__ = [
 # What is read when it is first asked for: together these would take half the time of the import.
 _LATER = {
     "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
-    "load_digits": "data", "load_weights": "files", "save_weights": "files",
+    "load_digits": "data", "load_model": "files", "load_weights": "files",
+    "save_model": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
     "debug": "teach.debugging",
     "explain": "teach.explaining",

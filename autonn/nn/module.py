@@ -297,10 +297,11 @@ class Module(Holder):
         for parameter in self.parameters():
             parameter.grad = None
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any, *more: Any, **named: Any) -> Array:
         """Return the output in evaluation mode as an array of the caller's own, without a graph.
 
-        Of a module with several outputs it is a tuple, list or dict of arrays, as `forward` has it.
+        It is called as the module is. Of a module with several outputs it is a tuple, list or dict
+        of arrays, as `forward` has it.
 
         >>> from autonn import Layer
         >>> Layer(2, 1, weight=[[1.0, 1.0]]).predict([[1.0, 1.0]] * 3)
@@ -309,7 +310,7 @@ class Module(Holder):
                [2.]])
         """
         with no_grad(), self.evaluating():
-            return cast(Array, _arrays(self(x)))
+            return cast(Array, _arrays(self(x, *more, **named)))
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

@@ -5,21 +5,28 @@ step per gradient (`SGD`, `RMSprop`, `Adam`, `AdamW`) learn from mini-batches to
 rate may follow a schedule. Those that hand the whole search to SciPy (`LBFGS`, `Newton`) look at
 all the data at each step, and choose the lengths of their steps themselves.
 
-Read in this order: `schedules`, `base`, `slots`, `together`, `steps`, `sgd`, `adaptive`, `search`.
+Read in this order: `selection`, `averages`, `schedules`, `base`, `slots`, `together`, `steps`,
+`sgd`, `adaptive`, `grouped`, `bounds`, `search`.
 """
 
 from autonn.optim.adaptive import Adam, AdamW, RMSprop
+from autonn.optim.averages import EMA, SWA, Average
 from autonn.optim.base import Optimizer
+from autonn.optim.grouped import Groups, groups
 from autonn.optim.schedules import Schedule, constant, cosine, one_cycle, step_decay, warm_up
 from autonn.optim.search import LBFGS, Newton
 from autonn.optim.sgd import SGD
 from autonn.optim.steps import StepOptimizer
 
 __all__ = [
+    "EMA",
     "LBFGS",
     "SGD",
+    "SWA",
     "Adam",
     "AdamW",
+    "Average",
+    "Groups",
     "Newton",
     "Optimizer",
     "RMSprop",
@@ -27,6 +34,7 @@ __all__ = [
     "StepOptimizer",
     "constant",
     "cosine",
+    "groups",
     "one_cycle",
     "step_decay",
     "warm_up",

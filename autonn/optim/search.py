@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy
@@ -14,7 +14,10 @@ from autonn.checks import one_of, positive, whole
 from autonn.engine.higher import hessian_products
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.nn.module import Module
 from autonn.optim.base import Callback, Cost, Optimizer, Parameters
+from autonn.optim.bounds import Bounds, checked_bounds, limits
+from autonn.optim.selection import named_tensors
 from autonn.threads import libraries_beside
 
 Product = Callable[[list[Array]], Sequence[Any]]  # vectors, one array a parameter -> H v
@@ -76,6 +79,10 @@ class _Search(Optimizer):
             writable(parameter)[...] = part
 
 
+def _tolerance(name: str, value: Any) -> float | None:
+    return None if value is None else positive(name, value)
+
+
 class LBFGS(_Search):
     """The limited-memory quasi-Newton search of SciPy's L-BFGS-B.
 
@@ -90,11 +97,20 @@ class LBFGS(_Search):
         memory algorithm for bound constrained optimization", 1995, advise 3 to 20. With 7 the digit
         network comes as far in 400 iterations as with the 10 that SciPy would take (costs 0.305,
         0.305 and 0.311 from three seeds; 0.304, 0.305 and 0.311), and each takes SciPy less time.
+    tolerance
+        When to stop before all iterations: at a gradient whose largest element, where no bound is
+        in its way, is no larger, or where an iteration lowers the cost by no more than this share
+        of it. None is for SciPy's own, 1e-5 and 2.2e-9.
+    bounds
+        Between what the parameters stay: ``(low, high)`` for all of them, None for no bound; or a
+        dict of such pairs by patterns of their names, as ``{"scale": (0, None)}``, by modules or
+        Tensors, which leaves the others free. What is outside begins at the bound.
 
     Raises
     ------
     ValueError, TypeError
-        For a memory below 1; for one that is not a whole number.
+        For a memory below 1; for one that is not a whole number; for a tolerance that is not
+        positive; for bounds that are no numbers, that cross, or of no parameter.
 
     Examples
     --------
@@ -105,17 +121,41 @@ class LBFGS(_Search):
     True
     """
 
-    ranges: ClassVar = {"memory": whole}
+    ranges: ClassVar = {"memory": whole, "tolerance": _tolerance, "bounds": checked_bounds}
 
-    def __init__(self, parameters: Parameters | None = None, *, memory: int = 7) -> None:
-        self.memory = memory
+    def __init__(
+        self,
+        parameters: Parameters | None = None,
+        *,
+        memory: int = 7,
+        tolerance: float | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self.memory, self.tolerance, self.bounds = memory, tolerance, bounds
+        self._names: Mapping[str, Tensor] = {}
         super().__init__(parameters)
+
+    def bind(self, parameters: Parameters) -> Self:
+        """Take the parameters to change, and their names, which bounds may speak of."""
+        super().bind(parameters)
+        named = isinstance(parameters, Module)
+        self._names = named_tensors(parameters if named else self.parameters)
+        if self.bounds is not None:
+            limits(self.bounds, self.parameters, self._names)  # what they speak of is there
+        return self
 
     def minimize(self, cost: Cost, iterations: int, callback: Callback | None = None) -> None:
         """Search for so many iterations, or until nothing improves; keep the cost after each."""
         # maxfun: the line search seldom needs more than two evaluations per iteration
         options = {"maxiter": iterations, "maxfun": 20 * iterations, "maxcor": self.memory}
-        self._search(cost, iterations, callback, method="L-BFGS-B", options=options)
+        how: dict[str, Any] = {} if self.tolerance is None else {"tol": self.tolerance}
+        if self.bounds is not None:
+            self._require_parameters()
+            low, high = limits(self.bounds, self.parameters, self._names)
+            how["bounds"] = np.stack([low, high], axis=1)
+            here = self._joined([values_of(parameter) for parameter in self.parameters])
+            self._assign(np.clip(here, low, high))
+        self._search(cost, iterations, callback, method="L-BFGS-B", options=options, **how)
 
 
 class Newton(_Search):

@@ -148,6 +148,21 @@ class StepOptimizer(Optimizer):
         """Leave out what lies together: copies of its parts would not be parts of its copy."""
         return {name: value for name, value in vars(self).items() if name != "_groups"}
 
+    def require_step(self, gradients: Sequence[Array | None]) -> None:
+        """Raise what `apply` would, of a rate and of gradients that are clipped; change nothing.
+
+        >>> from autonn.optim import SGD
+        >>> optimizer = SGD([Tensor([1.0], requires_grad=True)], lr=0.1, clip_norm=1.0)
+        >>> optimizer.require_step([np.array([np.inf])])
+        Traceback (most recent call last):
+        FloatingPointError: SGD: inf in a gradient; the parameters are left as they were. A \
+smaller lr may keep the cost finite
+        """
+        assert self.learning_rate >= 0
+        if self.clip_norm is not None:
+            there = [g for g in gradients if g is not None]
+            _clipping(there, self.clip_norm, type(self).__name__)
+
     def _update(self, data: Array, gradient: Array, lr: float, scale: float, slot: Slot) -> None:
         """Change one parameter in place by `scale` times the gradient, without temporaries."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ last value of a notebook's cell, it is shown there; saving is the caller's
 (`figure.savefig("digits.png")`). Nothing here needs a display, touches Matplotlib's global state,
 or imports Matplotlib before a picture is asked for.
 
-Read in this order: `style`, `arguments`, `grids`, `predictions`, `history`, `confusion`,
+Read in this order: `style`, `arguments`, `grids`, `predictions`, `history`, `rates`, `confusion`,
 `boundary`, `gradients`, `surface`, `graph_boxes`, `graph_layout`, `graph`.
 """
 
@@ -17,6 +17,7 @@ from autonn.plots.graph import computation_graph
 from autonn.plots.grids import digits, grid_shape, hidden_units
 from autonn.plots.history import learning_curve
 from autonn.plots.predictions import probability_bars, readings, worst_mistakes
+from autonn.plots.rates import rate_curve
 from autonn.plots.surface import loss_surface
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "learning_curve",
     "loss_surface",
     "probability_bars",
+    "rate_curve",
     "readings",
     "worst_mistakes",
 ]

@@ -2,8 +2,8 @@
 
 An ``.npz`` of arrays, one of them the bytes of a JSON text of everything else; nothing is ever
 pickled. A `RunState` stands in it by name: ``weights/``, ``buffers/``, ``optimizer/``,
-``history/`` and ``best/`` are arrays; the text tells the format, what the run is, the states of the
-generators, and where in the epoch it is.
+``history/``, ``best/`` and ``average/`` are arrays; the text tells the format, what the run is,
+the states of the generators, and where in the epoch it is.
 """
 
 from __future__ import annotations
@@ -116,8 +116,13 @@ def refuse_differences(path: PathLike, differences: list[str]) -> None:
 
 # ---- the state of a run
 
+METRICS = "metrics"
+
+# Beside those of the last step, what may be held of weights and buffers.
+APART = ("best", "average")
+
 # What of `Progress` stands in the notes.
-AT = ("steps", "batch", "cost", "correct", "order")
+AT = ("steps", "batch", "cost", "correct", "order", "rows", "counted", "digest", "averaged")
 
 
 @dataclass
@@ -163,8 +168,11 @@ def _arrays(state: RunState) -> dict[str, Array]:
         arrays[f"optimizer/{_named(key, names)}"] = np.asarray(value)
     for name in SERIES:
         arrays[f"history/{name}"] = np.array(getattr(state.progress.history, name), np.float64)
-    if state.progress.best is not None:
-        arrays |= _prefixed("best", _held(state.progress.best))
+    for name, values in state.progress.history.metrics.items():
+        arrays[f"history/{METRICS}/{name}"] = np.array(values, np.float64)
+    for name in APART:
+        if getattr(state.progress, name) is not None:
+            arrays |= _prefixed(name, _held(getattr(state.progress, name)))
     return arrays
 
 
@@ -232,16 +240,21 @@ def _require_format(path: PathLike, notes: Any) -> None:
 
 def _progress(arrays: Mapping[str, Array], at: Mapping[str, Any], run: Run) -> Progress:
     """Read how far the run was, and refuse what no run can be at."""
-    m = len(run.task.examples)
     progress = Progress(
         history=_history(arrays),
         steps=checks.whole("steps", at["steps"], 0),
-        batch=checks.whole("batch", at["batch"], 0, (m - 1) // (run.batch_size or m)),
+        batch=checks.whole("batch", at["batch"], 0),
         cost=checks.number("cost", at["cost"]),
         correct=None if at["correct"] is None else checks.whole("correct", at["correct"], 0),
         order=at["order"],
-        best=_values(group(arrays, "best")) if group(arrays, "best") else None,
+        rows=checks.whole("rows", at.get("rows", 0), 0),
+        counted=checks.whole("counted", at.get("counted", 0), 0),
+        digest=str(at.get("digest", "")),
+        averaged=checks.whole("averaged", at.get("averaged", 0), 0),
+        **{name: _values(group(arrays, name)) for name in APART if group(arrays, name)},
     )
+    if progress.batch and (run.feed.is_last(progress) or not progress.rows):
+        raise ValueError(f"batch is {progress.batch}, with {progress.rows} rows of an epoch")
     if progress.order is not None:
         check_random_states({"order": run.rng}, {"order": progress.order})
     elif progress.batch:
@@ -256,21 +269,28 @@ def _history(arrays: Mapping[str, Array]) -> History:
     for name, entries in series.items():
         if entries.dtype.kind != "f" or entries.shape not in ((0,), (epochs,)):
             raise ValueError(f"history/{name} is {entries.dtype} {entries.shape}")
-    return History(**{name: entries.tolist() for name, entries in series.items()})
+    measured = group(group(arrays, "history"), METRICS)
+    for name, entries in measured.items():
+        if entries.dtype.kind != "f" or entries.ndim != 1 or len(entries) > epochs:
+            raise ValueError(f"history/{METRICS}/{name} is {entries.dtype} {entries.shape}")
+    lists = {name: entries.tolist() for name, entries in measured.items()}
+    return History(**{name: series[name].tolist() for name in SERIES}, metrics=lists)
 
 
 def _values(arrays: Mapping[str, Array]) -> Values:
-    return Values(group(arrays, "weights"), group(arrays, "buffers"))
+    """Return weights and buffers, in memory that an average may be moved in."""
+    own = {name: array.copy() for name, array in arrays.items()}
+    return Values(group(own, "weights"), group(own, "buffers"))
 
 
 def _differences(arrays: Mapping[str, Array], own: RunState) -> list[str]:
     """List in what the arrays of a file are not those of this run, or no state at all."""
     held = _held(own.values)
-    best = own.values if group(arrays, "best") else None
-    expected = _arrays(replace(own, progress=replace(own.progress, best=best)))
+    apart: dict[str, Any] = {name: own.values if group(arrays, name) else None for name in APART}
+    expected = _arrays(replace(own, progress=replace(own.progress, **apart)))
     wrong = checks.differences(_but_history(expected), _but_history(arrays), casting="equiv")
     for name, array in arrays.items():
-        place = name.removeprefix("best/")
+        place = name.removeprefix("best/").removeprefix("average/")
         if place in held and place.startswith("weights/") and checks.not_finite(array):
             wrong.append(f"{name} has {checks.not_finite(array)}")
         if name.startswith("optimizer/") and array.dtype.kind == "i" and (array < 0).any():

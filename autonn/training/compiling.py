@@ -49,10 +49,11 @@ def programs(run: Run, compile: bool | None) -> Programs:
 
 def _derived(run: Run) -> Programs:
     """Derive a program of the step and, for an optimiser that needs them, of the products."""
-    step, why_not = attempt(run.task.step, run.model, run.batches_of_each_size())
+    step, why_not = attempt(run.task.step, run.model, run.feed.trials(run.rng))
     run.task.show_targets()  # again: what the loss noted of them while it was traced is put back
     if step is None or not run.optimizer.needs_products:
         return Programs(step, why_not=why_not)
+    assert run.task.examples is not None  # a search is given no batches
     X, y, _, weights = run.task.examples[:]
     vectors = [*Values.of(run.model).weights.values()]
     product, why_not = attempt(run.task.product, run.model, [(X, y, weights, vectors)])

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import hashlib
 import operator
 from collections.abc import Mapping
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 
-from autonn.engine.tensor import Array
+from autonn.training.digests import digest, digest_of
 from autonn.training.examples import Examples
+from autonn.training.feeds import StreamFeed
 from autonn.training.loss import described
 from autonn.training.state import Run
+
+# What is told where it is not this.
+MORE: dict[str, Any] = {
+    "l1": 0.0, "accumulate": 1, "average": None, "augment": None, "steps": None,
+}  # fmt: skip
 
 # These are known by a digest of their numbers.
 DIGESTS = {"X": "X", "y": "y", "weights": "the weights of the examples", "validation": "validation"}
 
 
-def fingerprint(run: Run, seed: Any) -> dict[str, Any]:
-    """Say what a run is made of, beside the model: what JSON knows, the same in every process."""
+def fingerprint(run: Run, held: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what a run is made of, beside the model: what JSON knows, the same in every process.
+
+    What was given and is not the usual is told, too, so that older checkpoints stay good.
+    """
     examples = run.task.examples
-    return {
-        "examples": len(examples),
-        "X": digest(examples.X),
-        "y": digest(examples.y),
-        "weights": digest(examples.weights),
-        "validation": _of_pair(run.held_out),
+    if examples is not None:
+        data = {
+            "examples": len(examples),
+            "X": digest_of(examples.X),
+            "y": digest_of(examples.y),
+            "weights": digest(examples.weights),
+        }
+    else:
+        data = {"X": cast(StreamFeed, run.feed).require_repeatable(run.rng)}
+    return data | {
+        "validation": _of_held_out(held),
         "loss": described(run.task.loss),
-        "l2": run.task.l2,
+        "l2": given["l2"],
         "optimizer": described(run.optimizer),
-        "batch_size": run.batch_size,
-        "seed": _seed(seed),
+        "batch_size": given["batch_size"],
+        "seed": _seed(given["seed"]),
+        **{name: _text(given[name]) for name, usual in MORE.items() if given[name] != usual},
     }
 
 
@@ -41,31 +55,22 @@ def other_run(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     >>> other_run({"l2": 1.0, "X": "ab"}, {"l2": 0.5, "X": "cd"})
     ['l2 is 0.5, not 1.0', 'X has other numbers']
     """
-    return [
-        f"{DIGESTS[name]} has other numbers"
-        if name in DIGESTS
-        else f"{name} is {then[name]}, not {value}"
-        for name, value in now.items()
-        if then[name] != value
-    ]
+    found = []
+    for name in {**now, **then}:
+        before, value = (run.get(name, _text(MORE.get(name))) for run in (then, now))
+        if before != value:
+            told = f"{name} is {before}, not {value}"
+            found.append(f"{DIGESTS[name]} has other numbers" if name in DIGESTS else told)
+    return found
 
 
-def digest(values: Array | None) -> str | None:
-    """Return a short name of an array, its shape and dtype included; None of None.
-
-    >>> digest(np.zeros(2)) == digest(np.zeros(2)), digest(np.zeros(2)) == digest(np.zeros((2, 1)))
-    (True, False)
-    """
-    if values is None:
+def _of_held_out(held: Any) -> str | None:
+    """Return a digest of held-out examples, or of the first batch of them."""
+    if held is None:
         return None
-    form = f"{values.dtype.str} {values.shape}".encode()
-    found = hashlib.blake2b(form, digest_size=16)  # 5,000 digits in 20 ms
-    found.update(np.ascontiguousarray(values).data)
-    return found.hexdigest()
-
-
-def _of_pair(examples: Examples | None) -> str | None:
-    return None if examples is None else f"{digest(examples.X)} {digest(examples.y)}"
+    if isinstance(held, Examples):
+        return f"{digest_of(held.X)} {digest_of(held.y)}"
+    return held.require_repeatable(np.random.default_rng(0))  # type: ignore[no-any-return]
 
 
 def _seed(seed: Any) -> int | str | None:
@@ -73,3 +78,7 @@ def _seed(seed: Any) -> int | str | None:
     if seed is None or isinstance(seed, SupportsIndex):
         return None if seed is None else operator.index(seed)
     return described(seed)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else described(value)

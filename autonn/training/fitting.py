@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Never
 
 import numpy as np
@@ -16,34 +16,48 @@ from numpy.typing import ArrayLike
 from autonn import checks
 from autonn.files.reading import PathLike
 from autonn.nn.module import Module
+from autonn.optim.averages import Average, require_average
 from autonn.optim.base import Optimizer
 from autonn.training.checkpoints import Store
-from autonn.training.examples import ClassWeight, Examples, held_out_examples
+from autonn.training.examples import ClassWeight, Examples
+from autonn.training.feeds import augmenting
 from autonn.training.fingerprint import fingerprint
+from autonn.training.given import Data, Shares, given_data
 from autonn.training.history import Callback, History
+from autonn.training.hooks import Hooks
 from autonn.training.interrupts import noted_in
 from autonn.training.loop import train
-from autonn.training.loss import Loss, checked_loss
+from autonn.training.loss import boundary
+from autonn.training.losses import as_loss
+from autonn.training.measures import measures
 from autonn.training.parts import check_parts
+from autonn.training.penalties import Strength, penalties, strength
 from autonn.training.state import Run
 from autonn.training.task import Task
 
 
 def fit(
     model: Module,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    loss: Loss,
+    loss: Any,
     optimizer: Optimizer,
-    l2: float = 0.0,
+    l2: Strength = 0.0,
+    l1: Strength = 0.0,
     epochs: int = 1,
     batch_size: int | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    validation: Any = None,
+    metrics: Any = None,
     seed: int | np.random.Generator | None = None,
     callbacks: Iterable[Callback] = (),
     class_weight: ClassWeight | None = None,
     sample_weight: ArrayLike | None = None,
+    augment: Callable[..., Any] | None = None,
+    steps: int | None = None,
+    examples: int | None = None,
+    accumulate: int = 1,
+    average: Average | None = None,
     patience: int | None = None,
     checkpoint: PathLike | None = None,
     every: int | None = None,
@@ -60,42 +74,76 @@ def fit(
     Parameters
     ----------
     model
-        The module whose parameters are changed, in place.
+        The module whose parameters are changed, in place. A tuple of inputs is given to it one
+        after the other and a dict by name, where `forward` takes these, or else as one argument.
     X, y
-        Examples, one a row, and their targets, as the loss takes them.
+        Examples, one a row, and their targets, as the loss takes them; y may be None where it needs
+        none. Each is an array (a list of numbers is one), or a tuple or dict of arrays.
+
+        Or X gives batches, each ``(X, y)`` or ``(X, y, weights)``, and there is no y: what can be
+        gone through again each epoch, as a list of such tuples or a loader of PyTorch's; a function
+        that returns such a thing, a generator among them; or a function that returns one batch, and
+        is called for each of the `steps`. A function that has an argument, or one called `rng`, is
+        given the run's generator to draw from.
     loss
         A function of predictions and targets, as `CrossEntropy()`; and of the weights of the
-        rows, if there are any: see `Loss`.
+        rows, if there are any: see `Loss`. Of a model with several outputs a function of all; or a
+        tuple or dict of losses, one for each, see `Losses`, which also takes a weight for each.
     optimizer
-        What changes the parameters; it is bound to the model's.
-    l2
-        The tutorials' lambda; biases are never penalised.
+        What changes the parameters; it is bound to the model's. `optim.groups` has several.
+    l2, l1
+        The tutorials' lambda, and that of ``l1 / m sum of |w|``; biases are never penalised. A dict
+        by patterns of the parameters' names, as ``{"0.*": 1.0}``, penalises these alone; each has
+        the lambda of the first pattern that it fits.
     epochs
         How often all examples are shown; for L-BFGS, its iterations.
     batch_size
         Examples per step, drawn anew each epoch; None shows all at once. The last batch of an
         epoch may be short.
     validation
-        Held-out examples and targets, measured after each epoch.
+        Held-out examples and targets, measured after each epoch; or what gives batches of them; or
+        the share of the examples, as 0.2, that is held out, of each class in proportion.
+    metrics
+        What else is measured after each epoch, of the held-out examples or, without these, of all:
+        ``"accuracy"``, ``"label_accuracy"``, ``"exact_match"`` and ``"f1"`` for rows of several
+        labels, ``"top_3"``, ``"mean_error"``, ``"root_mean_square"``, ``"r2"``, ``"perplexity"``,
+        or functions of predictions and targets, arrays both; in a list, or a dict by names of one's
+        own, where ``(output, metric)`` is of one output of several. See ``history.metrics``.
     seed
         For the order of mini-batches: a whole number or a `numpy.random.Generator`.
     callbacks
-        Functions of the history, called after each epoch; raising `StopIteration` ends training.
+        Functions of the history, called after each epoch; or objects with methods ``on_begin``,
+        ``on_step``, ``on_epoch``, ``on_end``, which are given what they may see of the run: see
+        `Seen`. Raising `StopIteration` ends training.
     class_weight
         How much each class counts: (k,), or a dict by class, of which those left out count 1; or
         "balanced", ``m / (k m_c)`` for a class of m_c examples.
     sample_weight
         How much each example counts, (m,). The product of both multiplies the example's part of
         the loss, which is still divided by m.
+    augment
+        Changes each batch before it is shown: a function of ``(X, rng)`` that returns another X, or
+        of ``(X, y, rng)`` that returns both. Floating dtypes stay as they were.
+    steps
+        Where X gives batches, how many are an epoch, at most; for a function that returns one, 1.
+    examples
+        Where X gives batches, the m of l1 and l2.
+    accumulate
+        Of how many batches the gradients are added up for one update, by their rows, as if they
+        were one batch.
+    average
+        `optim.EMA` or `optim.SWA`: an average of the weights, and of floating buffers, which is
+        what is validated, and what the model has in the end.
     patience
         Stop after so many epochs without a new best cost of the validation, and end, however
         training ends, with the weights that had the best.
     checkpoint
         A file for all that the run depends on, written whole or not at all: each `every` steps
-        (None: after each epoch) and at the end.
+        (None: after each epoch) and at the end. Its weights are those of the last step.
     resume
         Whether to go on from `checkpoint`, if the file is there, as if nothing had happened: bit
-        for bit, but for the searches by SciPy, which begin anew from the weights.
+        for bit, but for the searches by SciPy, which begin anew from the weights. Batches that do
+        not come again as they were are refused.
     compile
         Whether to derive a flat program from the step, see `autonn.compile`: None does so where it
         can be done, True also warns where it can't, False never does. It can't where the model or
@@ -139,32 +187,39 @@ def fit(
     """
     _refuse(unknown)
     check_parts("fit", model, optimizer)
-    examples = Examples.checked(X, y, "fit").weighted(class_weight, sample_weight)
-    held_out = None if validation is None else held_out_examples(validation)
-    _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience, every=every)
-    checks.number("fit: l2, the tutorials' lambda,", l2, least=0)
+    given: dict[str, Any] = {
+        "l2": strength("l2", l2), "l1": strength("l1", l1), "batch_size": batch_size,
+        "seed": seed, "accumulate": accumulate, "steps": steps, "augment": augment,
+        "average": require_average("fit: average", average),
+    }  # fmt: skip
+    rng = np.random.default_rng(seed)
+    data = given_data(
+        X, y, validation, rng,
+        Shares(class_weight, sample_weight), batch_size, steps, examples, augmenting(augment),
+    )  # fmt: skip
+    _check_numbers(
+        epochs=epochs, batch_size=batch_size, patience=patience, every=every, accumulate=accumulate
+    )
     checks.one_of("fit: compile", compile, (None, True, False))
-    if patience is not None and held_out is None:
-        raise ValueError("fit: patience waits for the validation cost; give validation=(X, y)")
-    if checkpoint is None and (resume or every is not None):
-        raise ValueError("fit: resume and every speak of a checkpoint; give checkpoint=path")
-    if batch_size is not None and optimizer.full_batch:
-        raise ValueError(
-            f"fit: {optimizer!r} looks at all examples at each step; leave batch_size=None"
-        )
-    task = Task(model, checked_loss(loss), l2, examples, held_out)
+    _check_together(optimizer, data, given, patience, checkpoint, resume or every is not None)
+    loss = as_loss(loss)
+    parts = penalties(model, l2=given["l2"], l1=given["l1"])
+    measured = measures(metrics, boundary(loss))
+    held_rows = data.held if isinstance(data.held, Examples) else None
+    task = Task(model, loss, parts, data.m, data.examples, held_rows, measured)
     task.require_width()
     optimizer.bind(model)
     model.train()
-    rng = np.random.default_rng(seed)
-    run = Run(task, optimizer, rng, batch_size, tuple(callbacks), patience)
+    hooks = Hooks(callbacks)
+    run = Run(task, optimizer, rng, data.feed, hooks, patience, accumulate, average)
     store = None
     if checkpoint is not None:
-        store = Store(checkpoint, every, fingerprint(run, seed))
+        data.feed.keeps_digest = True
+        store = Store(checkpoint, every, fingerprint(run, data.held, given))
         store.begin(run, resume)
     with noted_in(run.interrupts):
         try:
-            train(run, store, epochs, compile)
+            train(run, store, epochs, compile, data.held)
         finally:
             run.keep_the_best()
     return run.history
@@ -175,6 +230,11 @@ _ELSEWHERE = {
     "class_weights": "write class_weight=",
     "sample_weights": "write sample_weight=",
     "validation_data": "write validation=(X, y)",
+    "validation_split": "write validation=0.2, the share that is held out",
+    "loss_weights": "write loss=Losses({...}, weights={...}), of autonn.training",
+    "steps_per_epoch": "write steps=",
+    "gradient_accumulation_steps": "write accumulate=",
+    "shuffle": "mini-batches are drawn anew each epoch; order them yourself by giving batches as X",
     "lr": "the optimiser has the learning rate, as optim.SGD(lr=0.1)",
     "learning_rate": "the optimiser has the learning rate, as optim.SGD(lr=0.1)",
     "verbose": "pass callbacks=[ProgressBar(epochs)], for fit never prints",
@@ -194,3 +254,45 @@ def _check_numbers(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None:
             checks.whole(f"fit: {name}", count)
+
+
+def _check_together(
+    optimizer: Optimizer,
+    data: Data,
+    given: Mapping[str, Any],
+    patience: int | None,
+    checkpoint: PathLike | None,
+    speaks_of_checkpoint: bool,
+) -> None:
+    """Refuse arguments that do not go together, with what to do."""
+    if patience is not None and data.held is None:
+        raise ValueError("fit: patience waits for the validation cost; give validation=(X, y)")
+    if checkpoint is None and speaks_of_checkpoint:
+        raise ValueError("fit: resume and every speak of a checkpoint; give checkpoint=path")
+    if checkpoint is not None and data.drew_rows and given["seed"] is None:
+        raise ValueError(
+            "fit: a share is held out at random, so the run can't go on from its checkpoint; give "
+            "seed=, a whole number"
+        )
+    if optimizer.full_batch:
+        _check_search(optimizer, data, given)
+    if data.m is None and (given["l1"] or given["l2"]):
+        raise ValueError(
+            "fit: l1 and l2 are divided by m, the number of all examples, which batches do not "
+            "tell; give examples=m"
+        )
+
+
+def _check_search(optimizer: Optimizer, data: Data, given: Mapping[str, Any]) -> None:
+    """Refuse what an optimiser that searches with all examples at once can't make use of."""
+    looks = f"fit: {optimizer!r} looks at all examples at each step"
+    if given["batch_size"] is not None:
+        raise ValueError(f"{looks}; leave batch_size=None")
+    for name in ("augment", "average"):
+        if given[name] is not None:
+            raise ValueError(f"fit: {optimizer!r} takes no {name}; leave it out, or take Adam")
+    if given["accumulate"] != 1 or data.examples is None:
+        raise ValueError(
+            f"{looks}; give arrays X and y, without accumulate, or take an optimiser of single "
+            "steps, such as Adam"
+        )

@@ -14,7 +14,8 @@ class History:
     The cost is that of the training, penalty included: of gradient descent before each step, of
     mini-batches the mean over the epoch, of L-BFGS after each iteration. The accuracy belongs to
     the same parameters as the cost; where probabilities round to the same number, their logits tell
-    which is larger. Validation is measured after the epoch, without penalty.
+    which is larger. Validation is measured after the epoch, without penalty, and so are the metrics
+    that `fit` was asked for: of the held-out examples, or else of those of the training.
 
     How it was computed is no part of what was seen: two histories are equal whether their runs were
     compiled or not.
@@ -24,6 +25,7 @@ class History:
     accuracy: list[float] = field(default_factory=list)
     validation_cost: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
     interrupted: bool = False  # by Ctrl-C or SIGTERM
     diverged: bool = False  # the cost or the weights were no longer finite
     compiled: bool | None = field(default=None, compare=False)  # None: there was nothing to do
@@ -35,4 +37,5 @@ class History:
 
 SERIES = [entry.name for entry in fields(History) if entry.default_factory is list]
 
-Callback = Callable[[History], Any]
+# A function of the history; or whatever has some of the methods that `Hooks` tells of.
+Callback = Callable[[History], Any] | Any

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from autonn.data import batches
+import numpy as np
+
+from autonn.engine.tensor import values_of
 from autonn.optim.steps import StepOptimizer
 from autonn.training.checkpoints import Store
 from autonn.training.compiling import Programs, programs
+from autonn.training.cores import alone
+from autonn.training.examples import Batch, Examples
+from autonn.training.feeds import StreamFeed
 from autonn.training.selfcheck import CheckedStep
 from autonn.training.state import Run, Values
 from autonn.training.stopping import (
@@ -19,71 +23,156 @@ from autonn.training.stopping import (
     is_finite,
     is_out_of_patience,
 )
+from autonn.training.structures import rows_of
 from autonn.training.task import Step
+from autonn.training.validation import validate
+
+Held = Examples | StreamFeed | None
 
 
-def train(run: Run, store: Store | None, epochs: int, compile: bool | None) -> None:
+def train(run: Run, store: Store | None, epochs: int, compile: bool | None, held: Held) -> None:
     """Go through the epochs that are still to come."""
     left = epochs - len(run.history)
     if left <= 0 or is_out_of_patience(run.history, run.patience):
         return
     made = programs(run, compile)
+    holding = alone(run, made.step)
     if made.step is not None:
-        made = made._replace(step=CheckedStep(run, made.step))
+        checked = CheckedStep(run, made.step)
+        checked.asked = run.task.examples is not None or compile is True
+        made = made._replace(step=checked)
     if run.task.findings:  # seen while the step was traced
         run.task.tell(compiled=made.step is not None)
-    try:
-        if run.optimizer.full_batch:
-            _search(run, store, left, made)
-        else:
-            for _ in range(left):
-                _one_epoch(run, store, made.step or run.task.step)
-    except StopIteration:
-        pass
+    with holding:
+        _go_through(run, store, left, made, held)
     if store is not None and store.written != run.progress.steps and not run.history.diverged:
         store.save(run)
+    run.hooks.tell("on_end")
 
 
-def _one_epoch(run: Run, store: Store | None, step: Step) -> None:
+def _go_through(run: Run, store: Store | None, left: int, made: Programs, held: Held) -> None:
+    """Go through so many epochs, or until somebody stops it."""
+    stopped = run.hooks.begin(run.model, run.optimizer, run.history)
+    run.hooks.note(run.progress.steps, run.progress.batch)
+    try:
+        if stopped:
+            raise StopIteration
+        if run.optimizer.full_batch:
+            _search(run, store, left, made, held)
+        else:
+            for _ in range(left):
+                _one_epoch(run, store, made.step or run.task.step, held)
+    except StopIteration:
+        pass
+
+
+class Update:
+    """The update of the parameters after a batch, or after so many whose gradients add up.
+
+    What is added up are gradients times rows, so that batches count by their rows, as if they were
+    one.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.sums, self.batches, self.rows = run, list[Any](), 0, 0
+        self.apply = cast(StepOptimizer, run.optimizer).apply
+
+    def takes(self, gradients: Sequence[Any], rows: int) -> bool:
+        """Take the gradients of a batch; return whether the parameters were changed."""
+        arrays = [values_of(gradient) for gradient in gradients]
+        if self.batches == 0:
+            self.sums = [rows * array for array in arrays]
+        else:
+            for total, array in zip(self.sums, arrays, strict=True):
+                total += rows * array
+        self.batches, self.rows = self.batches + 1, self.rows + rows
+        return self.batches == self.run.accumulate and self.flush()
+
+    def flush(self) -> bool:
+        """Change the parameters by what was added up, if there is something."""
+        if self.batches == 0:
+            return False
+        for total in self.sums:
+            total /= self.rows
+        self.apply(self.sums)
+        self.sums, self.batches, self.rows = [], 0, 0
+        return True
+
+
+def _one_epoch(run: Run, store: Store | None, step: Step, held: Held) -> None:
     """Show all examples once, in a new order if there is more than one batch."""
     run.finite = Values.of(run.model)
-    examples, progress, interrupts = run.task.examples, run.progress, run.interrupts
-    apply, m = cast(StepOptimizer, run.optimizer).apply, len(examples)
-    for rows in _rows_to_come(run):
-        batch = examples[rows]
+    task, progress, interrupts = run.task, run.progress, run.interrupts
+    update, m, looks = Update(run), run.feed.examples, run.hooks.each_step
+    apply, at_once, streams = update.apply, run.accumulate == 1, task.examples is None
+    for batch, rows in run.feed.epoch(run.rng, progress):
+        if streams:
+            task.begin(Examples(*batch))
         cost, correct, gradients = step(*batch)
         if not math.isfinite(cost):
-            end_without_number(run, f"the cost was {cost:g}", rows)
+            end_without_number(run, f"the cost was {cost:g}", rows, batch)
+        n = _rows(batch)
         interrupts.updating = True
-        apply(gradients)
-        progress.add(float(cost) * (len(batch[1]) / m), correct)
+        if at_once:
+            apply(gradients)
+            changed = True
+        else:
+            changed = update.takes(gradients, n)
+        progress.add(float(cost) * (n / m if m else n), correct, n)
+        if not changed and run.feed.is_last(progress):
+            changed = update.flush()
+        if changed:
+            _count_update(run)
         interrupts.updating = False
-        if interrupts.count or (store is not None and store.is_due(progress.steps)):
-            _between_steps(run, store)
+        if changed and (looks or interrupts.count or store is not None):
+            _after_update(run, store, float(cost), gradients)
+    if update.flush():  # of a stream, which does not tell its last batch
+        _count_update(run)
+        _show_step(run)
     if not is_finite(run):
-        end_without_number(run, "a step led to weights that are not finite", slice(None))
-    total, correct = progress.end_epoch()
+        end_without_number(run, "a step led to weights that are not finite", slice(None), None)
+    total, accuracy = progress.end_epoch(m)
     run.optimizer.costs.append(total)
-    _after_epoch(run, store, total, correct)
+    _after_epoch(run, store, held, total, accuracy)
 
 
-def _rows_to_come(run: Run) -> Iterator[Any]:
-    """Yield the rows of each batch that is still to come in this epoch."""
-    if run.batch_size is None:
-        return iter([slice(None)])
-    generator, progress, now = run.rng.bit_generator, run.progress, None
-    if progress.order is not None:  # resumed within an epoch: draw the same order again
-        now, generator.state = generator.state, progress.order
-    progress.order = generator.state
-    drawn = batches(len(run.task.examples), run.batch_size, run.rng)
-    if now is not None:
-        generator.state = now
-    return islice(drawn, progress.batch, None)
+def _rows(batch: Batch) -> int:
+    """Count the rows of a batch."""
+    X = batch[0]
+    return len(X) if isinstance(X, np.ndarray) else rows_of(X)
 
 
-def _search(run: Run, store: Store | None, iterations: int, made: Programs) -> None:
+def _count_update(run: Run) -> None:
+    """Count an update of the parameters, and let them count in their average."""
+    run.progress.steps += 1
+    if run.average is not None:
+        run.add_to_average()
+
+
+def _after_update(run: Run, store: Store | None, cost: float, gradients: Sequence[Any]) -> None:
+    """Tell the hooks, write a checkpoint if one is due, stop if anybody wants to."""
+    if run.hooks.each_step:
+        _show_step(run, cost, gradients)
+    if run.interrupts.count or (store is not None and store.is_due(run.progress.steps)):
+        _between_steps(run, store)
+
+
+def _show_step(run: Run, cost: float | None = None, gradients: Sequence[Any] = ()) -> None:
+    """Tell the hooks of a step, and stop if one of them wants to."""
+    progress = run.progress
+    run.hooks.note(progress.steps, progress.batch, cost, gradients)
+    stop = run.hooks.tell("on_step")
+    run.task.require_same_parameters()
+    if stop and not run.feed.is_last(progress):
+        raise StopIteration
+    run.stopping = stop
+
+
+def _search(run: Run, store: Store | None, iterations: int, made: Programs, held: Held) -> None:
     """Let an optimiser that looks at everything at once do the whole search."""
-    task, everything = run.task, run.task.examples[:]
+    task, examples = run.task, run.task.examples
+    assert examples is not None  # a search is given no batches
+    everything, m = examples[:], len(examples)
     correct: Any = None
 
     def cost() -> Any:
@@ -96,10 +185,12 @@ def _search(run: Run, store: Store | None, iterations: int, made: Programs) -> N
 
     def after_each(cost: float) -> None:
         run.progress.steps += 1
-        _after_epoch(run, store, cost, None if correct is None else int(correct))
+        run.hooks.note(run.progress.steps, 0, cost)
+        run.stopping = run.hooks.tell("on_step")
+        _after_epoch(run, store, held, cost, None if correct is None else int(correct) / m)
 
-    if not task.is_finite(slice(None)):
-        end_without_number(run, "the cost was not finite", slice(None))
+    if not task.is_finite(everything):
+        end_without_number(run, "the cost was not finite", slice(None), None)
     options = _products(run, made.product)
     run.optimizer.minimize(cost, iterations, after_each, **options)
 
@@ -108,6 +199,7 @@ def _products(run: Run, product: Callable[..., Any] | None) -> dict[str, Any]:
     """Give the optimiser the products of the Hessian and a vector, where there is a program."""
     if product is None:
         return {}
+    assert run.task.examples is not None
     X, y, _, weights = run.task.examples[:]
     return {"product": lambda vectors: product(X, y, weights, vectors)}
 
@@ -115,17 +207,20 @@ def _products(run: Run, product: Callable[..., Any] | None) -> dict[str, Any]:
 # ---- between
 
 
-def _after_epoch(run: Run, store: Store | None, cost: float, correct: int | None) -> None:
+def _after_epoch(
+    run: Run, store: Store | None, held: Held, cost: float, accuracy: float | None
+) -> None:
     """Write the history, tell the callbacks, stop if asked to."""
     history, progress = run.history, run.progress
     history.cost.append(cost)
-    if correct is not None:
-        history.accuracy.append(correct / len(run.task.examples))
-    if run.held_out is not None:
-        _validate(run)
-    if run.patience is not None and epochs_since_best(history) == 0:
-        progress.best = Values.of(run.model)
-    stop = _tell_callbacks(run)
+    if accuracy is not None:
+        history.accuracy.append(accuracy)
+    with run.averaged():
+        validate(run, held)
+        if run.patience is not None and epochs_since_best(history) == 0:
+            progress.best = Values.of(run.model)
+    run.hooks.note(progress.steps, progress.batch)
+    stop = run.hooks.after_epoch(history) or run.stopping
     run.task.require_same_parameters()
     if store is not None and (store.every is None or store.is_due(progress.steps)):
         store.save(run)
@@ -134,29 +229,9 @@ def _after_epoch(run: Run, store: Store | None, cost: float, correct: int | None
         raise StopIteration
 
 
-def _validate(run: Run) -> None:
-    assert run.held_out is not None
-    cost, accuracy = run.task.validate(run.held_out)
-    run.history.validation_cost.append(cost)
-    if accuracy is not None:
-        run.history.validation_accuracy.append(accuracy)
-
-
-def _tell_callbacks(run: Run) -> bool:
-    """Call all the callbacks; return whether one of them wants to stop."""
-    stop = False
-    for callback in run.callbacks:
-        try:
-            callback(run.history)
-        except StopIteration:
-            stop = True
-    return stop
-
-
 def _between_steps(run: Run, store: Store | None) -> None:
     """Write a checkpoint within an epoch, stop if asked to; an epoch's end sees to itself."""
-    m = len(run.task.examples)
-    if run.progress.batch * (run.batch_size or m) >= m:
+    if run.feed.is_last(run.progress):
         return
     if store is not None and store.is_due(run.progress.steps):
         store.save(run)

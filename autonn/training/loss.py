@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from autonn.engine.tensor import Array, Tensor
+from autonn.engine.tensor import Tensor
 
 
 class Loss(Protocol):
@@ -73,14 +73,25 @@ def weighed(loss: Loss) -> Callable[[Any, Any, Any], Tensor] | None:
     return loss
 
 
-def check_targets(loss: Loss, targets: Array, shape: tuple[int, ...]) -> None:
+def check_targets(loss: Loss, targets: Any, shape: Any) -> None:
     """Let the loss refuse targets, of predictions of such a shape, if it has a check of its own."""
+    if has_check(loss):
+        getattr(loss, "check")(targets, shape)  # noqa: B009  # no loss needs to have one
+
+
+def has_check(loss: Loss) -> bool:
+    """Whether a loss can tell of targets, without predictions, that it can't take them.
+
+    >>> from autonn import CrossEntropy
+    >>> has_check(CrossEntropy()), has_check(lambda a, y: a)
+    (True, False)
+    """
     for kind in type(loss).__mro__:
         if "check" in vars(kind):
-            getattr(loss, "check")(targets, shape)  # noqa: B009  # no loss needs to have one
-            return
+            return True
         if "__call__" in vars(kind):
-            return
+            return False
+    return False
 
 
 def classifies(loss: Loss) -> bool | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from autonn.compiler.verify import disagreement
 from autonn.engine.modes import CannotCompileError
-from autonn.training.compiling import untouched
+from autonn.training.compiling import attempt, untouched
 from autonn.training.state import Run
 from autonn.training.task import Step
 
@@ -21,11 +21,13 @@ class CheckedStep:
     """Runs the program of a step; at steps 2, 4, 8, 16, ... of the run the step itself, too.
 
     Where they differ by more than rounding, or where the program would have to be derived anew
-    and can't be, training goes on without it; there is a warning, and the history says so.
+    and can't be, training goes on without it; there is a warning, and the history says so. Where
+    batches come from elsewhere the first step shows whether there can be a program, and there is
+    only a warning if one was asked for.
     """
 
     def __init__(self, run: Run, program: Step) -> None:
-        self.run = run
+        self.run, self.asked = run, True
         self.program: Step | None = program
         self.count = run.progress.steps  # a resumed run looks where the whole one does
 
@@ -41,6 +43,13 @@ class CheckedStep:
                 return self.program(*batch)
         except CannotCompileError as error:
             self.give_up(str(error))
+        except Exception:
+            # Of batches that were not seen before it is raised without a program too, and said
+            # better; or it was the model's way with what stands for them.
+            made = attempt(self.run.task.step, self.run.model, [batch], self.program)
+            if made.program is not None:
+                raise
+            self.give_up(made.why_not)
         return self.run.task.step(*batch)
 
     def compare(self, program: Step, batch: tuple[Any, ...]) -> None:
@@ -57,6 +66,8 @@ class CheckedStep:
         """Go on without the program, and say so."""
         self.program = None
         self.run.history.compiled, self.run.history.why_not = False, why
+        if self.count == 1 and not self.asked:
+            return
         warnings.warn(
             f"fit: the compiled step is given up, and training goes on as it is: {why}",
             RuntimeWarning,

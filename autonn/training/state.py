@@ -7,18 +7,21 @@ back, so that a run goes on bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
+from autonn.optim.averages import Average
 from autonn.optim.base import Optimizer
-from autonn.training.examples import Batch, Examples
-from autonn.training.history import Callback, History
+from autonn.training.examples import Batch
+from autonn.training.history import History
+from autonn.training.hooks import Hooks
 from autonn.training.interrupts import Interrupts
 from autonn.training.task import Task
 
@@ -40,6 +43,15 @@ class Values:
         _write(model.named_parameters(), self.weights)
         _write(model.named_buffers(), self.buffers)
 
+    def move_to(self, model: Module, share: float, average: Average) -> None:
+        """Move the values by a share towards those of the model, as the average does."""
+        for held, now in (
+            (self.weights, model.named_parameters()), (self.buffers, model.named_buffers()),
+        ):  # fmt: skip
+            for name, values in held.items():
+                if name in now:
+                    average.move(values, values_of(now[name]), share)
+
 
 @dataclass
 class Progress:
@@ -53,20 +65,32 @@ class Progress:
     correct: int | None = None
     order: Mapping[str, Any] | None = None  # the state of the generator before it drew the order
     best: Values | None = None  # those of the best validation, where there is patience
+    rows: int = 0  # shown in this epoch
+    counted: int = 0  # of these, those that could be told to be right or wrong
+    digest: str = ""  # of the batches shown in this epoch, where they come from elsewhere
+    average: Values | None = None  # where weights are averaged
+    averaged: int = 0  # how many were
 
-    def add(self, cost: float, correct: Any) -> None:
+    def add(self, cost: float, correct: Any, rows: int) -> None:
         """Count a batch, by its part of the epoch's cost."""
         self.batch += 1
+        self.rows += rows
         self.cost += cost
         if correct is not None:
             self.correct = (self.correct or 0) + int(correct)
-        self.steps += 1
+            self.counted += rows
 
-    def end_epoch(self) -> tuple[float, int | None]:
-        """Return the epoch's cost and the number of correct predictions, and begin a new one."""
-        ended = self.cost, self.correct
+    def end_epoch(self, examples: int | None) -> tuple[float, float | None]:
+        """Return the epoch's cost, and its accuracy if all rows had one; begin a new one.
+
+        Of examples whose number was not known, what was added up were costs times rows.
+        """
+        cost = self.cost if examples is not None else self.cost / max(self.rows, 1)
+        told = self.correct is not None and self.counted == self.rows
+        accuracy = (self.correct or 0) / self.rows if told else None
         self.batch, self.cost, self.correct, self.order = 0, 0.0, None, None
-        return ended
+        self.rows, self.counted, self.digest = 0, 0, ""
+        return cost, accuracy
 
 
 @dataclass
@@ -79,6 +103,25 @@ class RunState:
     progress: Progress
 
 
+class Source(Protocol):
+    """What gives a run its batches: see `feeds`."""
+
+    examples: int | None
+    batch_rows: int | None
+
+    def epoch(self, rng: np.random.Generator, progress: Progress) -> Iterator[tuple[Batch, Any]]:
+        """Yield the batches that are still to come, and their rows where these are known."""
+        ...
+
+    def is_last(self, progress: Progress) -> bool:
+        """Whether no batch is to come in this epoch, as far as can be told."""
+        ...
+
+    def trials(self, rng: np.random.Generator) -> list[Batch]:
+        """List one batch of each size that there will be, where they are known."""
+        ...
+
+
 @dataclass
 class Run:
     """One call of `fit`: what it is about, what it works with, and how far it is."""
@@ -86,9 +129,12 @@ class Run:
     task: Task
     optimizer: Optimizer
     rng: np.random.Generator
-    batch_size: int | None = None
-    callbacks: Sequence[Callback] = ()
+    feed: Source
+    hooks: Hooks
     patience: int | None = None
+    accumulate: int = 1  # batches an update
+    average: Average | None = None
+    stopping: bool = False  # asked by a hook at the last step of an epoch
     progress: Progress = field(default_factory=Progress)
     interrupts: Interrupts = field(default_factory=Interrupts)
 
@@ -105,21 +151,44 @@ class Run:
         """What was seen so far."""
         return self.progress.history
 
+    def add_to_average(self) -> None:
+        """Let the weights after a step count in their average, as it says."""
+        assert self.average is not None
+        progress = self.progress
+        share = self.average.share(progress.steps, progress.averaged)
+        if share == 0:
+            return
+        progress.averaged += 1
+        if progress.average is None:
+            progress.average = Values.of(self.model)
+        else:
+            progress.average.move_to(self.model, share, self.average)
+
     @property
-    def held_out(self) -> Examples | None:
-        """What is validated with."""
-        return self.task.held_out
+    def batch_rows(self) -> int | None:
+        """How many rows a batch has at most; None where that is not known."""
+        return self.feed.batch_rows
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the model have the averaged weights for a while, if there are some."""
+        if self.progress.average is None:
+            yield
+            return
+        here = Values.of(self.model)
+        self.progress.average.put_into(self.model)
+        try:
+            yield
+        finally:
+            here.put_into(self.model)
 
     def keep_the_best(self) -> None:
-        """Go back to the weights of the best validation, if they were kept."""
-        if self.progress.best is not None:
-            self.progress.best.put_into(self.model)
-
-    def batches_of_each_size(self) -> list[Batch]:
-        """List one batch of each size that there will be: the last of an epoch may be short."""
-        m = len(self.task.examples)
-        size = min(self.batch_size or m, m)
-        return [self.task.examples[:k] for k in (size, m % size) if k]
+        """End with the weights of the best validation, or the average, if they were kept."""
+        progress = self.progress
+        if progress.best is not None:
+            progress.best.put_into(self.model)
+        elif progress.average is not None and not self.history.diverged:
+            progress.average.put_into(self.model)
 
     def generators(self) -> dict[str, np.random.Generator]:
         """Find all the generators that the run draws from, by name."""

@@ -22,8 +22,10 @@ from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.optim.steps import StepOptimizer
 from autonn.training.compiling import attempt, untouched
-from autonn.training.loss import Loss, check_targets, checked_loss, weighed
+from autonn.training.loss import Loss, check_targets, weighed
+from autonn.training.losses import as_loss
 from autonn.training.parts import check_parts
+from autonn.training.structures import Way, call, is_structure, way_of_calling
 
 # What is computed from a batch: the cost, the shape of the predictions, and the gradients.
 Computed = tuple[Any, Any, list[Any]]
@@ -42,10 +44,11 @@ class Objective:
     l2: float
     examples: int | None
     parameters: list[Tensor]
+    way: Way = None  # how the model is called
 
     def compute(self, X: Any, y: Any, weights: Any) -> Computed:
         """Compute the cost, the shape of the predictions if they have one, and the gradients."""
-        predictions = self.model(X)
+        predictions = call(self.model, X, self.way)
         if weights is None or self.weighed is None:
             total = self.loss(predictions, y)
         else:
@@ -94,6 +97,8 @@ class TrainStep:
         """Take a step, and return the cost before it: see `train_step`."""
         self.require_parameters()
         X, y = _given("X", X), _given("y", y)
+        if is_structure(X) or self.objective.way is not None:
+            self.take_way(X)
         rows = _rows(X)
         batch = X, y, self.checked_weights(weights, X, rows)
         before = [(buffer, values_of(buffer).copy()) for buffer in self.model.buffers()]
@@ -176,6 +181,14 @@ class TrainStep:
                 "or bind it to the part of the model that it is to train"
             )
 
+    def take_way(self, X: Any) -> None:
+        """Take in how the model is called with inputs of this form."""
+        way = way_of_calling(self.model, X)
+        if way != self.objective.way:
+            self.objective = replace(self.objective, way=way)
+            if self.program is not None:
+                self.program = compiled(self.objective.compute)
+
     def checked_weights(self, weights: Any, X: Any, rows: int) -> Array | None:
         """Return one finite number a row, float32 where X is; a negative one climbs."""
         if weights is None:
@@ -198,7 +211,7 @@ class TrainStep:
 
 def train_step(
     model: Module,
-    loss: Loss,
+    loss: Any,
     optimizer: StepOptimizer,
     l2: float = 0.0,
     *,
@@ -218,8 +231,8 @@ def train_step(
         The module whose parameters are changed, in place. It may hold more than the optimiser
         does: what the optimiser does not hold stays as it is.
     loss
-        A function of predictions and targets, as for `fit`; of what the model returns, where that
-        is no single Tensor.
+        A function of predictions and targets, as for `fit`, or a tuple or dict of some; of what the
+        model returns, where that is no single Tensor.
     optimizer
         One that takes steps, as `SGD` or `Adam`. If it holds no parameters yet, it is bound to the
         model's.
@@ -234,7 +247,8 @@ def train_step(
     Returns
     -------
     A function ``step(X, y, weights=None)`` of arrays with one example a row, or of tuples and dicts
-    of arrays if the model takes these; y may be None if the loss knows what to do. `weights` (m,)
+    of arrays, which the model is given as by `fit`; y may be None if the loss knows what to do.
+    `weights` (m,)
     are factors of the rows' parts of the loss, and may be negative. Another shape, as of a smaller
     last batch, makes another program. ``step.compiled`` and ``step.why_not`` say whether the last
     step ran as a program.
@@ -260,7 +274,7 @@ def train_step(
     True
     """
     check_parts("train_step", model, optimizer)
-    loss = checked_loss(loss, "train_step")
+    loss = as_loss(loss, "train_step")
     if not isinstance(optimizer, StepOptimizer):
         raise TypeError(
             f"train_step: {optimizer!r} searches with all examples at once and takes no single "

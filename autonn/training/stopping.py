@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autonn.engine.tensor import values_of
+from autonn.training.examples import Batch, Examples
 from autonn.training.history import History
 from autonn.training.state import Run, Values
 
@@ -47,13 +48,13 @@ def is_finite(run: Run) -> bool:
     return all(bool(np.isfinite(values_of(tensor)).all()) for tensor in held)
 
 
-def end_without_number(run: Run, what: str, rows: Any) -> NoReturn:
+def end_without_number(run: Run, what: str, rows: Any, batch: Batch | None) -> NoReturn:
     """Name the rows that are to blame; or else the weights are, and training ends."""
     where = f"in epoch {len(run.history) + 1}"
     if not is_finite(run):
         run.finite.put_into(run.model)
         rows = slice(None)  # any rows of this epoch may have led there
-    blamed = _rows_without_cost(run, rows)
+    blamed = _rows_without_cost(run, rows, batch)
     if blamed:
         shown = ", ".join(map(str, blamed[:10])) + (", ..." if len(blamed) > 10 else "")
         raise FloatingPointError(
@@ -70,14 +71,24 @@ def end_without_number(run: Run, what: str, rows: Any) -> NoReturn:
     raise StopIteration
 
 
-def _rows_without_cost(run: Run, rows: Any) -> list[int]:
-    """List the rows not even finite at the weights that training began with."""
-    numbers = np.arange(len(run.task.examples))[rows]
+def _rows_without_cost(run: Run, rows: Any, batch: Batch | None) -> list[int]:
+    """List the rows not even finite at the weights that training began with.
+
+    Of batches that come from elsewhere, or that were augmented, only the last one is there to be
+    looked at.
+    """
+    task = run.task
+    looked_at = task.examples if task.examples is not None else None
+    if looked_at is None:
+        if batch is None:
+            return []
+        looked_at, rows = Examples(*batch), slice(None)
+    numbers = np.arange(len(looked_at))[rows]
     here = Values.of(run.model)
     run.start.put_into(run.model)
     try:
-        if run.task.is_finite(rows):
+        if task.is_finite(looked_at[rows]):
             return []
-        return [int(row) for row in numbers if not run.task.is_finite(slice(row, row + 1))]
+        return [int(row) for row in numbers if not task.is_finite(looked_at[row : row + 1])]
     finally:
         here.put_into(run.model)

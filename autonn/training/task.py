@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,15 @@ from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import gradients
 from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
-from autonn.nn.penalties import l2_penalty
 from autonn.training.certain import UNREACHED, Sight, certain
-from autonn.training.examples import Examples
+from autonn.training.examples import Batch, Examples
 from autonn.training.findings import Finding, warn_of
-from autonn.training.loss import Loss, boundary, check_targets, classifies, weighed
+from autonn.training.loss import Loss, boundary, check_targets, classifies, has_check, weighed
+from autonn.training.losses import Losses
+from autonn.training.measures import Measure
 from autonn.training.metrics import count_correct
+from autonn.training.penalties import Penalty
+from autonn.training.structures import Way, arrays_of, call, forms, rows_of, way_of_calling
 
 # Of a batch: the cost, the number of right predictions, and the gradients.
 Step = Callable[..., tuple[Any, Any, Sequence[Any]]]
@@ -33,11 +36,14 @@ class Task:
 
     model: Module
     loss: Loss
-    l2: float
-    examples: Examples
+    penalties: list[Penalty]
+    count: int | None  # of all the examples, where that is known
+    examples: Examples | None = None  # None: they come in batches
     held_out: Examples | None = None
+    measures: Mapping[str, Measure] = field(default_factory=dict)
     looked: bool = False  # whether the first predictions were looked at
-    form: tuple[int, ...] | None = None  # of each prediction, where there is one for each row
+    way: Way = None  # how the model is called
+    form: Any = None  # of each prediction, where there is one for each row
     counts: bool = False  # whether predictions can be told to be right
     findings: list[Finding] | None = None  # what is wrong, until told; None: not seen yet
     names: dict[str, Tensor] = field(init=False)  # of the parameters
@@ -47,7 +53,18 @@ class Task:
         if len(self.names) < len(self.parameters):
             raise ValueError("fit: two parameters of the model have the same name; rename one")
         self.weighed = weighed(self.loss)
-        if self.examples.weights is not None and self.weighed is None:
+        if self.examples is not None:
+            self.begin(self.examples)
+
+    def begin(self, batch: Examples) -> None:
+        """Take in how the model is called with such examples, before any of them is shown."""
+        self.way = way_of_calling(self.model, batch.X)
+        if batch.y is None and has_check(self.loss):
+            raise TypeError(
+                f"fit: y is None, and {self.loss!r} compares predictions with targets; give y, or "
+                "a loss that needs none"
+            )
+        if batch.weights is not None and self.weighed is None:
             raise TypeError(
                 f"fit: the loss {self.loss!r} takes no weights of examples; write one that is a "
                 "function of predictions, targets and weights"
@@ -55,23 +72,30 @@ class Task:
 
     def cost(self, X: Any, y: Any, classes: Any = None, weights: Any = None) -> tuple[Tensor, Any]:
         """Compute the cost, and how many were predicted rightly if the targets are classes."""
-        predictions = self.model(X)
+        predictions = call(self.model, X, self.way)
         if not self.looked:
-            self.look_at(predictions, len(X))
+            self.look_at(predictions, rows_of(X))
+        total: Any
         if weights is None or self.weighed is None:
             total = self.loss(predictions, y)
         else:
             total = self.weighed(predictions, y, weights)
         _require_one_number(total, self.loss)
         if self.findings is None:
-            self.findings = certain(Sight(self.model, predictions, total, y))
+            self.findings = self.certain_findings(predictions, total, y)
             if not is_tracing():
                 self.tell(compiled=False)
-        if self.l2:
-            total = total + l2_penalty(self.model, self.l2, len(self.examples))
+        for penalty in self.penalties:
+            total = penalty.added_to(total, self.count or rows_of(X))
         if classes is None or not self.counts:
             return total, None
         return total, self.count_correct(predictions, classes)
+
+    def certain_findings(self, predictions: Any, total: Tensor, y: Any) -> list[Finding]:
+        """Find what is certainly wrong, where there is one output to look at."""
+        if not isinstance(predictions, Tensor):
+            return []
+        return certain(Sight(self.model, predictions, total, y))
 
     def tell(self, compiled: bool) -> None:
         """Warn, once, of what the first cost showed.
@@ -89,34 +113,45 @@ class Task:
 
     def require_width(self) -> None:
         """Refuse held-out examples that the model can't take, before anything is learned."""
-        X, held_out = self.examples.X, self.held_out
-        if held_out is None or held_out.X.shape[1:] == X.shape[1:]:
+        held_out = self.held_out
+        if held_out is None or self.examples is None:
+            return
+        if forms(held_out.X) == forms(self.examples.X):
             return
         try:
-            self.model.predict(held_out.X[:1])
+            self.predict(held_out.part(slice(1)).X)
         except Exception as error:
             raise ValueError(
-                f"fit: validation: X has shape {held_out.X.shape}, that of the training {X.shape}, "
-                f"and the model can't take it: {error}"
+                f"fit: validation: X has shape {_shape(held_out.X)}, that of the training "
+                f"{_shape(self.examples.X)}, and the model can't take it: {error}"
             ) from error
 
     def look_at(self, predictions: Any, rows: int) -> None:
         """Look once at what the model predicts for some rows, and let the loss see all targets."""
         if not isinstance(predictions, Tensor):
-            raise TypeError(
-                f"fit: the model returned a {type(predictions).__name__}; forward(x) returns one "
-                "Tensor"
-            )
-        self.form = predictions.shape[1:] if predictions.shape[:1] == (rows,) else None
+            self.require_structure(predictions)
+        self.form = _form(predictions, rows)
         self.show_targets()
-        self.counts = predictions.ndim == 2 and self.has_classes(predictions)
+        is_table = isinstance(predictions, Tensor) and predictions.ndim == 2
+        self.counts = is_table and self.has_classes(predictions)
         self.looked = True
+
+    def require_structure(self, predictions: Any) -> None:
+        """Refuse what is no Tensor, but for several where the loss may know what to do."""
+        several = isinstance(predictions, tuple | list | dict)
+        if several and (isinstance(self.loss, Losses) or not has_check(self.loss)):
+            return
+        cure = "give a loss for each, as loss=(..., ...) or a dict, or a function of all; or let "
+        raise TypeError(
+            f"fit: the model returned a {type(predictions).__name__}, and {self.loss!r} takes one "
+            f"Tensor; {cure if several else ''}forward(x) return{'' if several else 's'} one Tensor"
+        )
 
     def show_targets(self) -> None:
         """Let the loss see all targets, where there is a prediction for each."""
         for examples in (self.examples, self.held_out):
-            if examples is not None and self.form is not None:
-                check_targets(self.loss, examples.y, (len(examples), *self.form))
+            if examples is not None and self.form is not None and examples.y is not None:
+                check_targets(self.loss, examples.y, _with_rows(self.form, len(examples)))
 
     def has_classes(self, predictions: Tensor) -> bool:
         """Whether the predictions are those of classes: the loss says so, or else they look so."""
@@ -148,20 +183,59 @@ class Task:
             "this between two calls of fit"
         )
 
-    def validate(self, held_out: Examples) -> tuple[float, float | None]:
-        """Measure the cost of held-out examples, and the accuracy if there is one."""
+    def predict(self, X: Any) -> Any:
+        """Predict in evaluation mode, without a graph."""
         with no_grad(), self.model.evaluating():
-            predictions = self.model(held_out.X)
-            cost = float(self.loss(predictions, held_out.y))
-        if held_out.classes is None or not self.counts:
-            return cost, None
-        return cost, int(self.count_correct(predictions, held_out.classes)) / len(held_out)
+            return call(self.model, X, self.way)
 
-    def is_finite(self, rows: Any) -> bool:
-        """Whether cost and gradients of some rows are finite at the present weights."""
+    def validate(self, held_out: Batch) -> tuple[float, float | None, Any]:
+        """Measure the cost of held-out examples, the accuracy if there is one; and predict them."""
+        X, y, classes, weights = held_out
+        with no_grad(), self.model.evaluating():
+            predictions = call(self.model, X, self.way)
+            if weights is None or self.weighed is None:
+                cost = float(self.loss(predictions, y))
+            else:
+                cost = float(self.weighed(predictions, y, weights))
+        if classes is None or not self.counts:
+            return cost, None, predictions
+        correct = int(self.count_correct(predictions, classes))
+        return cost, correct / rows_of(X), predictions
+
+    def measure(self, predictions: Any, y: Any) -> dict[str, float]:
+        """Measure what was asked for."""
+        arrays = arrays_of(predictions)
+        return {name: float(measure(arrays, y)) for name, measure in self.measures.items()}
+
+    def is_finite(self, batch: Batch) -> bool:
+        """Whether cost and gradients of a batch are finite at the present weights."""
         with self.model.evaluating(), np.errstate(all="ignore"):
-            cost, _, found = self.step(*self.examples[rows])
+            cost, _, found = self.step(*batch)
         return math.isfinite(cost) and all(bool(np.isfinite(g).all()) for g in found)
+
+
+def _form(predictions: Any, rows: int) -> Any:
+    """Return the shape of each prediction, of several in their form; None where there is none."""
+    if isinstance(predictions, Tensor):
+        return predictions.shape[1:] if predictions.shape[:1] == (rows,) else None
+    if isinstance(predictions, dict):
+        return {key: _form(part, rows) for key, part in predictions.items()}
+    if isinstance(predictions, tuple | list):
+        return [_form(part, rows) for part in predictions]
+    return None
+
+
+def _with_rows(form: Any, rows: int) -> Any:
+    """Put so many rows before each shape."""
+    if isinstance(form, dict):
+        return {key: _with_rows(part, rows) for key, part in form.items()}
+    if isinstance(form, list):
+        return [_with_rows(part, rows) for part in form]
+    return None if form is None else (rows, *form)
+
+
+def _shape(X: Any) -> Any:
+    return X.shape if isinstance(X, np.ndarray) else f"{forms(X)} a row"
 
 
 def _require_one_number(total: Any, loss: Loss) -> None:

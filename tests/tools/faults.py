@@ -79,7 +79,16 @@ from autonn.nn import (
     walk,
 )  # fmt: skip
 from autonn.optim import adaptive, base, schedules, search, sgd, steps
-from autonn.training import compiling, fingerprint, loop, metrics, state, task
+from autonn.training import (
+    compiling,
+    feeds,
+    fingerprint,
+    loop,
+    metrics,
+    state,
+    task,
+    validation,
+)  # fmt: skip
 
 Rule = Callable[..., Any]
 Where = tuple[str, int]  # an op's name and the position of the rule
@@ -314,7 +323,7 @@ BESIDE = (
 )  # fmt: skip
 SOURCES = {home: Source(home) for home in (
     *OPS_ROOMS, tensor, modes, ownership, backward, linear, module, walk, *BESIDE,
-    compiling, fingerprint, loop, metrics, state, task, thetas,
+    compiling, feeds, fingerprint, loop, metrics, state, task, thetas, validation,
 )}  # fmt: skip
 
 SWAPPED: dict[type[ast.AST], Any] = {
@@ -458,32 +467,29 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "slot.decays = decay", "slot.decays = True"),
     ("L-BFGS ends at the last point tried, not at the best iterate", search,
      "self._assign(best)", "self._joined([best])"),
-    ("the short batch at the end is dropped", loop,
+    ("the short batch at the end is dropped", feeds,
      "islice(drawn, progress.batch, None)",
-     "islice(drawn, progress.batch, len(run.task.examples) // run.batch_size)"),
-    ("each epoch has the same order", loop,
-     "batches(len(run.task.examples), run.batch_size, run.rng)",
-     "batches(len(run.task.examples), run.batch_size, 0)"),
+     "islice(drawn, progress.batch, len(self.held) // self.batch_size)"),
+    ("each epoch has the same order", feeds,
+     "batches(len(self.held), self.batch_size, rng)",
+     "batches(len(self.held), self.batch_size, 0)"),
     ("validation is measured with the weights before the step", loop,
      """
-    _after_epoch(run, store, total, correct)
-
+    with run.averaged():
 """, """
     here = Values.of(run.model)
     run.finite.put_into(run.model)
-    _after_epoch(run, store, total, correct)
-    here.put_into(run.model)
-
+    with run.averaged():
 """),
     ("theta has its bias column last", linear,
      "[self.bias.numpy(), self.weight.numpy()]", "[self.weight.numpy(), self.bias.numpy()]"),
-    ("the accuracy of validation is that of the training", loop,
+    ("the accuracy of validation is that of the training", validation,
      "validation_accuracy.append(accuracy)",
-     "validation_accuracy.append(run.history.accuracy[-1])"),
+     "validation_accuracy.append(history.accuracy[-1])"),
     ("the buffers are left behind when a run goes back to older weights", state,
      "_write(model.named_buffers(), self.buffers)", "_write({}, self.buffers)"),
     ("a run goes on with any data", fingerprint,
-     "if then[name] != value", "if name not in DIGESTS and then[name] != value"),
+     "if before != value:", "if name not in DIGESTS and before != value:"),
     ("the compiler's own faults are hidden", compiling,
      "    raise fault\n", "    return str(fault)\n"),
     ("a single probability is read as class 1 above 0", metrics,

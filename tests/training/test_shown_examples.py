@@ -155,7 +155,7 @@ def test_what_holds_no_numbers_is_refused_with_the_cure(
         ((X,), TypeError, ["validation", "1 things"]),
         ({"X": X, "y": Y}, TypeError, ["validation", "(X, y)", "dict"]),
         (X, TypeError, ["validation", "(X, y)", "ndarray"]),
-        (0.2, TypeError, ["validation", "float"]),
+        (1.2, ValueError, ["validation", "below 1"]),
         ((X[:, :4], Y), ValueError, ["validation", "(60, 4)", "(60, 5)"]),
         ((X[0], Y[:5]), ValueError, ["validation", "(5,)", "(60, 5)"]),
     ],

@@ -1,0 +1,89 @@
+"""What `fit` is given to learn from, brought into one form: a feed, and what is held out."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from autonn import checks
+from autonn.training.examples import ClassWeight, Examples
+from autonn.training.feeds import Augment, Feed, RowFeed, StreamFeed, is_stream
+from autonn.training.validation import held_out_rows, validation_of
+
+__all__ = ["Data", "Shares", "given_data"]
+
+
+class Shares(NamedTuple):
+    """How much classes and examples count."""
+
+    by_class: ClassWeight | None
+    by_sample: ArrayLike | None
+
+
+class Data(NamedTuple):
+    """What there is to learn from."""
+
+    feed: Feed
+    examples: Examples | None  # None: they come in batches
+    held: Examples | StreamFeed | None
+    m: int | None  # that of penalties
+    drew_rows: bool = False  # whether it was drawn which are held out
+
+
+def given_data(
+    X: Any,
+    y: Any,
+    validation: Any,
+    rng: np.random.Generator,
+    shares: Shares,
+    batch_size: int | None,
+    steps: int | None,
+    examples: int | None,
+    augment: Augment | None,
+) -> Data:
+    """Look at all that was given, and refuse what does not go together."""
+    is_share = isinstance(validation, int | float | np.number) and not isinstance(validation, bool)
+    if y is None and is_stream(X):
+        _refuse_beside_batches(shares, batch_size, is_share)
+        for name, value in {"steps": steps, "examples": examples}.items():
+            if value is not None:
+                checks.whole(f"fit: {name}", value)
+        if examples is None:  # as `sequence_batches` knows it
+            examples = getattr(X, "examples", None)
+        return Data(StreamFeed(X, steps, augment), None, validation_of(validation), examples)
+    for name, value in {"steps": steps, "examples": examples}.items():
+        if value is not None:
+            raise ValueError(f"fit: {name} speaks of an X that gives batches; leave it out")
+    held = Examples.checked(X, y, "fit").weighted(None, shares.by_sample)
+    if not is_share:
+        held = held.weighted(shares.by_class, None)
+        return Data(_rows(held, batch_size, augment), held, validation_of(validation), len(held))
+    kept, out = held_out_rows(validation, held, rng)
+    held, apart = held.part(kept).weighted(shares.by_class, None), held.part(out)
+    apart.weights = None  # a validation is without weights, as one that is given
+    return Data(_rows(held, batch_size, augment), held, apart, len(held), True)
+
+
+def _rows(held: Examples, batch_size: int | None, augment: Augment | None) -> RowFeed:
+    if batch_size is not None:
+        checks.whole("fit: batch_size", batch_size)
+    return RowFeed(held, batch_size, augment)
+
+
+def _refuse_beside_batches(shares: Shares, batch_size: int | None, is_share: bool) -> None:
+    """Refuse what has no meaning where X gives batches."""
+    cures = {
+        "batch_size": (batch_size, "X gives batches, and says how large they are"),
+        "class_weight": (shares.by_class, "give batches of (X, y, weights)"),
+        "sample_weight": (shares.by_sample, "give batches of (X, y, weights)"),
+    }
+    for name, (value, cure) in cures.items():
+        if value is not None:
+            raise ValueError(f"fit: {name} is for an X of rows; {cure}")
+    if is_share:
+        raise ValueError(
+            "fit: validation is a share of examples, and X gives batches; give what gives batches "
+            "to validate with"
+        )
