@@ -4,9 +4,10 @@ The rooms in the order of reading, and what each stands on: it imports from ther
 stand on, and from nowhere else. The files of a room have their order at the top of its own
 `__init__.py`.
 
+    habits       -                      words of other libraries, and what to write in their place
     checks       -                      the questions that every room asks of its arguments
     threads      -                      the pools of BLAS, and workers that share rows out
-    engine       -                      `Tensor`, its ops and their rules, the backward pass
+    engine       habits                 `Tensor`, its ops and their rules, the backward pass
     compiler     engine, threads        `compile`, the flat NumPy program of a function
     nn           engine, checks         modules, layers, activations, losses, initialisers
     files        nn                     weights in and out, the formats of files
@@ -44,6 +45,7 @@ from autonn.engine.ops import (
 from autonn.engine.recompute import checkpoint
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
+from autonn.habits import missing
 from autonn.nn.activations import (
     ELU,
     GELU,
@@ -190,7 +192,9 @@ _LATER = {
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
 }  # fmt: skip
-_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
+_ROOMS = frozenset(
+    {"checks", "data", "files", "habits", "optim", "plots", "sklearn", "threads", "training"}
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -198,7 +202,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"autonn.{name}")
     if name not in _LATER:
-        raise AttributeError(f"module 'autonn' has no attribute {name!r}", name=name)
+        raise missing("autonn", name)
     value = getattr(importlib.import_module(f"autonn.{_LATER[name]}"), name)
     globals()[name] = value
     return value

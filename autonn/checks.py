@@ -213,7 +213,10 @@ def plain(name: str, value: Any) -> Array:
         raise ValueError(f"{name} is a ragged list; its rows need one length ({error})") from error
     if array.dtype.kind not in "biufc":
         what = f"{value!r}" if value is None else f"an array of {array.dtype}"
-        raise TypeError(f"{name} is {what}, expected numbers; .astype(float) makes them of some")
+        own = name.rpartition(" ")[2]
+        labels = f"; np.unique({own}, return_inverse=True)[1] makes them of labels"
+        cure = ".astype(float) makes them of some" + (labels if array.ndim == 1 else "")
+        raise TypeError(f"{name} is {what}, expected numbers; {cure}")
     return array
 
 

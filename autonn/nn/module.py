@@ -27,11 +27,12 @@ from autonn.engine.modes import (
 )
 from autonn.engine.ownership import recast
 from autonn.engine.tensor import Array, Tensor
+from autonn.habits import HABITS, Answering, answer_attributes
 from autonn.nn.summary import table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
 
-class Module(Holder):
+class Module(Answering, Holder):
     """Base of everything that has parameters: subclasses write ``forward(x)``.
 
     A Tensor that requires a gradient is a parameter. One that does not is a buffer: something that
@@ -49,12 +50,15 @@ class Module(Holder):
     ...         return x * self.factor
     >>> Scale()(3.0)
     Tensor(6., requires_grad=True)
-    >>> list(Scale().named_parameters())
+    >>> [name for name, _ in Scale().named_parameters()]
     ['factor']
     """
 
     # What is no attribute to look through: the last walk, and the names of kept results.
     __slots__ = ("__dict__", "__weakref__", "_kept", "_walked")
+
+    def __init__(self) -> None:
+        super().__init__()
 
     # How often an attribute was set: what was compiled with the module is then derived anew.
     edits: int = 0
@@ -149,23 +153,29 @@ class Module(Holder):
         """Return the parameters that it holds itself, not those of modules below."""
         return {name: part for name, part in own_tensors(self).items() if part.requires_grad}
 
-    def named_parameters(self) -> dict[str, Tensor]:
-        """Return all parameters by dotted name; one that is shared stands under its first name.
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all parameters, each with its dotted name; one that is shared has its first name.
+
+        ``dict(model.named_parameters())`` has them by name.
 
         >>> from autonn import Layer, Sequential
-        >>> list(Sequential(Layer(2, 3), Layer(3, 1)).named_parameters())
-        ['0.weight', '0.bias', '1.weight', '1.bias']
+        >>> for name, parameter in Sequential(Layer(2, 3), Layer(3, 1)).named_parameters():
+        ...     print(name, parameter.shape)
+        0.weight (3, 2)
+        0.bias (3,)
+        1.weight (1, 3)
+        1.bias (1,)
         """
         return self._walk().named(requires_grad=True)
 
-    def named_buffers(self) -> dict[str, Tensor]:
-        """Return all buffers by dotted name: the Tensors that do not require a gradient.
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all buffers, each with its dotted name: the Tensors that require no gradient.
 
         >>> from autonn import Layer
         >>> layer = Layer(2, 3)
         >>> layer.weight.requires_grad = False
         >>> layer.seen = Tensor(0)
-        >>> list(layer.named_buffers())
+        >>> [name for name, _ in layer.named_buffers()]
         ['weight', 'seen']
         """
         return self._walk().named(requires_grad=False)
@@ -352,11 +362,14 @@ _KEEPABLE = Tensor, list, tuple, dict
 
 # The methods of modules: an attribute of such a name would hide them.
 _METHODS = {name for name, value in vars(Module).items() if callable(value) and name[0] != "_"}
-_TAKEN = frozenset(_METHODS - {"forward"} | {"biases"})
+_IGNORED = frozenset({"trainable", "requires_grad"})  # nobody would look at them
+_TAKEN = frozenset(_METHODS - {"forward"} | {"biases"}) | _IGNORED
 
 
 def _refuse(module: Module, name: str, value: Any) -> None:
     """Refuse an attribute whose name has a meaning already, but for names of biases."""
+    if name in _IGNORED:
+        raise AttributeError(HABITS["Module", name].sentence(type(module).__name__), name=None)
     if name == "biases":
         if not isinstance(value, tuple | list) or all(isinstance(part, str) for part in value):
             return
@@ -389,6 +402,9 @@ def _arrays(output: Any) -> Any:
     if isinstance(output, tuple | list):
         return type(output)(map(_arrays, output))
     return output.numpy() if isinstance(output, Tensor) else np.array(output)
+
+
+answer_attributes(Module)
 
 
 def as_tensor(x: Any) -> Tensor:

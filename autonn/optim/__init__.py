@@ -8,6 +8,9 @@ all the data at each step, and choose the lengths of their steps themselves.
 Read in this order: `schedules`, `base`, `steps`, `sgd`, `adaptive`, `search`.
 """
 
+from typing import TYPE_CHECKING
+
+from autonn.habits import answers_of
 from autonn.optim.adaptive import Adam, AdamW, RMSprop
 from autonn.optim.base import Optimizer
 from autonn.optim.schedules import Schedule, constant, cosine, one_cycle, step_decay, warm_up
@@ -31,3 +34,6 @@ __all__ = [
     "step_decay",
     "warm_up",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

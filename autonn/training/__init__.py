@@ -5,6 +5,9 @@ Read in this order: `history`, `progress`, `loss`, `parts`, `examples`, `metrics
 `loop`, `fitting`, `stepping`.
 """
 
+from typing import TYPE_CHECKING
+
+from autonn.habits import answers_of
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 from autonn.training.fitting import fit
 from autonn.training.history import SERIES, History
@@ -28,3 +31,6 @@ __all__ = [
     "train_step",
     "write_checkpoint",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from autonn import checks
 from autonn.files.reading import PathLike
+from autonn.habits import refuse_keywords
 from autonn.nn.module import Module
 from autonn.optim.base import Optimizer
 from autonn.training.checkpoints import Store
@@ -24,7 +25,7 @@ from autonn.training.history import Callback, History
 from autonn.training.interrupts import noted_in
 from autonn.training.loop import train
 from autonn.training.loss import Loss, checked_loss
-from autonn.training.parts import check_parts
+from autonn.training.parts import checked_parts
 from autonn.training.state import Run
 from autonn.training.task import Task
 
@@ -33,9 +34,9 @@ def fit(
     model: Module,
     X: ArrayLike,
     y: ArrayLike,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
     *,
-    loss: Loss,
-    optimizer: Optimizer,
     l2: float = 0.0,
     epochs: int = 1,
     batch_size: int | None = None,
@@ -65,9 +66,11 @@ def fit(
         Examples, one a row, and their targets, as the loss takes them.
     loss
         A function of predictions and targets, as `CrossEntropy()`; and of the weights of the
-        rows, if there are any: see `Loss`.
+        rows, if there are any: see `Loss`. Some are known by name, as "mse" and
+        "cross_entropy", which is `SoftmaxCrossEntropy`.
     optimizer
-        What changes the parameters; it is bound to the model's.
+        What changes the parameters; it is bound to the model's. By name: "adam", "adamw",
+        "rmsprop", "lbfgs", "newton".
     l2
         The tutorials' lambda; biases are never penalised.
     epochs
@@ -130,7 +133,7 @@ def fit(
     (True, 1.0)
     """
     _refuse(unknown)
-    check_parts("fit", model, optimizer)
+    optimizer = checked_parts("fit", model, optimizer)
     examples = Examples.checked(X, y, "fit").weighted(class_weight, sample_weight)
     held_out = None if validation is None else held_out_examples(validation)
     _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience, every=every)
@@ -162,24 +165,14 @@ def fit(
     return run.history
 
 
-# What is called otherwise elsewhere, and what to write here.
-_ELSEWHERE = {
-    "class_weights": "write class_weight=",
-    "sample_weights": "write sample_weight=",
-    "validation_data": "write validation=(X, y)",
-    "lr": "the optimiser has the learning rate, as optim.SGD(lr=0.1)",
-    "learning_rate": "the optimiser has the learning rate, as optim.SGD(lr=0.1)",
-    "verbose": "pass callbacks=[ProgressBar(epochs)], for fit never prints",
-}
-
-
 def _refuse(unknown: Mapping[str, Any]) -> None:
     """Refuse arguments that there are not, with what may have been meant."""
     known = [*inspect.signature(fit).parameters][3:-1]
     for name in unknown:
+        refuse_keywords("fit", "fit()", [name])
         near = difflib.get_close_matches(name, known, 1)
         meant = f"write {near[0]}=" if near else f"there are {', '.join(known)}"
-        raise TypeError(f"fit has no argument {name!r}; {_ELSEWHERE.get(name, meant)}")
+        raise TypeError(f"fit has no argument {name!r}; {meant}")
 
 
 def _check_numbers(**counts: int | None) -> None:

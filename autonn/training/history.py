@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from autonn.habits import answer_attributes
+
 
 @dataclass
 class History:
@@ -34,5 +36,7 @@ class History:
 
 
 SERIES = [entry.name for entry in fields(History) if entry.default_factory is list]
+
+answer_attributes(History)
 
 Callback = Callable[[History], Any]

@@ -33,12 +33,12 @@ class Values:
     @classmethod
     def of(cls, model: Module) -> Values:
         """Copy what the model holds."""
-        return cls(_copied(model.named_parameters()), _copied(model.named_buffers()))
+        return cls(_copied(dict(model.named_parameters())), _copied(dict(model.named_buffers())))
 
     def put_into(self, model: Module) -> None:
         """Write the values into the Tensors that still have these names and shapes."""
-        _write(model.named_parameters(), self.weights)
-        _write(model.named_buffers(), self.buffers)
+        _write(dict(model.named_parameters()), self.weights)
+        _write(dict(model.named_buffers()), self.buffers)
 
 
 @dataclass

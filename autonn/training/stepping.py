@@ -20,10 +20,11 @@ from autonn.engine.transforms import gradients
 from autonn.engine.trees import tree_leaves
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
+from autonn.optim.base import Optimizer
 from autonn.optim.steps import StepOptimizer
 from autonn.training.compiling import attempt, untouched
 from autonn.training.loss import Loss, check_targets, checked_loss, weighed
-from autonn.training.parts import check_parts
+from autonn.training.parts import checked_parts
 
 # What is computed from a batch: the cost, the shape of the predictions, and the gradients.
 Computed = tuple[Any, Any, list[Any]]
@@ -198,8 +199,8 @@ class TrainStep:
 
 def train_step(
     model: Module,
-    loss: Loss,
-    optimizer: StepOptimizer,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
     l2: float = 0.0,
     *,
     examples: int | None = None,
@@ -259,7 +260,7 @@ def train_step(
     >>> step.compiled
     True
     """
-    check_parts("train_step", model, optimizer)
+    optimizer = checked_parts("train_step", model, optimizer)
     loss = checked_loss(loss, "train_step")
     if not isinstance(optimizer, StepOptimizer):
         raise TypeError(
