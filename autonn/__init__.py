@@ -15,6 +15,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
+    sklearn      training               estimators of scikit-learn, which is an extra
 """
 
 from __future__ import annotations
@@ -192,14 +193,13 @@ _LATER = {
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
 }  # fmt: skip
-_ROOMS = frozenset(
-    {"checks", "data", "files", "habits", "optim", "plots", "sklearn", "threads", "training"}
-)
+_ROOMS = frozenset({"checks", "data", "files", "habits", "optim", "plots", "threads", "training"})
+_EXTRAS = frozenset({"sklearn"})  # not listed: they may not be installed
 
 
 def __getattr__(name: str) -> Any:
     """Read a room, or the file of a name, when it is first asked for."""
-    if name in _ROOMS:
+    if name in _ROOMS or name in _EXTRAS:
         return importlib.import_module(f"autonn.{name}")
     if name not in _LATER:
         raise missing("autonn", name)

@@ -90,16 +90,16 @@ trainable | Keras
 MODULE = """
 fit | Keras, scikit-learn
     write fit(model, X, y, loss=..., optimizer=...), a function of autonn; or take
-    sklearn.NetClassifier
+    autonn.sklearn.NetClassifier
 compile | Keras
     give loss= and optimizer= to fit(model, X, y, ...); compile(model) is a function of autonn
 evaluate | Keras
     write training.accuracy(model, X, y), or loss(model.predict(X), y)
 score | scikit-learn
-    write training.accuracy(model, X, y), or take sklearn.NetClassifier
+    write training.accuracy(model, X, y), or take autonn.sklearn.NetClassifier
 predict_proba predict_classes | scikit-learn, Keras
     write model.predict(X), which is what the last module gives, and .argmax(1) for classes; or
-    take sklearn.NetClassifier
+    take autonn.sklearn.NetClassifier
 predict_on_batch train_on_batch | Keras
     write model.predict(X), and train_step(model, loss, optimizer)
 to cuda cpu gpu device | PyTorch
@@ -163,7 +163,7 @@ clone | Keras
 share_memory | PyTorch
     leave it out
 get_params set_params | scikit-learn
-    take sklearn.NetClassifier(network=...), which has them
+    take autonn.sklearn.NetClassifier(network=...), which has them
 coef_ coefs_ | scikit-learn
     write model[0].weight.numpy(), or model.state_dict()
 """

@@ -113,9 +113,9 @@ datasets | Keras
 to_categorical | Keras
     write one_hot(classes, k); losses take the classes themselves
 MLPClassifier | scikit-learn
-    write sklearn.NetClassifier(), in autonn.sklearn
+    write autonn.sklearn.NetClassifier()
 MLPRegressor | scikit-learn
-    write sklearn.NetRegressor(), in autonn.sklearn
+    write autonn.sklearn.NetRegressor()
 train_test_split | scikit-learn
     write data.split(X, y, test=1000, rng=0)
 StandardScaler | scikit-learn
@@ -124,7 +124,7 @@ StandardScaler | scikit-learn
 GridSearchCV cross_val_score Pipeline | scikit-learn
     take scikit-learn's own, with a NetClassifier or NetRegressor of autonn.sklearn
 NeuralNetClassifier | skorch
-    write sklearn.NetClassifier(), in autonn.sklearn
+    write autonn.sklearn.NetClassifier()
 accuracy accuracy_score | scikit-learn
     write training.accuracy(model, X, y)
 """

@@ -41,11 +41,16 @@ class Loss(Protocol):
 # What losses are called elsewhere. Those of Keras take probabilities, PyTorch's logits: these take
 # both, logits or the output of a Softmax or a Sigmoid.
 _NAMED: dict[str, Callable[[], Loss]] = {
-    "mse": MeanSquaredError, "mean_squared_error": MeanSquaredError,
-    "cross_entropy": SoftmaxCrossEntropy, "categorical_crossentropy": SoftmaxCrossEntropy,
-    "sparse_categorical_crossentropy": SoftmaxCrossEntropy, "log_loss": SoftmaxCrossEntropy,
-    "binary_crossentropy": SigmoidCrossEntropy,
-    "huber": HuberLoss, "hinge": HingeLoss,
+    name: kind
+    for names, kind in (
+        ("mse mean_squared_error", MeanSquaredError),
+        ("cross_entropy categorical_crossentropy sparse_categorical_crossentropy log_loss",
+         SoftmaxCrossEntropy),
+        ("binary_crossentropy binary_cross_entropy", SigmoidCrossEntropy),
+        ("huber huber_loss", HuberLoss),
+        ("hinge hinge_loss", HingeLoss),
+    )
+    for name in names.split()
 }  # fmt: skip
 
 
