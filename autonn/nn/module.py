@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from types import FrameType
 from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autonn.checks import NamesError, differences, floating
+from autonn.checks import NamesError, differences, floating, plain
 from autonn.engine.modes import (
     CannotCompileError,
     called,
@@ -28,7 +29,7 @@ from autonn.engine.modes import (
 from autonn.engine.ownership import recast
 from autonn.engine.tensor import Array, Tensor
 from autonn.habits import HABITS, Answering, answer_attributes
-from autonn.nn.summary import table
+from autonn.nn.summary import Summary, table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
 
@@ -313,6 +314,8 @@ class Module(Answering, Holder):
                [2.],
                [2.]])
         """
+        if not isinstance(x, _GIVEN):  # a frame, or what is no array
+            x = plain(f"{type(self).__name__}.predict: x", x)
         with no_grad(), self.evaluating():
             return cast(Array, _arrays(self(x)))
 
@@ -329,8 +332,10 @@ class Module(Answering, Holder):
         finally:
             evaluated.reset(token)
 
-    def summary(self) -> str:
+    def summary(self) -> Summary:
         """Return a table of the modules and their parameters, with shapes and counts.
+
+        It is text, which a notebook shows as a table.
 
         >>> from autonn import Layer, Sequential, Sigmoid
         >>> print(Sequential(Layer(400, 25), Sigmoid()).summary())
@@ -353,12 +358,20 @@ class Module(Answering, Holder):
         rows.append(("total", "", "", f"{sum(p.size for p in self.parameters()):,}"))
         return table(rows)
 
+    def _repr_html_(self) -> str:
+        """Show a notebook what it is, and the summary where one unfolds it."""
+        facts = f"{sum(p.size for p in self.parameters()):,} parameters"
+        table = self.summary()._repr_html_()
+        shown = f"<code>{escape(repr(self))}</code> {facts}"
+        return f"<details><summary>{shown}</summary>{table}</details>"
+
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={child!r}" for name, child in self.children())
         return f"{type(self).__name__}({inner})"
 
 
 _KEEPABLE = Tensor, list, tuple, dict
+_GIVEN = Tensor, np.ndarray, list, tuple, dict, float, int
 
 # The methods of modules: an attribute of such a name would hide them.
 _METHODS = {name for name, value in vars(Module).items() if callable(value) and name[0] != "_"}

@@ -1,8 +1,8 @@
 """Training: `fit`, its history, metrics and checkpoints; `train_step` for loops of one's own.
 
-Read in this order: `history`, `progress`, `loss`, `parts`, `examples`, `metrics`, `task`,
-`interrupts`, `state`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`, `stopping`,
-`loop`, `fitting`, `stepping`.
+Read in this order: `showing`, `history`, `progress`, `loss`, `parts`, `examples`, `columns`,
+`metrics`, `task`, `interrupts`, `state`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`,
+`stopping`, `loop`, `fitting`, `stepping`.
 """
 
 from typing import TYPE_CHECKING

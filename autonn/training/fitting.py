@@ -19,6 +19,7 @@ from autonn.habits import refuse_keywords
 from autonn.nn.module import Module
 from autonn.optim.base import Optimizer
 from autonn.training.checkpoints import Store
+from autonn.training.columns import lay_out
 from autonn.training.examples import ClassWeight, Examples, held_out_examples
 from autonn.training.fingerprint import fingerprint
 from autonn.training.history import Callback, History
@@ -63,7 +64,9 @@ def fit(
     model
         The module whose parameters are changed, in place.
     X, y
-        Examples, one a row, and their targets, as the loss takes them.
+        Examples, one a row, and their targets, as the loss takes them: arrays and memory maps,
+        lists, frames and series of pandas or polars. Targets (m,) and (m, 1) are the same where
+        the loss takes one number a row.
     loss
         A function of predictions and targets, as `CrossEntropy()`; and of the weights of the
         rows, if there are any: see `Loss`. Some are known by name, as "mse" and
@@ -147,7 +150,9 @@ def fit(
         raise ValueError(
             f"fit: {optimizer!r} looks at all examples at each step; leave batch_size=None"
         )
-    task = Task(model, checked_loss(loss), l2, examples, held_out)
+    loss = checked_loss(loss)
+    lay_out(model, loss, examples, held_out)
+    task = Task(model, loss, l2, examples, held_out)
     task.require_width()
     optimizer.bind(model)
     model.train()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autonn.engine.display import shown
 from autonn.engine.ops import (
     arithmetic,
     arranging,
@@ -184,4 +185,5 @@ METHODS: dict[str, Any] = {
 for _name, _method in (METHODS | IN_PLACE).items():
     setattr(Tensor, _name, _method)
 
+setattr(Tensor, "_repr_html_", shown)  # noqa: B010  # what IPython asks of a value that it shows
 answer_attributes(Tensor)
