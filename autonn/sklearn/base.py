@@ -9,6 +9,17 @@ from typing import Any, Self, cast
 
 import numpy as np
 
+try:
+    from sklearn.base import BaseEstimator, clone
+    from sklearn.model_selection import train_test_split
+    from sklearn.utils import check_array, check_random_state
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError(
+        "autonn.sklearn stands on scikit-learn, 1.6 or newer, which is not there; "
+        "write pip install 'autonn[sklearn]'"
+    ) from error
+
 from autonn.engine.modes import no_grad
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.module import Module
@@ -21,17 +32,6 @@ from autonn.training.history import Callback, History
 from autonn.training.loss import Loss, checked_loss
 from autonn.training.parts import checked_parts
 from autonn.training.progress import ProgressBar
-
-try:
-    from sklearn.base import BaseEstimator, clone
-    from sklearn.model_selection import train_test_split
-    from sklearn.utils import check_array, check_random_state
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError as error:
-    raise ImportError(
-        "autonn.sklearn stands on scikit-learn, 1.6 or newer, which is not there; "
-        "write pip install 'autonn[sklearn]'"
-    ) from error
 
 DTYPES = [np.float64, np.float32]
 

@@ -9,12 +9,14 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="the extra `sklearn` is not installed")
+joblib: Any = pytest.importorskip("joblib", reason="comes with scikit-learn")
 pd = pytest.importorskip("pandas", reason="frames are checked too: install pandas")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when scikit-learn is imported
 
@@ -45,6 +47,9 @@ from autonn import (  # noqa: E402
     optim,
 )
 from autonn.sklearn import NetClassifier, NetRegressor, Network, mlp  # noqa: E402
+from autonn.threads import cores  # noqa: E402
+
+cloudpickle: Any = pytest.importorskip("joblib.externals.cloudpickle")
 
 X, Y = load_iris(return_X_y=True)
 X = preprocessing.StandardScaler().fit_transform(X)
@@ -104,6 +109,21 @@ def test_the_same_seed_gives_the_same_bits_after_clone_and_pickle() -> None:
     again = [made.partial_fit(X, Y).predict_proba(X) for made in (first, loaded)]
     np.testing.assert_array_equal(again[0], again[1])
     assert first.optimizer_.parameters[0] is first.network_.parameters()[0]
+
+
+def test_it_goes_through_files_and_a_lambda_to_other_processes(tmp_path: Path) -> None:
+    made = net().fit(X, NAMES[Y])
+    joblib.dump(made, tmp_path / "net.joblib")
+    loaded = joblib.load(tmp_path / "net.joblib")
+    np.testing.assert_array_equal(loaded.predict_proba(X), made.predict_proba(X))
+    own = net(network=lambda inputs, outputs, rng: mlp(inputs, outputs, hidden=(8,), rng=rng))
+    sent = cloudpickle.loads(cloudpickle.dumps(own.fit(X, NAMES[Y])))
+    np.testing.assert_array_equal(sent.predict_proba(X), made.predict_proba(X))
+
+
+def test_each_worker_of_loky_has_its_share_of_the_cores() -> None:
+    found = joblib.Parallel(n_jobs=2)(joblib.delayed(cores)() for _ in range(2))
+    assert found == [max(1, joblib.cpu_count() // 2)] * 2
 
 
 def test_weights_count_as_rows_that_are_repeated() -> None:

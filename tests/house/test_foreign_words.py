@@ -113,6 +113,12 @@ def test_names_of_the_table_are_free_for_attributes_of_ones_own() -> None:
     assert repr(twin) == "Sequential(Layer(2, 1))"
 
 
+def test_what_is_there_is_found_as_fast_as_ever() -> None:
+    for kind in (Tensor, Module, optim.Optimizer, History):  # it slows down every attribute
+        assert not hasattr(kind, "__getattr__")
+        assert "__getattribute__" not in vars(kind)
+
+
 def test_attributes_that_nobody_would_look_at_are_refused() -> None:
     with pytest.raises(AttributeError, match="freeze by for p in"):
         Layer(2, 1).trainable = False
