@@ -67,6 +67,11 @@ class Module(Answering, Holder):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _TAKEN:
             _refuse(self, name, value)
+        if isinstance(value, np.ndarray) and isinstance(vars(self).get(name), Tensor):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Tensor, and an array in its place would not be "
+                f"learned nor saved; write .{name}.data = array, or a new Tensor"
+            )
         super().__setattr__(name, value)
         if isinstance(value, _KEEPABLE):
             self._note_whether_kept(name, value)

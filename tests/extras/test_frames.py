@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,13 @@ def test_weights_and_held_out_rows_come_as_series_and_frames_too() -> None:
     by_class = costs(X, Y, class_weight={0: 2.0}, sample_weight=weights, validation=(X, Y))
     frames = {"validation": (FRAME, pd.Series(Y)), "sample_weight": pd.Series(weights)}
     assert costs(FRAME, pd.Series(Y), class_weight={0: 2.0}, **frames) == by_class
+
+
+def test_a_memory_map_is_read_in_batches(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    for size in (None, 20):
+        assert costs(mapped, Y, batch_size=size, seed=0) == costs(X, Y, batch_size=size, seed=0)
 
 
 def test_booleans_beside_numbers_are_numbers() -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when SciPy is imported
 pytest.importorskip("sklearn", reason="the extra `sklearn` is not installed")
 joblib: Any = pytest.importorskip("joblib", reason="comes with scikit-learn")
 pd = pytest.importorskip("pandas", reason="frames are checked too: install pandas")
-os.environ.setdefault("SCIPY_ARRAY_API", "1")  # read when scikit-learn is imported
 
 from sklearn import (  # noqa: E402
     base,
@@ -48,8 +48,6 @@ from autonn import (  # noqa: E402
 )
 from autonn.sklearn import NetClassifier, NetRegressor, Network, mlp  # noqa: E402
 from autonn.threads import cores  # noqa: E402
-
-cloudpickle: Any = pytest.importorskip("joblib.externals.cloudpickle")
 
 X, Y = load_iris(return_X_y=True)
 X = preprocessing.StandardScaler().fit_transform(X)
@@ -116,6 +114,7 @@ def test_it_goes_through_files_and_a_lambda_to_other_processes(tmp_path: Path) -
     joblib.dump(made, tmp_path / "net.joblib")
     loaded = joblib.load(tmp_path / "net.joblib")
     np.testing.assert_array_equal(loaded.predict_proba(X), made.predict_proba(X))
+    cloudpickle = pytest.importorskip("cloudpickle", reason="comes with Dask")
     own = net(network=lambda inputs, outputs, rng: mlp(inputs, outputs, hidden=(8,), rng=rng))
     sent = cloudpickle.loads(cloudpickle.dumps(own.fit(X, NAMES[Y])))
     np.testing.assert_array_equal(sent.predict_proba(X), made.predict_proba(X))

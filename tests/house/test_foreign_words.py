@@ -127,6 +127,11 @@ def test_attributes_that_nobody_would_look_at_are_refused() -> None:
     with pytest.raises(AttributeError, match=r"AdamW and optim\.SGD have it"):
         optim.Adam().weight_decay = 0.1
     optim.AdamW().weight_decay = 0.1
+    layer = Layer(2, 1)
+    with pytest.raises(TypeError, match=r"would not be learned .* \.weight\.data = array"):
+        layer.weight = np.ones((1, 2))  # type: ignore[assignment]
+    layer.bias = None
+    assert len(layer.parameters()) == 1
 
 
 def test_calls_that_take_nothing_say_so() -> None:

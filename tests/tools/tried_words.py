@@ -160,6 +160,7 @@ model.get_weights()
 model.layers
 model.save('m.keras')
 model.trainable = False
+model[0].weight = np.zeros((8, 4))
 model[0].trainable = False
 optim.Adam(learning_rate=0.01)
 optim.SGD(learning_rate=0.01)
