@@ -57,11 +57,13 @@ small = Network(mlp, hidden=(8,))
 
 def net(**settings: Any) -> Any:
     usual: dict[str, Any] = {"network": small, "epochs": 15, "random_state": 0}
+    usual["optimizer"] = optim.Adam(lr=0.05)
     return NetClassifier(**usual | settings)
 
 
 def regressor(**settings: Any) -> Any:
-    usual: dict[str, Any] = {"network": small, "epochs": 60, "random_state": 0}
+    usual: dict[str, Any] = {"network": small, "epochs": 25, "random_state": 0}
+    usual["optimizer"] = optim.Adam(lr=0.05)
     return NetRegressor(**usual | settings)
 
 
@@ -70,7 +72,7 @@ def regressor(**settings: Any) -> Any:
 
 CHECKS = [
     pytest.param(*pair, id=f"{type(made).__name__}-{number}-{pair[1].func.__name__}")
-    for made in (NetClassifier(batch_size=64), NetRegressor(batch_size=64))
+    for made in (NetClassifier(batch_size=64, epochs=30), NetRegressor(batch_size=64, epochs=30))
     for number, pair in enumerate(estimator_checks_generator(made))
 ]
 
@@ -138,7 +140,7 @@ def test_weights_count_as_rows_that_are_repeated() -> None:
 
 
 def test_classes_are_what_they_were_and_probabilities_are_float64() -> None:
-    made = net(epochs=60).fit(X.astype(np.float32), NAMES[Y])
+    made = net(epochs=25).fit(X.astype(np.float32), NAMES[Y])
     assert made.classes_.tolist() == NAMES.tolist()
     assert made.score(X, NAMES[Y]) > 0.9
     single = net(network=Sequential(Layer(4, 3, rng=0, dtype=np.float32))).fit(X, Y)
@@ -159,7 +161,7 @@ def test_classes_are_what_they_were_and_probabilities_are_float64() -> None:
     ],
 )
 def test_networks_may_end_in_logits_or_in_probabilities(network: Any, loss: Any) -> None:
-    made = net(network=network, loss=loss, epochs=60, optimizer=optim.Adam(lr=0.1))
+    made = net(network=network, loss=loss, epochs=25, optimizer=optim.Adam(lr=0.5))
     made.fit(X, Y == 2)
     assert made.score(X, Y == 2) > 0.9
     p = made.predict_proba(X)
@@ -227,17 +229,17 @@ def test_what_it_cannot_take_is_said() -> None:
 # ---- the tools on top
 
 TOOLS: dict[str, Callable[[], Any]] = {
-    "cross validation": lambda: model_selection.cross_val_score(net(epochs=60), X, Y).mean(),
+    "cross validation": lambda: model_selection.cross_val_score(net(epochs=25), X, Y).mean(),
     "predictions held out": lambda: np.mean(
-        model_selection.cross_val_predict(net(epochs=60), X, Y, method="predict_proba").argmax(1)
+        model_selection.cross_val_predict(net(epochs=25), X, Y, method="predict_proba").argmax(1)
         == Y
     ),
     "a pipeline": lambda: pipeline.make_pipeline(
-        preprocessing.StandardScaler(), net(epochs=60)
+        preprocessing.StandardScaler(), net(epochs=25)
     ).fit(X, NAMES[Y]).score(X, NAMES[Y]),
     "columns": lambda: pipeline.make_pipeline(
         compose.make_column_transformer((preprocessing.StandardScaler(), [0, 2, 3])),
-        net(epochs=60),
+        net(epochs=25),
     ).fit(pd.DataFrame(X), Y).score(pd.DataFrame(X), Y),
     "a grid": lambda: model_selection.GridSearchCV(
         net(optimizer=optim.Adam(lr=0.001), epochs=40),
@@ -253,34 +255,34 @@ TOOLS: dict[str, Callable[[], Any]] = {
         min_resources=20, cv=2,
     ).fit(X, Y).best_score_,
     "a random search": lambda: model_selection.RandomizedSearchCV(
-        net(epochs=60), {"l2": [0.0, 0.1]}, n_iter=2, cv=2, random_state=0
+        net(epochs=25), {"l2": [0.0, 0.1]}, n_iter=2, cv=2, random_state=0
     ).fit(X, Y).best_score_,
-    "bagging": lambda: ensemble.BaggingClassifier(net(epochs=60), 2, random_state=0)
+    "bagging": lambda: ensemble.BaggingClassifier(net(epochs=25), 2, random_state=0)
     .fit(X, Y).score(X, Y),
     "voting": lambda: ensemble.VotingClassifier(
-        [("a", net(epochs=60)), ("b", net(epochs=60, l2=1.0))], voting="soft"
+        [("a", net(epochs=25)), ("b", net(epochs=25, l2=1.0))], voting="soft"
     ).fit(X, Y).score(X, Y),
-    "stacking": lambda: ensemble.StackingClassifier([("a", net(epochs=60))], cv=2)
+    "stacking": lambda: ensemble.StackingClassifier([("a", net(epochs=25))], cv=2)
     .fit(X, Y).score(X, Y),
-    "boosting": lambda: ensemble.AdaBoostClassifier(net(epochs=60), n_estimators=2)
+    "boosting": lambda: ensemble.AdaBoostClassifier(net(epochs=25), n_estimators=2)
     .fit(X, Y).score(X, Y),
-    "calibration": lambda: calibration.CalibratedClassifierCV(net(epochs=60), cv=2)
+    "calibration": lambda: calibration.CalibratedClassifierCV(net(epochs=25), cv=2)
     .fit(X, Y).score(X, Y),
-    "one against the rest": lambda: multiclass.OneVsRestClassifier(net(epochs=60))
+    "one against the rest": lambda: multiclass.OneVsRestClassifier(net(epochs=25))
     .fit(X, Y).score(X, Y),
     "a learning curve": lambda: model_selection.learning_curve(
-        net(epochs=60), X, Y, cv=2, train_sizes=[0.9], shuffle=True, random_state=0
+        net(epochs=25), X, Y, cv=2, train_sizes=[0.9], shuffle=True, random_state=0
     )[2].mean(),
     "importances": lambda: 1 - inspection.permutation_importance(
-        net(epochs=60).fit(X, Y), X, Y, n_repeats=1, random_state=0
+        net(epochs=25).fit(X, Y), X, Y, n_repeats=1, random_state=0
     ).importances_mean[1],
     "a target that is scaled": lambda: compose.TransformedTargetRegressor(
         regressor(), transformer=preprocessing.StandardScaler()
     ).fit(X[:, :3], 100 * X[:, 3] + 7).score(X[:, :3], 100 * X[:, 3] + 7),
-    "balanced classes": lambda: net(epochs=60, class_weight="balanced").fit(X, Y).score(X, Y),
-    "weights of classes": lambda: net(epochs=60, class_weight={"setosa": 2.0})
+    "balanced classes": lambda: net(epochs=25, class_weight="balanced").fit(X, Y).score(X, Y),
+    "weights of classes": lambda: net(epochs=25, class_weight={"setosa": 2.0})
     .fit(X, NAMES[Y]).score(X, NAMES[Y]),
-    "L-BFGS": lambda: net(optimizer="lbfgs", epochs=60).fit(X, Y).score(X, Y),
+    "L-BFGS": lambda: net(optimizer="lbfgs", epochs=25).fit(X, Y).score(X, Y),
 }  # fmt: skip
 
 
@@ -379,4 +381,4 @@ class Wide(Module):
 
 
 def test_a_class_of_ones_own_is_a_way_to_make_it() -> None:
-    assert net(network=Wide, epochs=60).fit(X, Y).score(X, Y) > 0.9
+    assert net(network=Wide, epochs=25).fit(X, Y).score(X, Y) > 0.9
