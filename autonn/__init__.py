@@ -4,9 +4,10 @@ The rooms in the order of reading, and what each stands on: it imports from ther
 stand on, and from nowhere else. The files of a room have their order at the top of its own
 `__init__.py`.
 
+    habits       -                      words of other libraries, and what to write in their place
     checks       -                      the questions that every room asks of its arguments
     threads      -                      the pools of BLAS, and workers that share rows out
-    engine       -                      `Tensor`, its ops and their rules, the backward pass
+    engine       habits                 `Tensor`, its ops and their rules, the backward pass
     random       engine                 random numbers that compiled programs draw anew
     compiler     engine, threads        `compile`, the flat NumPy program of a function
     nn           engine, checks         modules, layers, activations, losses, initialisers
@@ -16,6 +17,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
     teach        training, plots        backprop explained, NaN found, what keeps it from learning
+    sklearn      training               estimators of scikit-learn, which is an extra
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ from autonn.engine.recompute import checkpoint
 from autonn.engine.scanning import scan
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import grad, gradients, stop_gradient, value_and_grad, vjp
+from autonn.habits import missing
 from autonn.nn.activations import (
     ELU,
     GELU,
@@ -210,16 +213,28 @@ _LATER = {
     "lint": "teach.linting",
 }  # fmt: skip
 _ROOMS = frozenset(
-    {"checks", "data", "files", "optim", "plots", "random", "teach", "threads", "training"}
+    {
+        "checks",
+        "data",
+        "files",
+        "habits",
+        "optim",
+        "plots",
+        "random",
+        "teach",
+        "threads",
+        "training",
+    }
 )
+_EXTRAS = frozenset({"sklearn"})  # not listed: they may not be installed
 
 
 def __getattr__(name: str) -> Any:
     """Read a room, or the file of a name, when it is first asked for."""
-    if name in _ROOMS:
+    if name in _ROOMS or name in _EXTRAS:
         return importlib.import_module(f"autonn.{name}")
     if name not in _LATER:
-        raise AttributeError(f"module 'autonn' has no attribute {name!r}", name=name)
+        raise missing("autonn", name)
     value = getattr(importlib.import_module(f"autonn.{_LATER[name]}"), name)
     globals()[name] = value
     return value

@@ -194,7 +194,7 @@ def plain(name: str, value: Any) -> Array:
         For what means more than its numbers, as a masked array, an `np.matrix` or a sparse matrix;
         for strings, objects and None.
     ValueError
-        For a ragged list.
+        For a ragged list; for NaN and infinities in a frame, with the name of the column.
 
     Examples
     --------
@@ -204,6 +204,8 @@ def plain(name: str, value: Any) -> Array:
     Traceback (most recent call last):
     TypeError: fit: y is a masked array; fill the gaps by y.filled(value), or drop those rows
     """
+    if _is_frame(value):
+        return _of_frame(name, value)
     cure = _more_than_numbers(value)
     if cure:
         raise TypeError(f"{name} is {cure.format(name.rpartition(' ')[2])}")
@@ -213,7 +215,10 @@ def plain(name: str, value: Any) -> Array:
         raise ValueError(f"{name} is a ragged list; its rows need one length ({error})") from error
     if array.dtype.kind not in "biufc":
         what = f"{value!r}" if value is None else f"an array of {array.dtype}"
-        raise TypeError(f"{name} is {what}, expected numbers; .astype(float) makes them of some")
+        own = name.rpartition(" ")[2]
+        labels = f"; np.unique({own}, return_inverse=True)[1] makes them of labels"
+        cure = ".astype(float) makes them of some" + (labels if array.ndim == 1 else "")
+        raise TypeError(f"{name} is {what}, expected numbers; {cure}")
     return array
 
 
@@ -225,7 +230,41 @@ def _more_than_numbers(value: Any) -> str:
         return "an np.matrix, whose * means another thing; give np.asarray({})"
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         return "a sparse matrix; give {}.toarray()"
+    if hasattr(value, "__dask_graph__"):
+        return "a Dask collection, which may not fit in memory; give {}.compute() if it does"
     return ""
+
+
+def _is_frame(value: Any) -> bool:
+    """Whether a value is a table with named columns, as of pandas or polars."""
+    return getattr(value, "dtypes", None) is not None and hasattr(value, "columns")
+
+
+def _of_frame(name: str, frame: Any) -> Array:
+    """Take the numbers out of a frame, where booleans beside numbers come as objects."""
+    if hasattr(frame, "__dask_graph__"):
+        raise TypeError(f"{name} is {_more_than_numbers(frame).format(name.rpartition(' ')[2])}")
+    values, columns = np.asarray(frame), list(frame.columns)
+    if values.dtype.kind == "O":
+        for index, value in np.ndenumerate(values):
+            if not isinstance(value, Real | np.bool_):
+                gap = value is None or type(value).__name__ == "NAType"
+                cure = "fill the gaps, or drop those rows" if gap else (
+                    "a model takes numbers: leave such columns out, or put numbers in their place"
+                )  # fmt: skip
+                raise TypeError(f"{name} has {value!r} {_in_column(index, columns)}; {cure}")
+        values = values.astype(np.float64)
+    if values.dtype.kind not in "biufc":
+        raise TypeError(f"{name} is a frame of {values.dtype}, expected numbers")
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        index = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        raise ValueError(f"{name} has {values[index]} {_in_column(index, columns)}")
+    return values
+
+
+def _in_column(index: Any, columns: list[Any]) -> str:
+    return f"in row {int(index[0])}, column {columns[int(index[1])]!r}"
 
 
 def not_finite(values: Array) -> str:

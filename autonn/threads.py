@@ -2,6 +2,10 @@
 
 NumPy and SciPy each bring an OpenBLAS with threads of its own. While rows are shared out, each
 worker calls BLAS for its part, and so BLAS is held to one thread.
+
+Who runs several processes says by environment variables how many threads each may have, and loky
+and Dask say so to their workers: that limit holds here too. Threads that share rows out at the same
+time divide the cores among them.
 """
 
 from __future__ import annotations
@@ -20,18 +24,32 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["libraries_beside", "one_thread", "share"]
+__all__ = ["LIMITS", "OURS", "cores", "libraries_beside", "one_thread", "share"]
 
 
 @functools.cache
 def _workers() -> ThreadPoolExecutor:
     """Start the threads that help the caller's own; they end with the process."""
-    return ThreadPoolExecutor(max(1, _cores() - 1), "autonn-rows")
+    return ThreadPoolExecutor(max(1, cores() - 1), "autonn-rows")
 
 
-def _cores() -> int:
+# By what a process is told how many threads it may have; ours, where it is set, tells alone.
+OURS = "AUTONN_THREADS"
+LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
+
+def cores() -> int:
+    """Return how many threads may compute at once: the cores, unless the caller set a limit."""
     usable = getattr(os, "sched_getaffinity", None)
-    return len(usable(0)) if usable else os.cpu_count() or 1
+    count = len(usable(0)) if usable else os.cpu_count() or 1
+    names = (OURS,) if _limit(OURS) else LIMITS
+    return min([count, *filter(None, map(_limit, names))])
+
+
+def _limit(name: str) -> int | None:
+    """Read a number of threads, the first of "4,2"; None where there is none, or no number."""
+    first = os.environ.get(name, "").partition(",")[0].strip()
+    return int(first) or None if first.isdecimal() else None
 
 
 def share(part: Callable[[slice], Any], slices: Sequence[slice]) -> list[Any]:
@@ -46,7 +64,7 @@ def share(part: Callable[[slice], Any], slices: Sequence[slice]) -> list[Any]:
     with one_thread:
         helpers = [
             _workers().submit(contextvars.copy_context().run, work)
-            for _ in range(min(_cores(), len(slices)) - 1)
+            for _ in range(min(cores() - one_thread.callers, len(slices) - 1))
         ]
         try:
             work()

@@ -396,7 +396,7 @@ def _names(f: Callable[..., Any], args: Any, kwargs: Any, notes: Trace) -> dict[
     """Tell by age what tensors are called: as arguments, or as parameters of a model."""
     names = {age_of(t): name for name, t in _named_arguments(f, args, kwargs)}
     for module in notes.modules:
-        for name, parameter in module.named_parameters().items():
+        for name, parameter in module.named_parameters():
             place, _, own = name.rpartition(".")
             label = f"{own}_{place}".replace(".", "_").rstrip("_")
             names.setdefault(age_of(parameter), label)

@@ -4,6 +4,8 @@ Read in this order: `splits`, `resample`, `course`, `digits`, `images`, `photos`
 `rulings`, `pieces`, `pictures`.
 """
 
+from typing import TYPE_CHECKING
+
 from autonn.data.course import as_images, read_examples, unroll, write_examples
 from autonn.data.digits import Digits, load_digits
 from autonn.data.images import load_images
@@ -11,6 +13,7 @@ from autonn.data.photos import read_image
 from autonn.data.pictures import digit_from_image, read_digit
 from autonn.data.resample import resampling_matrix, shrink
 from autonn.data.splits import batches, split
+from autonn.habits import answers_of
 
 __all__ = [
     "Digits",
@@ -28,3 +31,6 @@ __all__ = [
     "unroll",
     "write_examples",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

@@ -35,6 +35,7 @@ from autonn.engine.tensor import (
     next_index,
     record,
 )
+from autonn.habits import refuse_keywords
 
 __all__ = ["call_of", "define", "implements", "op", "operand", "stands_for"]
 
@@ -185,6 +186,7 @@ def _general(op: Op) -> Callable[..., Any]:
         try:
             data = forward(*values, **attributes)
         except (TypeError, ValueError) as error:
+            refuse_keywords(op.name, "axis()", attributes)
             _explain(error, op, values)
         if tracked is None:
             return data[0] if op.residuals else data

@@ -169,7 +169,7 @@ class Tensor:
         if value and self._data.dtype.kind != "f":
             raise NotDifferentiableError(
                 f"a Tensor of {self.dtype} cannot require a gradient, only floating point can; "
-                "pass dtype=float"
+                "pass dtype=float, or write 3.0 for 3"
             )
         if not value and self._op is not None and self._tracked:
             raise RuntimeError("a result keeps requires_grad; use detach() to cut it off")

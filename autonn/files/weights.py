@@ -102,7 +102,7 @@ def save_weights(model: Module, *paths: PathLike) -> None:
 
 
 def _require_parameters(model: Module) -> None:
-    if not model.named_parameters():
+    if not model.parameters():
         raise ValueError(f"{model!r} has no parameters, so there are no weights")
 
 

@@ -6,6 +6,9 @@ Read in this order: `init`, `summary`, `walk`, `addresses`, `module`, `functiona
 `regression_losses`, `similarity_losses`, `penalties`.
 """
 
+from typing import TYPE_CHECKING
+
+from autonn.habits import answers_of
 from autonn.nn import init
 from autonn.nn.activations import (
     ELU,
@@ -120,3 +123,6 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

@@ -11,6 +11,7 @@ from autonn.checks import positive
 from autonn.engine import ops
 from autonn.engine.lineage import input_of
 from autonn.engine.tensor import Array, Tensor
+from autonn.habits import AnsweringLoss
 from autonn.nn.losses import softmax_input
 from autonn.nn.module import as_tensor
 from autonn.nn.targets import (
@@ -26,7 +27,7 @@ from autonn.nn.targets import (
 )
 
 
-class SigmoidCrossEntropy:
+class SigmoidCrossEntropy(AnsweringLoss):
     """The cost of questions of yes and no, from their logits, a mean over all n of them.
 
     ``J = -1/n sum [ y ln s(z) + (1 - y) ln(1 - s(z)) ]``, with s the sigmoid; its gradient for the
@@ -99,7 +100,7 @@ class SigmoidCrossEntropy:
         return "SigmoidCrossEntropy()"
 
 
-class HingeLoss:
+class HingeLoss(AnsweringLoss):
     """What the right class is not ahead of the others by a margin, a mean over examples.
 
     ``J = 1/m sum_i sum_(j != y_i) max(0, margin + z_j - z_(y_i))`` of k scores; of a single one,
@@ -181,7 +182,7 @@ def _require_no_rows(targets: tuple[int, ...], scores: tuple[int, ...]) -> None:
         )
 
 
-class KLDivergence:
+class KLDivergence(AnsweringLoss):
     """How far predicted distributions are from the targets, a mean over examples.
 
     ``J = 1/m sum_i sum_k y_k (ln y_k - ln a_k)``, where 0 ln 0 = 0: the cross-entropy less the

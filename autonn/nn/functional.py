@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from autonn.checks import NamesError, differences
 from autonn.engine.modes import changes, surroundings
 from autonn.engine.tensor import Tensor
 from autonn.engine.trees import tree_leaves, tree_unflatten
+from autonn.habits import answers_of
 from autonn.nn.module import Module
 
 # One call at a time: while it lasts, the modules hold what stands in.
@@ -116,3 +117,7 @@ def _standing_in(model: Module, standing: Mapping[int, Tensor]) -> Iterator[None
             vars(module)[name] = value
             object.__setattr__(module, "_kept", getattr(module, "_kept", frozenset()) - {name})
         changes.count += 1
+
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

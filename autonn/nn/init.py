@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
 from autonn.checks import positive
 from autonn.engine.tensor import Array
+from autonn.habits import answers_of
 
 Initialiser = Callable[[Sequence[int], np.random.Generator], Array]
 
@@ -132,3 +133,7 @@ def initial(start: Initialiser | Any, shape: tuple[int, ...], rng: np.random.Gen
     if array.shape != shape:
         raise ValueError(f"initial values of shape {array.shape} where {shape} is needed")
     return array
+
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

@@ -11,6 +11,7 @@ from autonn.checks import number, whole
 from autonn.engine import ops
 from autonn.engine.lineage import attribute_of, input_of
 from autonn.engine.tensor import Tensor
+from autonn.habits import AnsweringLoss
 from autonn.nn.module import as_tensor
 from autonn.nn.targets import (
     as_probabilities,
@@ -24,7 +25,7 @@ from autonn.nn.targets import (
 )
 
 
-class CrossEntropy:
+class CrossEntropy(AnsweringLoss):
     """The tutorials' cost on probabilities, a mean over examples and a sum over classes.
 
     ``J = -1/m sum_i sum_k [ y_k ln a_k + (1 - y_k) ln(1 - a_k) ]``
@@ -92,7 +93,7 @@ class CrossEntropy:
         return "CrossEntropy()"
 
 
-class SoftmaxCrossEntropy:
+class SoftmaxCrossEntropy(AnsweringLoss):
     """The cost of choosing one class, ``J = -1/m sum_i sum_k y_k ln softmax(z)_k``.
 
     It takes the logits z, or the output of a `Softmax`, whose input it then uses. Its gradient
@@ -211,7 +212,7 @@ class SoftmaxCrossEntropy:
         return f"SoftmaxCrossEntropy({', '.join(filter(None, (smoothing, ignored, weight)))})"
 
 
-class MeanSquaredError:
+class MeanSquaredError(AnsweringLoss):
     """The mean of the squared differences, ``J = 1/n sum (a - y)^2`` over all n numbers.
 
     Examples

@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from types import FrameType
 from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autonn.checks import NamesError, differences, floating
+from autonn.checks import NamesError, differences, floating, plain
 from autonn.engine.modes import (
     CannotCompileError,
     called,
@@ -27,12 +28,13 @@ from autonn.engine.modes import (
 )
 from autonn.engine.ownership import recast
 from autonn.engine.tensor import Array, Tensor
+from autonn.habits import HABITS, Answering, answer_attributes
 from autonn.nn.addresses import add_address
-from autonn.nn.summary import table
+from autonn.nn.summary import Summary, table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
 
-class Module(Holder):
+class Module(Answering, Holder):
     """Base of everything that has parameters: subclasses write ``forward(x)``.
 
     A Tensor that requires a gradient is a parameter. One that does not is a buffer: something that
@@ -50,12 +52,15 @@ class Module(Holder):
     ...         return x * self.factor
     >>> Scale()(3.0)
     Tensor(6., requires_grad=True)
-    >>> list(Scale().named_parameters())
+    >>> [name for name, _ in Scale().named_parameters()]
     ['factor']
     """
 
     # What is no attribute to look through: the last walk, and the names of kept results.
     __slots__ = ("__dict__", "__weakref__", "_kept", "_walked")
+
+    def __init__(self) -> None:
+        super().__init__()
 
     # How often an attribute was set: what was compiled with the module is then derived anew.
     edits: int = 0
@@ -63,6 +68,11 @@ class Module(Holder):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _TAKEN:
             _refuse(self, name, value)
+        if isinstance(value, np.ndarray) and isinstance(vars(self).get(name), Tensor):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Tensor, and an array in its place would not be "
+                f"learned nor saved; write .{name}.data = array, or a new Tensor"
+            )
         super().__setattr__(name, value)
         if isinstance(value, _KEEPABLE):
             self._note_whether_kept(name, value)
@@ -154,23 +164,29 @@ class Module(Holder):
         """Return the parameters that it holds itself, not those of modules below."""
         return {name: part for name, part in own_tensors(self).items() if part.requires_grad}
 
-    def named_parameters(self) -> dict[str, Tensor]:
-        """Return all parameters by dotted name; one that is shared stands under its first name.
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all parameters, each with its dotted name; one that is shared has its first name.
+
+        ``dict(model.named_parameters())`` has them by name.
 
         >>> from autonn import Layer, Sequential
-        >>> list(Sequential(Layer(2, 3), Layer(3, 1)).named_parameters())
-        ['0.weight', '0.bias', '1.weight', '1.bias']
+        >>> for name, parameter in Sequential(Layer(2, 3), Layer(3, 1)).named_parameters():
+        ...     print(name, parameter.shape)
+        0.weight (3, 2)
+        0.bias (3,)
+        1.weight (1, 3)
+        1.bias (1,)
         """
         return self._walk().named(requires_grad=True)
 
-    def named_buffers(self) -> dict[str, Tensor]:
-        """Return all buffers by dotted name: the Tensors that do not require a gradient.
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all buffers, each with its dotted name: the Tensors that require no gradient.
 
         >>> from autonn import Layer
         >>> layer = Layer(2, 3)
         >>> layer.weight.requires_grad = False
         >>> layer.seen = Tensor(0)
-        >>> list(layer.named_buffers())
+        >>> [name for name, _ in layer.named_buffers()]
         ['weight', 'seen']
         """
         return self._walk().named(requires_grad=False)
@@ -309,6 +325,8 @@ class Module(Holder):
                [2.],
                [2.]])
         """
+        if not isinstance(x, _GIVEN):  # a frame, or what is no array
+            x = plain(f"{type(self).__name__}.predict: x", x)
         with no_grad(), self.evaluating():
             return cast(Array, _arrays(self(x, *more, **named)))
 
@@ -325,8 +343,10 @@ class Module(Holder):
         finally:
             evaluated.reset(token)
 
-    def summary(self) -> str:
+    def summary(self) -> Summary:
         """Return a table of the modules and their parameters, with shapes and counts.
+
+        It is text, which a notebook shows as a table.
 
         >>> from autonn import Layer, Sequential, Sigmoid
         >>> print(Sequential(Layer(400, 25), Sigmoid()).summary())
@@ -349,20 +369,31 @@ class Module(Holder):
         rows.append(("total", "", "", f"{sum(p.size for p in self.parameters()):,}"))
         return table(rows)
 
+    def _repr_html_(self) -> str:
+        """Show a notebook what it is, and the summary where one unfolds it."""
+        facts = f"{sum(p.size for p in self.parameters()):,} parameters"
+        table = self.summary()._repr_html_()
+        shown = f"<code>{escape(repr(self))}</code> {facts}"
+        return f"<details><summary>{shown}</summary>{table}</details>"
+
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={child!r}" for name, child in self.children())
         return f"{type(self).__name__}({inner})"
 
 
 _KEEPABLE = Tensor, list, tuple, dict
+_GIVEN = Tensor, np.ndarray, list, tuple, dict, float, int
 
 # The methods of modules: an attribute of such a name would hide them.
 _METHODS = {name for name, value in vars(Module).items() if callable(value) and name[0] != "_"}
-_TAKEN = frozenset(_METHODS - {"forward"} | {"biases"})
+_IGNORED = frozenset({"trainable", "requires_grad"})  # nobody would look at them
+_TAKEN = frozenset(_METHODS - {"forward"} | {"biases"}) | _IGNORED
 
 
 def _refuse(module: Module, name: str, value: Any) -> None:
     """Refuse an attribute whose name has a meaning already, but for names of biases."""
+    if name in _IGNORED:
+        raise AttributeError(HABITS["Module", name].sentence(type(module).__name__), name=None)
     if name == "biases":
         if not isinstance(value, tuple | list) or all(isinstance(part, str) for part in value):
             return
@@ -395,6 +426,9 @@ def _arrays(output: Any) -> Any:
     if isinstance(output, tuple | list):
         return type(output)(map(_arrays, output))
     return output.numpy() if isinstance(output, Tensor) else np.array(output)
+
+
+answer_attributes(Module)
 
 
 def as_tensor(x: Any) -> Tensor:

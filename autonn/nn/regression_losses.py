@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from autonn.checks import positive
 from autonn.engine.tensor import Tensor
+from autonn.habits import AnsweringLoss
 from autonn.nn.module import as_tensor
 from autonn.nn.targets import (
     check_values,
@@ -20,7 +21,7 @@ from autonn.nn.targets import (
 )
 
 
-class HuberLoss:
+class HuberLoss(AnsweringLoss):
     """Half the squares of small differences and the size of large ones, a mean over all n numbers.
 
     ``J = 1/n sum h(a - y)``, ``h(d) = d^2 / 2`` up to delta and ``delta (|d| - delta / 2)`` beyond.
@@ -69,7 +70,7 @@ class HuberLoss:
         return f"HuberLoss({self.delta})"
 
 
-class GaussianNLL:
+class GaussianNLL(AnsweringLoss):
     """How unlikely the targets are by normal distributions whose mean and variance are predicted.
 
     ``J = 1/n sum [ s + (y - mu)^2 e^-s ] / 2`` over all n targets, with ``s = ln variance``, and

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike
 from autonn.checks import positive
 from autonn.engine import ops
 from autonn.engine.tensor import Tensor
+from autonn.habits import AnsweringLoss
 from autonn.nn.module import as_tensor
 from autonn.nn.targets import check_values, values_like, weight_column
 
 
-class CosineSimilarityLoss:
+class CosineSimilarityLoss(AnsweringLoss):
     """How far predicted vectors point away from the targets, ``J = 1/m sum_i (1 - cos(a_i, y_i))``.
 
     ``cos(a, y) = a y / (|a| |y|)`` along the last axis, in which neither length counts as less than
@@ -78,7 +79,7 @@ def _require_vectors(shape: tuple[int, ...]) -> None:
         )
 
 
-class TripletLoss:
+class TripletLoss(AnsweringLoss):
     """What an anchor is not nearer to its like than to its unlike by a margin, a mean of triplets.
 
     ``J = 1/m sum_i max(0, |a_i - p_i| - |a_i - n_i| + margin)``, of an anchor a, a positive p,

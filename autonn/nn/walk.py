@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from autonn.engine.modes import changes
@@ -95,9 +95,9 @@ class Walk:
         learned = (role for role in self.roles if role[1].requires_grad)
         return [t for _, t, name, biases in learned if not is_bias(name, t, biases)]
 
-    def named(self, requires_grad: bool) -> dict[str, Tensor]:
-        """Return the parameters, or the buffers, by dotted name."""
-        return {role[0]: role[1] for role in self.roles if role[1].requires_grad is requires_grad}
+    def named(self, requires_grad: bool) -> Iterator[tuple[str, Tensor]]:
+        """Return the parameters, or the buffers, each with its dotted name."""
+        return (role[:2] for role in self.roles if role[1].requires_grad is requires_grad)
 
     def holds(self) -> bool:
         """Whether nothing was set since, on any module."""

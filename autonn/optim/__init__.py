@@ -9,6 +9,9 @@ Read in this order: `selection`, `averages`, `schedules`, `base`, `slots`, `toge
 `sgd`, `adaptive`, `grouped`, `bounds`, `search`.
 """
 
+from typing import TYPE_CHECKING
+
+from autonn.habits import answers_of
 from autonn.optim.adaptive import Adam, AdamW, RMSprop
 from autonn.optim.averages import EMA, SWA, Average
 from autonn.optim.base import Optimizer
@@ -39,3 +42,6 @@ __all__ = [
     "step_decay",
     "warm_up",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

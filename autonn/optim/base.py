@@ -10,6 +10,7 @@ import numpy as np
 
 from autonn.checks import differences
 from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.habits import HABITS, AnsweringOptimizer, answer_attributes
 from autonn.nn.module import Module
 
 # What an optimiser makes small: the cost as a Tensor, or its value and the gradients by the
@@ -20,7 +21,7 @@ Parameters = Module | Iterable[Tensor]
 Check = Callable[[str, Any], Any]  # of a name and a value; returns the value as it is kept
 
 
-class Optimizer:
+class Optimizer(AnsweringOptimizer):
     """What all optimisers share: the parameters they change and the costs they have seen.
 
     The parameters may be given at once or later, by `bind`, as `fit` does. A copy of the optimiser
@@ -61,6 +62,9 @@ class Optimizer:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.ranges:
             value = self.ranges[name](f"{type(self).__name__}: {name}", value)
+        elif name in _IGNORED:  # nobody would look at it
+            habit = HABITS[_IGNORED[name], name]
+            raise AttributeError(habit.sentence(type(self).__name__), name=None)
         object.__setattr__(self, name, value)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -104,7 +108,11 @@ class Optimizer:
         if isinstance(parameters, Tensor):
             raise TypeError(f"{name} takes a module or a list of Tensors; write [tensor] for one")
         if not isinstance(parameters, Iterable):
-            raise TypeError(f"{name} takes a module or a list of Tensors first, not {parameters!r}")
+            rate = isinstance(parameters, float | int) and "lr" in self.ranges
+            cure = f"; write {name}(lr={parameters!r})" if rate else ""
+            raise TypeError(
+                f"{name} takes a module or a list of Tensors first, not {parameters!r}{cure}"
+            )
         found = list(parameters)
         if not found:
             raise ValueError(f"{name} was given no parameters; is model.parameters() empty?")
@@ -219,6 +227,13 @@ class Optimizer:
         usual = inspect.signature(type(self)).parameters
         given = {k: v for k, v in self.get_params().items() if v != usual[k].default}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
+
+
+_IGNORED = {"param_groups": "Optimizer", "betas": "Optimizer"} | dict.fromkeys(
+    ("epsilon", "beta_1", "beta_2", "clipnorm", "weight_decay", "learning_rate"), "optimizers()"
+)
+
+answer_attributes(Optimizer)
 
 
 def _is_negative(value: Any) -> bool:

@@ -46,7 +46,7 @@ def dealt(
     --------
     >>> from autonn import Layer, Sequential
     >>> model = Sequential(Layer(2, 3), Layer(3, 1))
-    >>> dealt("groups", ["*.bias", "0"], model.named_parameters())
+    >>> dealt("groups", ["*.bias", "0"], dict(model.named_parameters()))
     ({'*.bias': ['0.bias', '1.bias'], '0': ['0.weight']}, ['1.weight'])
     """
     left = list(parameters)
@@ -70,7 +70,7 @@ def named_tensors(parameters: Module | Iterable[Tensor]) -> dict[str, Tensor]:
     ['0']
     """
     if isinstance(parameters, Module):
-        return parameters.named_parameters()
+        return dict(parameters.named_parameters())
     return {str(k): parameter for k, parameter in enumerate(parameters)}
 
 

@@ -10,6 +10,9 @@ Read in this order: `style`, `arguments`, `grids`, `predictions`, `history`, `ra
 `boundary`, `gradients`, `surface`, `graph_boxes`, `graph_layout`, `graph`.
 """
 
+from typing import TYPE_CHECKING
+
+from autonn.habits import answers_of
 from autonn.plots.boundary import decision_boundary
 from autonn.plots.confusion import confusion_matrix
 from autonn.plots.gradients import gradient_flow
@@ -35,3 +38,6 @@ __all__ = [
     "readings",
     "worst_mistakes",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

@@ -94,7 +94,7 @@ def parameters_of(where: str, model: Module) -> dict[str, Tensor]:
     """Return the parameters of a module by name, of which there must be some."""
     if not isinstance(model, Module):
         raise TypeError(f"{where}: got a {type(model).__name__}, expected a Module")
-    parameters = model.named_parameters()
+    parameters = dict(model.named_parameters())
     require(bool(parameters), f"{where}: {model!r} has no parameters, expected at least one")
     return parameters
 

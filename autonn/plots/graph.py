@@ -57,7 +57,7 @@ def computation_graph(
         ``backward(retain_graph=True)``.
     names
         A module, whose parameters are called by their names, or a mapping of names to Tensors and
-        arrays, such as ``{**model.named_parameters(), "X": X}``.
+        arrays, such as ``{**dict(model.named_parameters()), "X": X}``.
     limit
         How many boxes may be drawn; more than some 40 are hard to take in.
     ax

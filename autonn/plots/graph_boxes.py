@@ -91,7 +91,7 @@ def _check_root(loss: Tensor) -> None:
 def _names(names: Module | Mapping[str, object] | None) -> dict[int, str]:
     """Return the names by the identity of what they name."""
     if isinstance(names, Module):
-        names = names.named_parameters()
+        names = dict(names.named_parameters())
     if not isinstance(names, Mapping | None):
         raise TypeError(
             f"computation_graph: names is a {type(names).__name__}, expected a Module or a "

@@ -22,7 +22,7 @@ from autonn.teach.trial import Trial
 from autonn.training import Finding, Loss
 from autonn.training.examples import Examples
 from autonn.training.loss import checked_loss
-from autonn.training.parts import check_parts
+from autonn.training.parts import checked_parts
 from autonn.training.stepping import TrainStep
 
 Rule = Callable[[Trial], Iterator[Finding]]
@@ -127,7 +127,7 @@ CrossEntropy()
         optimizer = step.optimizer
     if step is not None and optimizer is None:
         raise ValueError("lint: step changes an optimiser too; give it, optimizer=, to be put back")
-    check_parts("lint", model, optimizer or Optimizer())
+    checked_parts("lint", model, optimizer or Optimizer())
     checks.number("lint: l2, the tutorials' lambda,", l2, least=0)
     if batch_size is not None:
         checks.whole("lint: batch_size", batch_size)

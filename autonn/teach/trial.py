@@ -66,7 +66,7 @@ class Trial:
         m = len(self.examples)
         self.rows = np.linspace(0, m - 1, min(m, ROWS)).astype(int)
         self.X, self.y = self.examples.X[self.rows], self.examples.y[self.rows]
-        self.names = self.model.named_parameters()
+        self.names = dict(self.model.named_parameters())
 
     @cached_property
     def chance(self) -> list[np.random.Generator]:

@@ -27,7 +27,7 @@ from autonn.teach.vitals import Vitals, vitals_of
 from autonn.training import History, Loss
 from autonn.training.examples import Examples
 from autonn.training.loss import checked_loss
-from autonn.training.parts import check_parts
+from autonn.training.parts import checked_parts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +120,7 @@ class Watch:
         show: str | None = None,
         share: float = 0.02,
     ) -> None:
-        check_parts("Watch", model, optimizer or Optimizer())
+        checked_parts("Watch", model, optimizer or Optimizer())
         examples = Examples.checked(X, y, "Watch")
         checks.one_of("Watch: show", show, (None, "notebook", "window", "nowhere"))
         share = checks.number("Watch: share", share, least=0, most=1)

@@ -1,11 +1,15 @@
 """Training: `fit`, its history, metrics and checkpoints; `train_step` for loops of one's own.
 
-Read in this order: `history`, `progress`, `structures`, `loss`, `losses`, `parts`, `examples`,
-`metrics`, `measures`, `penalties`, `findings`, `certain`, `task`, `interrupts`, `hooks`, `digests`,
-`state`, `feeds`, `validation`, `given`, `fingerprint`, `checkpoints`, `compiling`, `selfcheck`,
-`stopping`, `cores`, `loop`, `fitting`, `averaged`, `rates`, `sequences`, `stepping`.
+Read in this order: `showing`, `history`, `progress`, `structures`, `loss`, `losses`, `parts`,
+`examples`, `columns`, `metrics`, `measures`, `penalties`, `findings`, `certain`, `task`,
+`interrupts`, `hooks`, `digests`, `state`, `feeds`, `validation`, `given`, `fingerprint`,
+`checkpoints`, `compiling`, `selfcheck`, `stopping`, `cores`, `loop`, `fitting`, `averaged`,
+`rates`, `sequences`, `stepping`.
 """
 
+from typing import TYPE_CHECKING
+
+from autonn.habits import answers_of
 from autonn.training.averaged import Averaged, renew_statistics
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
 from autonn.training.findings import Finding, LintWarning
@@ -45,3 +49,6 @@ __all__ = [
     "train_step",
     "write_checkpoint",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = answers_of(__name__)

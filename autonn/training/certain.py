@@ -166,7 +166,7 @@ def penalised_biases(sight: Sight) -> Iterator[Finding]:
     """Find biases that stand in the cost by themselves, as a penalty has them."""
     weights = {id(weight) for weight in sight.model.weights()}
     penalised = _penalised(sight)
-    parameters = sight.model.named_parameters()
+    parameters = dict(sight.model.named_parameters())
     biases = {name: p for name, p in parameters.items() if id(p) not in weights}
     found = {name: p for name, p in biases.items() if age_of(p) in penalised}
     if found:
@@ -200,7 +200,7 @@ def no_gradient(sight: Sight) -> Iterator[Finding]:
     if not sight.cost.requires_grad:
         return
     reached = {age_of(t) for t in ancestors([sight.cost])}
-    parameters = sight.model.named_parameters()
+    parameters = dict(sight.model.named_parameters())
     left = {name: p for name, p in parameters.items() if age_of(p) not in reached}
     if not left:
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Self, cast
 
 import numpy as np
@@ -70,6 +69,10 @@ class Examples:
         """Return some of the rows."""
         return Examples(*self[rows])
 
+    def take_targets(self, y: Array) -> None:
+        """Take the targets in another shape."""
+        self.y, self.classes = y, _as_classes(y)
+
     def __len__(self) -> int:
         return len(self.X) if isinstance(self.X, np.ndarray) else rows_of(self.X)
 
@@ -125,28 +128,12 @@ def _require_length(name: str, part: str, values: Array, rows: int) -> None:
 
 def _rows(name: str, given: Any) -> Array:
     """Return finite numbers, one row an example."""
-    if getattr(given, "dtypes", None) is not None and hasattr(given, "columns"):
-        given = _of_frame(name, given)
     values = checks.plain(name, given)
     if values.ndim == 0:
         raise ValueError(f"{name} is the single number {values}; give one row for each example")
     if values.dtype.kind in "fc":
         checks.finite(name, values)
     return values
-
-
-def _of_frame(name: str, frame: Any) -> Array:
-    """Take the numbers out of a frame, where booleans beside numbers come as objects."""
-    values = np.asarray(frame)
-    if values.dtype.kind != "O":
-        return values
-    for index, value in np.ndenumerate(values):
-        if not isinstance(value, Real | np.bool_):
-            raise TypeError(
-                f"{name} has {value!r} {checks.place(index)}; a model takes numbers: leave such "
-                "columns out, or put numbers in their place"
-            )
-    return values.astype(np.float64)
 
 
 def _as_classes(y: Any) -> Array | None:

@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike
 
 from autonn import checks
 from autonn.files.reading import PathLike
+from autonn.habits import refuse_keywords
 from autonn.nn.module import Module
 from autonn.optim.averages import Average, require_average
 from autonn.optim.base import Optimizer
 from autonn.training.checkpoints import Store
+from autonn.training.columns import lay_out
 from autonn.training.examples import ClassWeight, Examples
 from autonn.training.feeds import augmenting
 from autonn.training.fingerprint import fingerprint
@@ -30,7 +32,7 @@ from autonn.training.loop import train
 from autonn.training.loss import boundary
 from autonn.training.losses import as_loss
 from autonn.training.measures import measures
-from autonn.training.parts import check_parts
+from autonn.training.parts import checked_parts
 from autonn.training.penalties import Strength, penalties, strength
 from autonn.training.state import Run
 from autonn.training.task import Task
@@ -40,9 +42,9 @@ def fit(
     model: Module,
     X: Any,
     y: Any = None,
+    loss: Any = None,
+    optimizer: Any = None,
     *,
-    loss: Any,
-    optimizer: Optimizer,
     l2: Strength = 0.0,
     l1: Strength = 0.0,
     epochs: int = 1,
@@ -78,7 +80,9 @@ def fit(
         after the other and a dict by name, where `forward` takes these, or else as one argument.
     X, y
         Examples, one a row, and their targets, as the loss takes them; y may be None where it needs
-        none. Each is an array (a list of numbers is one), or a tuple or dict of arrays.
+        none. Each is an array, memory map, list of numbers, frame or series of pandas or polars, or
+        a tuple or dict of these. Targets (m,) and (m, 1) are the same where the loss takes one
+        number a row.
 
         Or X gives batches, each ``(X, y)`` or ``(X, y, weights)``, and there is no y: what can be
         gone through again each epoch, as a list of such tuples or a loader of PyTorch's; a function
@@ -87,10 +91,12 @@ def fit(
         given the run's generator to draw from.
     loss
         A function of predictions and targets, as `CrossEntropy()`; and of the weights of the
-        rows, if there are any: see `Loss`. Of a model with several outputs a function of all; or a
+        rows, if there are any: see `Loss`. Some are known by name, as "mse" and "cross_entropy",
+        which is `SoftmaxCrossEntropy`. Of a model with several outputs a function of all; or a
         tuple or dict of losses, one for each, see `Losses`, which also takes a weight for each.
     optimizer
-        What changes the parameters; it is bound to the model's. `optim.groups` has several.
+        What changes the parameters; it is bound to the model's. `optim.groups` has several. By
+        name: "adam", "adamw", "rmsprop", "lbfgs", "newton".
     l2, l1
         The tutorials' lambda, and that of ``l1 / m sum of |w|``; biases are never penalised. A dict
         by patterns of the parameters' names, as ``{"0.*": 1.0}``, penalises these alone; each has
@@ -186,7 +192,7 @@ def fit(
     (True, 1.0)
     """
     _refuse(unknown)
-    check_parts("fit", model, optimizer)
+    optimizer = checked_parts("fit", model, optimizer)
     given: dict[str, Any] = {
         "l2": strength("l2", l2), "l1": strength("l1", l1), "batch_size": batch_size,
         "seed": seed, "accumulate": accumulate, "steps": steps, "augment": augment,
@@ -206,6 +212,7 @@ def fit(
     parts = penalties(model, l2=given["l2"], l1=given["l1"])
     measured = measures(metrics, boundary(loss))
     held_rows = data.held if isinstance(data.held, Examples) else None
+    lay_out(model, loss, data.examples, held_rows)
     task = Task(model, loss, parts, data.m, data.examples, held_rows, measured)
     task.require_width()
     optimizer.bind(model)
@@ -225,29 +232,14 @@ def fit(
     return run.history
 
 
-# What is called otherwise elsewhere, and what to write here.
-_ELSEWHERE = {
-    "class_weights": "write class_weight=",
-    "sample_weights": "write sample_weight=",
-    "validation_data": "write validation=(X, y)",
-    "validation_split": "write validation=0.2, the share that is held out",
-    "loss_weights": "write loss=Losses({...}, weights={...}), of autonn.training",
-    "steps_per_epoch": "write steps=",
-    "gradient_accumulation_steps": "write accumulate=",
-    "shuffle": "mini-batches are drawn anew each epoch; order them yourself by giving batches as X",
-    "lr": "the optimiser has the learning rate, as optim.SGD(lr=0.1)",
-    "learning_rate": "the optimiser has the learning rate, as optim.SGD(lr=0.1)",
-    "verbose": "pass callbacks=[ProgressBar(epochs)], for fit never prints",
-}
-
-
 def _refuse(unknown: Mapping[str, Any]) -> None:
     """Refuse arguments that there are not, with what may have been meant."""
     known = [*inspect.signature(fit).parameters][3:-1]
     for name in unknown:
+        refuse_keywords("fit", "fit()", [name])
         near = difflib.get_close_matches(name, known, 1)
         meant = f"write {near[0]}=" if near else f"there are {', '.join(known)}"
-        raise TypeError(f"fit has no argument {name!r}; {_ELSEWHERE.get(name, meant)}")
+        raise TypeError(f"fit has no argument {name!r}; {meant}")
 
 
 def _check_numbers(**counts: int | None) -> None:

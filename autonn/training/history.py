@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from autonn.habits import answer_attributes
+from autonn.training.showing import curve_of, last_entries, rows_of
 
-@dataclass
+
+@dataclass(repr=False)
 class History:
     """What `fit` saw, one entry an epoch; what was not measured stays empty.
 
@@ -34,8 +37,35 @@ class History:
     def __len__(self) -> int:
         return len(self.cost)
 
+    def __repr__(self) -> str:
+        """Say how long it is, and where it ended: the numbers are in the series.
+
+        >>> History(cost=[0.5, 0.4], accuracy=[0.5, 0.75])
+        History(2 epochs: cost 0.4000, accuracy 75.00%)
+        """
+        said = (
+            [f"{name} {value}" for name, value in last_entries(self).items()] if self.cost else []
+        )
+        said += [word for word in ("interrupted", "diverged") if getattr(self, word)]
+        many = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
+        return f"History({many}{': ' if said else ''}{', '.join(said)})"
+
+    def _repr_html_(self) -> str:
+        """Show a notebook the last epochs, and the curve of the costs."""
+        return f"<div>{self!r}</div>{curve_of(self)}{rows_of(self, 5)}"
+
+    def series(self) -> dict[str, list[float]]:
+        """Return what was measured, by name, a number an epoch, as a frame of pandas takes it.
+
+        >>> History(cost=[0.5, 0.4]).series()
+        {'cost': [0.5, 0.4]}
+        """
+        return {name: list(getattr(self, name)) for name in SERIES if getattr(self, name)}
+
 
 SERIES = [entry.name for entry in fields(History) if entry.default_factory is list]
+
+answer_attributes(History)
 
 # A function of the history; or whatever has some of the methods that `Hooks` tells of.
 Callback = Callable[[History], Any] | Any

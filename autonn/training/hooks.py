@@ -39,7 +39,7 @@ class Seen:
     @property
     def gradients(self) -> dict[str, Array]:
         """The gradients of the last update, by the names of the parameters; not to be changed."""
-        names = self.model.named_parameters()
+        names = dict(self.model.named_parameters())
         return {name: values_of(g) for name, g in zip(names, self._found, strict=False)}
 
     @property

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from autonn.engine.tensor import Tensor
+from autonn.nn.class_losses import HingeLoss, SigmoidCrossEntropy
+from autonn.nn.losses import MeanSquaredError, SoftmaxCrossEntropy
+from autonn.nn.regression_losses import HuberLoss
 
 
 class Loss(Protocol):
@@ -35,8 +38,37 @@ class Loss(Protocol):
         ...
 
 
+# What losses are called elsewhere. Those of Keras take probabilities, PyTorch's logits: these take
+# both, logits or the output of a Softmax or a Sigmoid.
+_NAMED: dict[str, Callable[[], Loss]] = {
+    name: kind
+    for names, kind in (
+        ("mse mean_squared_error", MeanSquaredError),
+        ("cross_entropy categorical_crossentropy sparse_categorical_crossentropy log_loss",
+         SoftmaxCrossEntropy),
+        ("binary_crossentropy binary_cross_entropy", SigmoidCrossEntropy),
+        ("huber huber_loss", HuberLoss),
+        ("hinge hinge_loss", HingeLoss),
+    )
+    for name in names.split()
+}  # fmt: skip
+
+
 def checked_loss(loss: Any, caller: str = "fit") -> Loss:
-    """Refuse what is no loss, with what to write in its place; the message begins with `caller`."""
+    """Return the loss, also of its name; refuse what is none, with what to write in its place.
+
+    The message begins with `caller`.
+
+    >>> checked_loss("mse")
+    MeanSquaredError()
+    """
+    if isinstance(loss, str) and loss in _NAMED:
+        return _NAMED[loss]()
+    if isinstance(loss, str):
+        raise ValueError(
+            f"{caller}: loss {loss!r} is not known by name; give a function of predictions and "
+            f"targets, as HuberLoss(), or one of {', '.join(_NAMED)}"
+        )
     if isinstance(loss, type):
         name = loss.__name__
         raise TypeError(f"{caller}: loss is the class {name}; give one of its kind, loss={name}()")

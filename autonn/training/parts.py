@@ -5,19 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from autonn.nn.module import Module
+from autonn.optim.adaptive import Adam, AdamW, RMSprop
 from autonn.optim.base import Optimizer
+from autonn.optim.search import LBFGS, Newton
+
+# What optimisers are called by name, where they need not be told anything.
+_NAMED: dict[str, type[Optimizer]] = {
+    "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "lbfgs": LBFGS, "l-bfgs": LBFGS,
+    "newton": Newton,
+}  # fmt: skip
 
 
-def check_parts(name: str, model: Any, optimizer: Any) -> None:
-    """Refuse what is no model or no optimiser, with what to write in its place.
+def checked_parts(name: str, model: Any, optimizer: Any) -> Optimizer:
+    """Return the optimiser, also of its name; refuse what is no model or no optimiser.
 
-    >>> check_parts("fit", None, None)
+    >>> from autonn import Layer
+    >>> checked_parts("fit", Layer(2, 1), "adam")
+    Adam()
+    >>> checked_parts("fit", None, None)
     Traceback (most recent call last):
     TypeError: fit: model is a Module, not None
     """
     if not isinstance(model, Module):
         cure = f"; give one of its kind, {model.__name__}(...)" if isinstance(model, type) else ""
         raise TypeError(f"{name}: model is a Module, not {model!r}{cure}")
+    if isinstance(optimizer, str) and optimizer.lower() in _NAMED:
+        return _NAMED[optimizer.lower()]()
     if isinstance(optimizer, type):
         kind = optimizer.__name__
         raise TypeError(
@@ -25,7 +38,9 @@ def check_parts(name: str, model: Any, optimizer: Any) -> None:
             f"optimizer=optim.{kind}(...)"
         )
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"{name}: optimizer is {optimizer!r}; give an optimiser, such as optim.Adam() or "
-            "optim.LBFGS()"
-        )
+        cure = "an optimiser, such as optim.Adam() or optim.LBFGS()"
+        if isinstance(optimizer, str):
+            cure = "optim.SGD(lr=0.1)" if optimizer.lower() == "sgd" else cure
+            cure += f", or a name of {', '.join(_NAMED)}"
+        raise TypeError(f"{name}: optimizer is {optimizer!r}; give {cure}")
+    return optimizer

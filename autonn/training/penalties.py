@@ -60,7 +60,7 @@ def penalties(model: Module, **given: float | dict[str, float]) -> list[Penalty]
     [('l2', 2), ('l1', 1)]
     """
     weights = {id(weight) for weight in model.weights()}
-    names = {name: p for name, p in model.named_parameters().items() if id(p) in weights}
+    names = {name: p for name, p in dict(model.named_parameters()).items() if id(p) in weights}
     found = []
     for kind, value in given.items():
         groups = value if isinstance(value, dict) else {"*": value}

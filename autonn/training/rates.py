@@ -18,7 +18,7 @@ from autonn.optim.grouped import Groups
 from autonn.optim.steps import StepOptimizer
 from autonn.training.fitting import fit
 from autonn.training.hooks import Seen
-from autonn.training.parts import check_parts
+from autonn.training.parts import checked_parts
 
 __all__ = ["RateSearch", "find_rate"]
 
@@ -93,7 +93,7 @@ def find_rate(
     >>> 0.01 < found.suggestion < 1
     True
     """
-    check_parts("find_rate", model, optimizer)
+    checked_parts("find_rate", model, optimizer)
     if isinstance(optimizer, Groups) or not isinstance(optimizer, StepOptimizer):
         raise TypeError(
             f"find_rate: {optimizer!r} has not one rate that could grow; give one of single steps, "

@@ -36,17 +36,18 @@ class Values:
     @classmethod
     def of(cls, model: Module) -> Values:
         """Copy what the model holds."""
-        return cls(_copied(model.named_parameters()), _copied(model.named_buffers()))
+        return cls(_copied(dict(model.named_parameters())), _copied(dict(model.named_buffers())))
 
     def put_into(self, model: Module) -> None:
         """Write the values into the Tensors that still have these names and shapes."""
-        _write(model.named_parameters(), self.weights)
-        _write(model.named_buffers(), self.buffers)
+        _write(dict(model.named_parameters()), self.weights)
+        _write(dict(model.named_buffers()), self.buffers)
 
     def move_to(self, model: Module, share: float, average: Average) -> None:
         """Move the values by a share towards those of the model, as the average does."""
         for held, now in (
-            (self.weights, model.named_parameters()), (self.buffers, model.named_buffers()),
+            (self.weights, dict(model.named_parameters())),
+            (self.buffers, dict(model.named_buffers())),
         ):  # fmt: skip
             for name, values in held.items():
                 if name in now:

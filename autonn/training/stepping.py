@@ -20,11 +20,12 @@ from autonn.engine.transforms import gradients
 from autonn.engine.trees import tree_leaves
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
+from autonn.optim.base import Optimizer
 from autonn.optim.steps import StepOptimizer
 from autonn.training.compiling import attempt, untouched
 from autonn.training.loss import Loss, check_targets, weighed
 from autonn.training.losses import as_loss
-from autonn.training.parts import check_parts
+from autonn.training.parts import checked_parts
 from autonn.training.structures import Way, call, is_structure, way_of_calling
 
 # What is computed from a batch: the cost, the shape of the predictions, and the gradients.
@@ -212,7 +213,7 @@ class TrainStep:
 def train_step(
     model: Module,
     loss: Any,
-    optimizer: StepOptimizer,
+    optimizer: Optimizer | str,
     l2: float = 0.0,
     *,
     examples: int | None = None,
@@ -273,7 +274,7 @@ def train_step(
     >>> step.compiled
     True
     """
-    check_parts("train_step", model, optimizer)
+    optimizer = checked_parts("train_step", model, optimizer)
     loss = as_loss(loss, "train_step")
     if not isinstance(optimizer, StepOptimizer):
         raise TypeError(

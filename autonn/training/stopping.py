@@ -42,7 +42,7 @@ def is_finite(run: Run) -> bool:
     """Whether the weights are finite, and the buffers that were so when the epoch began."""
     before = run.finite.buffers
     held = list(run.task.parameters)
-    for name, buffer in run.model.named_buffers().items():
+    for name, buffer in run.model.named_buffers():
         if np.isfinite(before.get(name, np.nan)).all():
             held.append(buffer)
     return all(bool(np.isfinite(values_of(tensor)).all()) for tensor in held)

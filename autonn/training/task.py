@@ -49,7 +49,8 @@ class Task:
     names: dict[str, Tensor] = field(init=False)  # of the parameters
 
     def __post_init__(self) -> None:
-        self.names, self.parameters = self.model.named_parameters(), self.model.parameters()
+        self.names = dict(self.model.named_parameters())
+        self.parameters = self.model.parameters()
         if len(self.names) < len(self.parameters):
             raise ValueError("fit: two parameters of the model have the same name; rename one")
         self.weighed = weighed(self.loss)
@@ -175,7 +176,7 @@ class Task:
         now = self.model.parameters()
         if len(now) == len(self.parameters) and all(map(operator.is_, now, self.parameters)):
             return
-        old, new = self.names, self.model.named_parameters()
+        old, new = self.names, dict(self.model.named_parameters())
         changed = [name for name in {**old, **new} if old.get(name) is not new.get(name)]
         raise RuntimeError(
             f"fit: {', '.join(changed)} is not what it was when training began: a callback or a "

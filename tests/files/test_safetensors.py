@@ -36,7 +36,7 @@ def test_pytorch_loads_ours_and_we_load_pytorchs(tmp_path: Path) -> None:
     nn = torch.nn
     twin = nn.Sequential(nn.Linear(4, 3), nn.Sigmoid(), nn.Linear(3, 10)).double()
     save_weights(model, path)
-    assert list(twin.state_dict()) == list(model.named_parameters())
+    assert list(twin.state_dict()) == list(dict(model.named_parameters()))
     twin.load_state_dict(codec.load_file(path))  # strict: every key, no other
     x = np.random.default_rng(0).normal(size=(5, 4))
     np.testing.assert_allclose(twin(torch.tensor(x)).detach().numpy(), model.predict(x), rtol=1e-14)

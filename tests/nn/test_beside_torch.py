@@ -74,9 +74,9 @@ def test_a_layer_agrees_in_values_gradients_and_states(name: str) -> None:
         (t * torch.tensor(factor)).sum().backward()
         close(z.data, t)
         close(x.grad, its.grad)
-        for key, parameter in ours.named_parameters().items():
+        for key, parameter in ours.named_parameters():
             close(parameter.grad, theirs.get_parameter(key).grad)
-        for key, buffer in ours.named_buffers().items():
+        for key, buffer in ours.named_buffers():
             close(buffer.data, theirs.get_buffer(key))
 
 

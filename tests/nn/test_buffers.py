@@ -43,17 +43,19 @@ def normed() -> Sequential:
 def test_buffers_are_the_tensors_without_a_gradient_wherever_they_stand() -> None:
     model = normed()
     names = ["1.mean", "1.count", "1.past.0", "1.past.1.old"]
-    assert list(model.named_buffers()) == names
-    assert all(a is b for a, b in zip(model.buffers(), model.named_buffers().values(), strict=True))
-    assert list(model.named_parameters()) == ["0.weight", "0.bias", "1.scale"]
+    assert list(dict(model.named_buffers())) == names
+    assert all(
+        a is b for a, b in zip(model.buffers(), dict(model.named_buffers()).values(), strict=True)
+    )
+    assert list(dict(model.named_parameters())) == ["0.weight", "0.bias", "1.scale"]
     assert list(model.state_dict()) == ["0.weight", "0.bias", "1.scale", *names]
     model[1].twin = model[1].mean
-    assert list(model.named_buffers()) == names  # one that is shared has one name
+    assert list(dict(model.named_buffers())) == names  # one that is shared has one name
     model[1].scale.requires_grad = False  # frozen: a buffer, until it is set free
-    assert list(model.named_buffers()) == ["1.scale", *names]
+    assert list(dict(model.named_buffers())) == ["1.scale", *names]
     assert list(model.state_dict()) == ["0.weight", "0.bias", "1.scale", *names]
     model[1].scale.requires_grad = True
-    assert list(model.named_buffers()) == names
+    assert list(dict(model.named_buffers())) == names
 
 
 def test_a_buffer_follows_the_training_and_no_optimizer() -> None:
@@ -118,5 +120,7 @@ def test_modules_made_in_a_call_have_their_buffers() -> None:
 
     model = Lazy()
     model(np.ones((3, 2)))
-    assert set(model.named_parameters()) == {"inner.scale", "weight"}
-    assert set(model.named_buffers()) == {f"inner.{name}" for name in Norm().named_buffers()}
+    assert set(dict(model.named_parameters())) == {"inner.scale", "weight"}
+    assert set(dict(model.named_buffers())) == {
+        f"inner.{name}" for name, _ in Norm().named_buffers()
+    }

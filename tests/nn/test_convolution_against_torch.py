@@ -97,7 +97,7 @@ def test_the_same_layer_gives_the_same(draw: Callable[..., Any]) -> None:
         y.backward(g)
         z.backward(torch.tensor(g))
         their = dict(theirs.named_parameters()) | {"x": b}
-        for key, tensor in (ours.named_parameters() | {"x": a}).items():
+        for key, tensor in (dict(ours.named_parameters()) | {"x": a}).items():
             found = their[key].grad.numpy()
             np.testing.assert_allclose(tensor.grad, found, rtol=1e-9, atol=1e-10, err_msg=str(case))
 

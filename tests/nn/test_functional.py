@@ -122,7 +122,7 @@ def test_gradients_by_all_parameters_and_buffers(kind: str) -> None:
     assert_gradient(f, p, found)
     model.load_state_dict(p)
     ours = gradients(LOSS(model(X), Y), model.parameters())
-    for name, expected in zip(model.named_parameters(), ours, strict=True):
+    for name, expected in zip(dict(model.named_parameters()), ours, strict=True):
         np.testing.assert_allclose(found[name], expected, rtol=1e-12, atol=1e-14)
     tensors = {name: Tensor(value, requires_grad=True) for name, value in p.items()}
     f(tensors).backward()
@@ -152,11 +152,11 @@ def test_a_gradient_through_a_step_of_descent(kind: str) -> None:
 
 def test_a_compiled_function_follows_the_dict_and_the_model() -> None:
     model = Sequential(Layer(3, 4, rng=0), BatchNorm1d(4), Layer(4, 2, rng=1))
-    buffers = model[1].named_buffers()
+    buffers = dict(model[1].named_buffers())
     buffers = {f"1.{name}": Tensor(b.numpy()) for name, b in buffers.items()}
     f = value_and_grad(lambda p: LOSS(functional_call(model, p | buffers, X), Y))
     step = compile(f)
-    p = {name: value.numpy() for name, value in model.named_parameters().items()}
+    p = {name: value.numpy() for name, value in model.named_parameters()}
     for k in range(4):
         if k == 2:
             model.eval()

@@ -53,7 +53,7 @@ class Twice(Module):
 @pytest.mark.parametrize("way", ["recorded", "predict", "training without a graph"])
 def test_a_result_that_is_kept_is_neither_a_parameter_nor_a_buffer(way: str) -> None:
     model = Twice()
-    names = list(model.named_parameters())
+    names = list(dict(model.named_parameters()))
     state = model.state_dict()
     if way == "predict":
         model.predict(np.ones((3, 2)))
@@ -63,7 +63,7 @@ def test_a_result_that_is_kept_is_neither_a_parameter_nor_a_buffer(way: str) -> 
         with no_grad():
             model(np.ones((3, 2)))
     assert isinstance(vars(model.first)["note"], Tensor)
-    assert list(model.named_parameters()) == names
+    assert list(dict(model.named_parameters())) == names
     assert list(model.state_dict()) == list(state) == names
     assert model.buffers() == []
     assert len(optim.SGD(model, 0.1).parameters) == 2
@@ -72,14 +72,14 @@ def test_a_result_that_is_kept_is_neither_a_parameter_nor_a_buffer(way: str) -> 
         assert list(twin.state_dict()) == names
         np.testing.assert_array_equal(twin.predict(np.ones((3, 2))), model.predict(np.ones((3, 2))))
     model.last = Tensor(1.0)  # set from outside, it is the module's own
-    assert list(model.named_buffers()) == ["last"]
+    assert list(dict(model.named_buffers())) == ["last"]
 
 
 def test_a_result_set_from_outside_is_none_of_the_module_either() -> None:
     model = Layer(2, 2, rng=0)
     names = list(model.state_dict())
     model.note = model(np.ones((3, 2)))
-    assert list(model.named_parameters()) == list(model.state_dict()) == names
+    assert list(dict(model.named_parameters())) == list(model.state_dict()) == names
     assert len(optim.SGD(model, 0.1).parameters) == 2
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert not hasattr(twin, "note")

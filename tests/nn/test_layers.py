@@ -130,7 +130,7 @@ def test_a_layer_may_have_no_bias(bias: Any, dtype: Any) -> None:
     layer = Layer(3, 2, bias=bias, rng=0, dtype=dtype)
     assert layer.bias is None
     assert repr(layer) == "Layer(3, 2, bias=False)"
-    assert list(layer.named_parameters()) == list(layer.state_dict()) == ["weight"]
+    assert list(dict(layer.named_parameters())) == list(layer.state_dict()) == ["weight"]
     assert layer.weights() == [layer.weight]
     assert layer.summary().splitlines()[1].split() == [
         "Layer(3,", "2,", "bias=False)", "weight", "(2,", "3)", "6",

@@ -22,11 +22,11 @@ from autonn import (
 
 
 def test_parameters_are_found_in_attributes_lists_tuples_and_dicts() -> None:
-    assert list(Nested().named_parameters()) == [
+    assert list(dict(Nested().named_parameters())) == [
         "first.weight", "first.bias", "several.0.weight", "several.0.bias", "named.gate.weight",
         "named.gate.bias", "named.scale", "pair.0",
     ]  # fmt: skip
-    assert list(Sequential(network(), Layer(2, 2)).named_parameters())[-4:] == [
+    assert list(dict(Sequential(network(), Layer(2, 2)).named_parameters()))[-4:] == [
         "0.2.weight", "0.2.bias", "1.weight", "1.bias",
     ]  # fmt: skip
 

@@ -244,7 +244,7 @@ def test_a_state_has_the_names_that_pytorch_gives() -> None:
     running = ["running_mean", "running_var"]
     for batch_norm in (BatchNorm1d(2), BatchNorm2d(2)):
         assert list(batch_norm.state_dict()) == names + running
-        assert list(batch_norm.named_buffers()) == running
+        assert list(dict(batch_norm.named_buffers())) == running
     assert list(BatchNorm1d(2, affine=False).state_dict()) == running
 
 

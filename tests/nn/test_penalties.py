@@ -57,16 +57,16 @@ def vector(shape: Any) -> Tensor:
 def test_biases_of_a_module_of_ones_own_are_known_by_name_and_shape() -> None:
     model = Own()
     weights = {id(w) for w in model.weights()}
-    names = [name for name, p in model.named_parameters().items() if id(p) in weights]
+    names = [name for name, p in model.named_parameters() if id(p) in weights]
     assert names == [
         "W1", "w_2", "more.W", "pairs.0.0", "pairs.0.1", "beta", "ab", "bias_matrix",
     ]  # fmt: skip
     l2_penalty(model, 1.0, examples=2).backward()
-    grads = {name: p.grad for name, p in model.named_parameters().items()}
+    grads = {name: p.grad for name, p in model.named_parameters()}
     assert [name for name, grad in grads.items() if grad is not None] == names
     optimizer = optim.SGD(model, lr=0.5, weight_decay=0.5)
     optimizer.apply([np.zeros(p.shape) for p in optimizer.parameters])
-    decayed = [name for name, p in model.named_parameters().items() if np.all(p.data < 1)]
+    decayed = [name for name, p in model.named_parameters() if np.all(p.data < 1)]
     assert decayed == names
 
 
@@ -76,5 +76,5 @@ def test_the_names_that_a_class_gives_are_the_only_ones() -> None:
 
     model = Given()
     weights = {id(w) for w in model.weights()}
-    left = [name for name, p in model.named_parameters().items() if id(p) not in weights]
+    left = [name for name, p in model.named_parameters() if id(p) not in weights]
     assert left == ["W1"]

@@ -58,7 +58,7 @@ def test_a_function_among_modules_becomes_one() -> None:
     model.zero_grad()
     (own(x) / 2).sum().backward()
     np.testing.assert_allclose(grad, model[0].weight.grad, rtol=1e-14)
-    assert list(model.named_parameters()) == ["0.weight", "0.bias"]
+    assert list(dict(model.named_parameters())) == ["0.weight", "0.bias"]
     twin = pickle.loads(pickle.dumps(Sequential(np.tanh, halve)))
     np.testing.assert_array_equal(twin.predict(x), np.tanh(x) / 2)
 

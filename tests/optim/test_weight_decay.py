@@ -44,7 +44,7 @@ def test_weight_decay_leaves_alone_what_a_module_calls_a_bias(way: str, by_fit: 
         optimizer.bind(model)
         for _ in range(3):
             optimizer.apply([np.zeros(p.shape) for p in optimizer.parameters])
-    for name, parameter in model.named_parameters().items():
+    for name, parameter in model.named_parameters():
         if name in ("shift", "parts.0.bias"):
             assert np.all(parameter.data == 1), name
         else:

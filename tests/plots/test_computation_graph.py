@@ -147,7 +147,7 @@ def test_a_network_is_drawn_with_its_names() -> None:
     layer, X = Layer(6, 4, rng=0), np.random.default_rng(1).normal(size=(5, 6))
     loss = np.sum(np.square(layer(X)))
     bodies, edges = read_graph(
-        plots.computation_graph(loss, {**layer.named_parameters(), "X": X, "J": loss})
+        plots.computation_graph(loss, {**dict(layer.named_parameters()), "X": X, "J": loss})
     )
     loss.backward()
     norm = np.linalg.norm

@@ -101,7 +101,7 @@ def F():
         Model(), X, Y, loss=loss, optimizer=optim.$optimizer, epochs=$epochs, seed=3,
         batch_size=$batch, callbacks=[after], l2=$l2, compile=COMPILED,
     )
-    return history.cost, {name: p.numpy() for name, p in net.named_parameters().items()}
+    return history.cost, {name: p.numpy() for name, p in net.named_parameters()}
 """
 
 

@@ -146,7 +146,7 @@ Y = np.linspace(0, 1, 20).reshape(5, 4)
 y = np.array([0, 1, 2, 3, 0])
 def known():
     found = dict(net.named_parameters())
-    return found | {'side.' + name: p for name, p in side.named_parameters().items()}
+    return found | {'side.' + name: p for name, p in side.named_parameters()}
 def G(X):
     for p in known().values():
         p.grad = None

@@ -487,7 +487,7 @@ SENTENCES: list[tuple[str, ModuleType, str, str]] = [
      "validation_accuracy.append(accuracy)",
      "validation_accuracy.append(history.accuracy[-1])"),
     ("the buffers are left behind when a run goes back to older weights", state,
-     "_write(model.named_buffers(), self.buffers)", "_write({}, self.buffers)"),
+     "_write(dict(model.named_buffers()), self.buffers)", "_write({}, self.buffers)"),
     ("a run goes on with any data", fingerprint,
      "if before != value:", "if name not in DIGESTS and before != value:"),
     ("the compiler's own faults are hidden", compiling,

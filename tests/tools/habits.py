@@ -72,6 +72,8 @@ def oversized(source: str, lines: int = 40, ways: int = 15) -> list[str]:
 
 
 def is_private(name: str) -> bool:
+    if name.startswith("_repr_"):  # what IPython asks of anything, as `_repr_html_`
+        return False
     return name.startswith("_") and not name.endswith("__") and name.strip("_") != ""
 
 

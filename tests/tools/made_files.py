@@ -47,11 +47,11 @@ class Oddities(Module):
 
 
 def values(model: Module) -> dict[str, bytes]:
-    return {name: p.numpy().tobytes() for name, p in model.named_parameters().items()}
+    return {name: p.numpy().tobytes() for name, p in model.named_parameters()}
 
 
 def arrays(model: Module) -> dict[str, Any]:
-    return {name: p.numpy() for name, p in model.named_parameters().items()}
+    return {name: p.numpy() for name, p in model.named_parameters()}
 
 
 def in_folder(folder: Path, names: list[str]) -> list[Path]:

@@ -9,7 +9,7 @@ import pytest
 from tools.runs import X, Y, network, train
 
 from autonn import CrossEntropy, Layer, MeanSquaredError, Sequential, Sigmoid, Tensor, fit, optim
-from autonn.training import History, ProgressBar, accuracy
+from autonn.training import accuracy
 
 
 def test_history_holds_accuracy_and_validation_of_the_right_weights() -> None:
@@ -42,25 +42,6 @@ def test_one_hot_targets_count_as_classes_and_others_do_not() -> None:
         assert history.accuracy == []
         with pytest.raises(ValueError, match="classes"):
             accuracy(network(), X, soft)
-
-
-def test_the_progress_bar_is_quiet_where_there_is_no_terminal(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with ProgressBar(3) as bar:
-        train(network(), epochs=3, callbacks=[bar])
-    assert capfd.readouterr() == ("", "")
-
-
-def test_the_progress_bar_shows_cost_and_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ProgressBar(5) as bar:
-        monkeypatch.setattr(bar._bar, "disable", False)
-        shown: list[dict[str, str]] = []
-        monkeypatch.setattr(bar._bar, "set_postfix", lambda d, **_: shown.append(d))
-        monkeypatch.setattr(bar._bar, "update", lambda epochs: None)
-        bar(History(cost=[1.23456], accuracy=[0.5], validation_accuracy=[0.25]))
-        monkeypatch.setattr(bar._bar, "disable", True)
-    assert shown == [{"cost": "1.2346", "accuracy": "50.00%", "held out": "25.00%"}]
 
 
 def test_whole_numbers_may_be_targets_of_a_regression() -> None:

@@ -86,7 +86,7 @@ def test_weights_by_class_that_make_no_sense_are_refused(
 class Frame:
     """A frame of mixed columns as pandas gives it: its array is one of objects."""
 
-    dtypes = columns = ("a", "b")
+    dtypes = columns = tuple("abcde")
 
     def __init__(self, values: Any) -> None:
         self.values = values
@@ -114,11 +114,14 @@ def test_a_frame_of_numbers_and_booleans_counts_as_numbers() -> None:
     histories = [fit(network(), x, Y, **options) for x in (Frame(mixed), plain)]
     assert histories[0] == histories[1]
     assert accuracy(network(), Frame(mixed), Y) == accuracy(network(), plain, Y)
+    names = Frame(mixed).columns
     for bad in ("1.5", None, 1j):
         for row, column in ((0, 0), (7, 3), (59, 4)):
             spoilt = [list(entries) for entries in mixed]
             spoilt[row][column] = bad
-            with pytest.raises(TypeError, match=rf"X has .* in row {row}, column {column}"):
+            with pytest.raises(
+                TypeError, match=rf"X has .* in row {row}, column '{names[column]}'"
+            ):
                 fit(network(), Frame(spoilt), Y, **options)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autonn.engine.display import shown
 from autonn.engine.ops import (
     arithmetic,
     arranging,
@@ -23,6 +24,7 @@ from autonn.engine.ops import (
 )
 from autonn.engine.ops.in_place import IN_PLACE
 from autonn.engine.tensor import Tensor, implementations, values_of
+from autonn.habits import answer_attributes, take_keywords
 
 
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,7 +33,9 @@ def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _asked(function: str) -> Callable[..., Any]:
     """Return what answers for a NumPy function that asks about values."""
-    return implementations[getattr(np, function)]
+    asked: Callable[..., Any] = implementations[getattr(np, function)]
+    taken: Callable[..., Any] = take_keywords(asked, "axis()", function)
+    return taken
 
 
 def _spread(args: tuple[Any, ...]) -> Any:
@@ -143,7 +147,7 @@ METHODS: dict[str, Any] = {
     "prod": totals.product,
     "var": totals.variance,
     "std": totals.deviation,
-    "cumsum": scans.cumsum,
+    "cumsum": take_keywords(scans.cumsum, "axis()", "cumsum"),
     "cumprod": scans.cumprod,
     "clip": selection.clip,
     "round": selection.round_,
@@ -161,7 +165,7 @@ METHODS: dict[str, Any] = {
     "tolist": _tolist,
     "ravel": shapes.ravel,
     "flatten": shapes.ravel,
-    "squeeze": _squeeze,
+    "squeeze": take_keywords(_squeeze, "axis()", "squeeze"),
     "conj": _conjugate,
     "conjugate": _conjugate,
     "compress": _compress,
@@ -180,3 +184,6 @@ METHODS: dict[str, Any] = {
 
 for _name, _method in (METHODS | IN_PLACE).items():
     setattr(Tensor, _name, _method)
+
+setattr(Tensor, "_repr_html_", shown)  # noqa: B010  # what IPython asks of a value that it shows
+answer_attributes(Tensor)

@@ -20,6 +20,7 @@ from autonn.engine.ops.rowwise import spelled_axes
 from autonn.engine.ops.statistics import std, var
 from autonn.engine.refusals import no_output
 from autonn.engine.tensor import implementations
+from autonn.habits import refuse_keywords
 
 _MISSING: Any = object()
 
@@ -33,6 +34,7 @@ def _reduction(
         def reduction(x: Any, axis: Any = None, *more: Any, **options: Any) -> Any:
             if not more and (not options or (len(options) == 1 and "keepdims" in options)):
                 return op(x, **options) if axis is None else op(x, axis=axis, **options)
+            refuse_keywords(op.__name__, "axis()", options)
             return general(x, axis, *more, **options)
 
         call = stands_for(op, reduction)

@@ -1,0 +1,148 @@
+"""Keywords of calls, as ``fit(validation_data=...)`` or ``x.sum(dim=1)``.
+
+The entries are those of `of_modules`.
+"""
+
+from __future__ import annotations
+
+FIT = """
+validation_data eval_set | Keras
+    write validation=(X, y)
+validation_split validation_fraction | Keras, scikit-learn
+    write validation=0.2, the share that is held out
+verbose | Keras, scikit-learn
+    pass callbacks=[training.ProgressBar(epochs)], for fit never prints
+random_state random_seed rng | scikit-learn
+    write seed=
+shuffle | Keras, scikit-learn
+    leave it out: mini-batches are drawn anew each epoch, by seed=
+steps_per_epoch | Keras
+    write steps=, where X is a function that returns a batch
+initial_epoch | Keras
+    write epochs=; checkpoint= and resume=True go on with a run
+loss_weights | Keras
+    write loss=Losses({...}, weights={...}), of autonn.training
+gradient_accumulation_steps accumulate_grad_batches | Hugging Face, Lightning
+    write accumulate=
+lr learning_rate learning_rate_init | Keras, scikit-learn
+    the optimiser has the learning rate, as optim.SGD(lr=0.1)
+max_iter n_epochs nb_epoch num_epochs max_epochs iterations | scikit-learn, Keras, skorch
+    write epochs=
+class_weights | PyTorch
+    write class_weight=
+sample_weights weights | PyTorch
+    write sample_weight=
+criterion loss_fn | PyTorch
+    write loss=
+solver optimiser | scikit-learn
+    write optimizer=optim.Adam() or optim.LBFGS()
+alpha weight_decay regularization | scikit-learn, PyTorch
+    write l2=, the tutorials' lambda
+early_stopping n_iter_no_change | scikit-learn
+    write patience=10 and validation=(X, y)
+batch batchsize | PyTorch
+    write batch_size=
+device workers use_multiprocessing | Keras, PyTorch
+    leave it out: rows are shared out among threads
+X_val y_val x_val | Keras
+    write validation=(X, y)
+"""
+
+AXIS = """
+dim | PyTorch
+    write axis=
+keepdim keep_dims | PyTorch, TensorFlow
+    write keepdims=
+"""
+
+LAYERS = """
+activation | Keras
+    put it after the layer: Sequential(Linear(4, 8), ReLU())
+units | Keras
+    write Linear(inputs, outputs)
+in_features | PyTorch
+    write Linear(inputs, outputs), or inputs=
+out_features | PyTorch
+    write Linear(inputs, outputs), or outputs=
+filters | Keras
+    write out_channels=, after in_channels=
+strides | Keras
+    write stride=
+input_shape input_dim batch_input_shape | Keras
+    layers are told their sizes, as Linear(inputs, outputs)
+use_bias | Keras
+    write bias=False
+kernel_initializer weight_init | Keras, JAX
+    write weight=nn.init.he_uniform
+bias_initializer | Keras
+    write bias=
+kernel_regularizer | Keras
+    write l2= in fit
+device | PyTorch
+    leave it out: autonn computes on the CPU, in NumPy
+seed random_state generator | Keras, scikit-learn, PyTorch
+    write rng=, a seed or a np.random.Generator
+name | Keras
+    leave it out: a module is known by the attribute it is set as
+inplace | PyTorch
+    leave it out: a result is always new
+rate | Keras
+    write p=
+input_size | PyTorch
+    write inputs=
+hidden_size num_hidden | PyTorch
+    write units=
+num_features | PyTorch
+    write features=
+trainable | Keras
+    freeze by p.requires_grad = False of each parameter
+"""
+
+LOSSES = """
+reduction | PyTorch, Keras
+    leave it out: a loss is a mean; weights= of the examples change it
+size_average reduce | PyTorch
+    leave it out: a loss is a mean
+from_logits | Keras
+    choose by the class: SoftmaxCrossEntropy and SigmoidCrossEntropy take logits, CrossEntropy
+    takes probabilities
+weight pos_weight | PyTorch
+    give class_weight= to fit
+label_smoothing | PyTorch, Keras
+    SoftmaxCrossEntropy has it
+"""
+
+OPTIMIZERS = """
+learning_rate learning_rate_init | Keras, scikit-learn
+    write lr=
+beta_1 | Keras
+    write beta1=
+beta_2 | Keras
+    write beta2=
+b1 | JAX
+    write beta1=
+b2 | JAX
+    write beta2=
+epsilon | Keras
+    write eps=
+weight_decay | PyTorch
+    optim.AdamW and optim.SGD have it; for Adam and the others there is l2= in fit
+clipnorm max_grad_norm max_norm | Keras
+    write clip_norm=
+amsgrad foreach fused maximize capturable | PyTorch
+    leave it out; it is not here
+params | PyTorch
+    give them first: optim.Adam(model)
+decay | Keras
+    give a schedule as lr, as optim.step_decay(...)
+max_iter history_size tolerance_grad line_search_fn | PyTorch
+    fit has epochs=, and LBFGS memory=
+"""
+
+OF_CALLS = {
+    "fit()": FIT,
+    "axis()": AXIS,
+    "layers()": LAYERS,
+    "losses()": LOSSES,
+    "optimizers()": OPTIMIZERS,
+}

@@ -1,0 +1,21 @@
+"""An extra that is not installed: nothing asks for it but its own room, which says what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_without_scikit_learn_its_room_says_how_to_install_it() -> None:
+    code = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        "import autonn\n"
+        "assert 'sklearn' not in dir(autonn)\n"
+        "try:\n    import autonn.sklearn\n"
+        "except ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        "autonn.sklearn stands on scikit-learn, 1.6 or newer, which is not there; "
+        "write pip install 'autonn[sklearn]'"
+    )

@@ -1,0 +1,48 @@
+"""One target a row: a column and a row of them are the same, whichever the model predicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autonn import HuberLoss, Layer, MeanSquaredError, SoftmaxCrossEntropy, fit, optim
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((30, 3))
+VALUES = X[:, 0] - X[:, 1]
+CLASSES = RNG.integers(0, 3, 30)
+
+
+def history(outputs: int, y: Any, loss: Any, **settings: Any) -> Any:
+    return fit(Layer(3, outputs, rng=0), X, y, loss, optim.Adam(), epochs=3, **settings)
+
+
+@pytest.mark.parametrize("loss", [MeanSquaredError(), HuberLoss()])
+@pytest.mark.parametrize("y", [VALUES, np.round(VALUES).astype(int)])
+def test_values_are_a_column_or_not(loss: Any, y: Any) -> None:
+    column = history(1, y[:, None], loss, validation=(X, y[:, None]))
+    assert history(1, y, loss, validation=(X, y)) == column
+    assert history(1, y.tolist(), loss, validation=(X, y[:, None])) == column
+
+
+def test_classes_are_a_column_or_not() -> None:
+    loss = SoftmaxCrossEntropy()
+    weighted = {"class_weight": "balanced"}
+    expected = history(3, CLASSES, loss)
+    assert history(3, CLASSES[:, None], loss) == expected
+    assert len(expected.accuracy) == 3
+    assert history(2, CLASSES[:, None] > 0, loss) == history(2, CLASSES > 0, loss)
+    assert history(2, CLASSES[:, None] > 0, loss, **weighted) == history(
+        2, CLASSES > 0, loss, **weighted
+    )
+
+
+def test_other_shapes_are_refused_as_before() -> None:
+    with pytest.raises(ValueError, match=r"targets of shape \(30, 2\) against .* \(30, 1\)"):
+        history(1, np.ones((30, 2)), MeanSquaredError())
+    with pytest.raises(ValueError, match=r"targets of shape \(30,\) against .* \(30, 2\)"):
+        history(2, VALUES, MeanSquaredError())
+    with pytest.raises(TypeError, match=r"try y\.astype\(int\)"):
+        history(3, CLASSES[:, None].astype(float), SoftmaxCrossEntropy())
