@@ -28,7 +28,7 @@ def _results(a: float, b: float, x: Any) -> tuple[Any, ...]:
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=4))
-def test_a_number_that_changes_is_as_wide_as_it_is_in_python(pairs: list[tuple[float, float]]):
+def test_a_number_that_changes_is_as_wide_as_it_is_in_python(pairs: list[tuple[float, float]]) -> None:
     x = np.array([0.25, -1.0, 3.0], np.float32)
     compiled = an.compile(_results)
     for a, b in pairs:
@@ -38,14 +38,14 @@ def test_a_number_that_changes_is_as_wide_as_it_is_in_python(pairs: list[tuple[f
             np.testing.assert_allclose(found, expected, rtol=1e-15 if wide else 1e-6)
 
 
-def test_numbers_alone_neither_overflow_nor_vanish_beside_float32():
+def test_numbers_alone_neither_overflow_nor_vanish_beside_float32() -> None:
     x = np.ones(2, np.float32)
     compiled = an.compile(lambda a, b, x: (a * b) * x)
     for a, b in ((0.5, 2.0), (1e-300, 1e300), (1e200, 1e-200)):
         np.testing.assert_allclose(compiled(a, b, x), 1.0, rtol=1e-6)
 
 
-def test_a_number_is_no_array_to_a_function_however_often_it_is_called():
+def test_a_number_is_no_array_to_a_function_however_often_it_is_called() -> None:
     compiled = an.compile(lambda a: a[None])
     for number in (0.5, 0.7, 0.9):
         with pytest.raises(TypeError, match="subscriptable"):
@@ -65,13 +65,13 @@ def test_a_number_is_no_array_to_a_function_however_often_it_is_called():
     ],
 )
 @given(x=st.lists(ZEROS, min_size=3, max_size=3), y=st.lists(ZEROS, min_size=3, max_size=3))
-def test_a_zero_keeps_its_sign(f: Callable[..., Any], x: list[float], y: list[float]):
+def test_a_zero_keeps_its_sign(f: Callable[..., Any], x: list[float], y: list[float]) -> None:
     a, b = np.array(x), np.array(y)
     with np.errstate(all="ignore"):
         assert _same_bits(an.compile(f)(a, b), f(a, b))
 
 
-def test_a_zero_gradient_stays_zero_and_hides_no_infinity():
+def test_a_zero_gradient_stays_zero_and_hides_no_infinity() -> None:
     x = np.array([0.0, -0.0, 2.0])
     assert _same_bits(ops.safe_multiply(x, np.array([np.inf, np.nan, 3.0])), [0.0, -0.0, 6.0])
     with np.errstate(divide="ignore"):
@@ -93,7 +93,7 @@ def test_a_zero_gradient_stays_zero_and_hides_no_infinity():
 )
 def test_what_is_refused_by_value_is_refused_by_the_program_too(
     f: Any, good: Any, bad: Any, error: type[Exception]
-):
+) -> None:
     compiled = an.compile(f)
     np.testing.assert_allclose(compiled(np.array(good)), f(np.array(good)), rtol=1e-12)
     with pytest.raises(error):
@@ -109,7 +109,7 @@ def test_what_is_refused_by_value_is_refused_by_the_program_too(
         lambda x: np.vecdot(x.astype(np.int8), x.astype(np.int8)),
     ],
 )
-def test_odd_corners_are_as_numpy_has_them(f: Callable[..., Any]):
+def test_odd_corners_are_as_numpy_has_them(f: Callable[..., Any]) -> None:
     x = np.array([1.0, -2.0, 3.0])
     expected = f(x)
     assert _same_bits(an.engine.tensor.values_of(f(an.Tensor(x))), expected)

@@ -36,7 +36,7 @@ def assert_evaluates(told: Explanation) -> None:
 
 def assert_gradients(told: Explanation, model: nn.Module, cost: an.Tensor) -> None:
     """Demand that the steps hold the gradients that `gradients` gives of the same cost."""
-    named = model.named_parameters()
+    named = dict(model.named_parameters())
     expected = dict(zip(named, gradients(cost, list(named.values())), strict=True))
     for name, gradient in expected.items():
         place, _, own = name.rpartition(".")

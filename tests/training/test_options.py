@@ -79,7 +79,7 @@ def test_hooks_see_the_model_as_it_is_and_its_gradients(way: str) -> None:
         def on_step(self, seen: Seen) -> None:
             costs.append(float(CrossEntropy()(seen.model(X), Y)))
             if way == "SGD":
-                assert list(seen.gradients) == list(seen.model.named_parameters())
+                assert list(seen.gradients) == list(dict(seen.model.named_parameters()))
                 assert seen.gradients["0.weight"].shape == (4, 5)
                 assert seen.learning_rate == 0.5
 
