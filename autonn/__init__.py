@@ -14,6 +14,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
+    exits        compiler, data         ONNX files out and in
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from autonn import optim, plots
     from autonn.data import load_digits
     from autonn.engine.gradcheck import GradientError, gradcheck
+    from autonn.exits import export, from_onnx
     from autonn.files import load_weights, save_weights
     from autonn.training.fitting import fit
     from autonn.training.stepping import train_step
@@ -149,7 +151,9 @@ __all__ = [
     "compile",
     "elu",
     "erf",
+    "export",
     "fit",
+    "from_onnx",
     "functional_call",
     "gelu",
     "grad",
@@ -189,8 +193,9 @@ _LATER = {
     "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
+    "export": "exits", "from_onnx": "exits",
 }  # fmt: skip
-_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
+_ROOMS = frozenset({"checks", "data", "exits", "files", "optim", "plots", "threads", "training"})
 
 
 def __getattr__(name: str) -> Any:
