@@ -14,7 +14,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
-    exits        compiler, data         ONNX files out and in
+    exits        compiler, data, optim  ONNX files out and in, pages in which a network learns
 """
 
 from __future__ import annotations
