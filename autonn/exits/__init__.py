@@ -1,7 +1,8 @@
-"""What was trained leaves: to phones and servers by ONNX; and comes in from there.
+"""What was trained leaves: by ONNX, which comes in too, and as a page in which it learns.
 
 Read in this order: `learning`, `batches`, `onnx_writer`, `onnx_elements`, `onnx_moves`,
-`onnx_windows`, `onnx_export`, `onnx_arithmetic`, `onnx_layers`, `onnx_import`, `exporting`.
+`onnx_windows`, `onnx_export`, `onnx_arithmetic`, `onnx_layers`, `onnx_import`,
+`page`, `exporting`.
 """
 
 from autonn.exits.exporting import export

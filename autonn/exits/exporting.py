@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autonn.exits.onnx_export import export_onnx
+from autonn.exits.page import export_html
 from autonn.files.reading import PathLike
 from autonn.nn.module import Module
 
@@ -21,8 +22,12 @@ def _onnx(model: Any, path: PathLike, example: Any, **settings: Any) -> None:
     export_onnx(model, path, example, **settings)
 
 
+def _html(model: Any, path: PathLike, example: Any, **settings: Any) -> None:
+    export_html(model, path, example, **settings)
+
+
 # By ending, what writes the file.
-_FORMATS: dict[str, Callable[..., None]] = {".onnx": _onnx}
+_FORMATS: dict[str, Callable[..., None]] = {".onnx": _onnx, ".html": _html}
 
 
 def export(model: Module, path: PathLike, example: Any = None, **settings: Any) -> None:
@@ -30,6 +35,10 @@ def export(model: Module, path: PathLike, example: Any = None, **settings: Any) 
 
     ``.onnx``, which onnxruntime, phones and browsers run. Any `forward` goes: the ops of one
     evaluation are written, in evaluation mode, and the number of rows is left free.
+
+    ``.html``, a page for a browser, which opens by a double click and fetches and sends nothing:
+    draw, see each layer's numbers and why the answer is what it is, and teach the network by the
+    derived backward pass. For the digits nothing else need be said.
 
     Parameters
     ----------
@@ -47,6 +56,12 @@ def export(model: Module, path: PathLike, example: Any = None, **settings: Any) 
         of what else the file is to say, as the names of the classes and how inputs are prepared,
         written as JSON, where it is no text.
 
+        Of ``.html``: `inputs`, the sides of a picture, ``(28, 28)``, or the ranges of a few
+        numbers, ``{"x": (-1, 1), "y": (-1, 1)}``, which become sliders; by default the digits'
+        pictures, or the last two axes of the example. `classes`, the names of the outputs;
+        `samples`, rows and their labels to be loaded; `loss`, what the last module asks for if
+        nothing is said; `rate`, 0.03, of one step of learning; `title`.
+
     Raises
     ------
     NotImplementedError
@@ -63,7 +78,7 @@ def export(model: Module, path: PathLike, example: Any = None, **settings: Any) 
     >>> from autonn import Layer
     >>> export(Layer(3, 2), "layer.tflite")
     Traceback (most recent call last):
-    ValueError: export: layer.tflite ends in .tflite; known are .onnx
+    ValueError: export: layer.tflite ends in .tflite; known are .onnx, .html
     """
     suffix = os.path.splitext(os.fspath(path))[1].lower()
     if suffix not in _FORMATS:
