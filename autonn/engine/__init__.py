@@ -1,5 +1,5 @@
 """The engine: Tensor, its ops and the backward pass.
 
-Read in this order: `modes`, `op`, `ownership`, `refusals`, `tensor`, `apply`, `lineage`, `ops`,
-`backward`, `trees`, `transforms`, `higher`, `recompute`, `gradcheck`.
+Read in this order: `flowchart`, `modes`, `op`, `ownership`, `refusals`, `tensor`, `apply`,
+`lineage`, `ops`, `backward`, `trees`, `transforms`, `higher`, `recompute`, `gradcheck`.
 """

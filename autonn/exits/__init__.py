@@ -2,7 +2,7 @@
 
 Read in this order: `learning`, `batches`, `onnx_writer`, `onnx_elements`, `onnx_moves`,
 `onnx_windows`, `onnx_export`, `onnx_arithmetic`, `onnx_layers`, `onnx_import`,
-`page`, `exporting`.
+`page`, `torch_source`, `exporting`.
 """
 
 from autonn.exits.exporting import export

@@ -8,6 +8,7 @@ from typing import Any
 
 from autonn.exits.onnx_export import export_onnx
 from autonn.exits.page import export_html
+from autonn.exits.torch_source import export_source
 from autonn.files.reading import PathLike
 from autonn.nn.module import Module
 
@@ -26,8 +27,12 @@ def _html(model: Any, path: PathLike, example: Any, **settings: Any) -> None:
     export_html(model, path, example, **settings)
 
 
+def _python(model: Any, path: PathLike, example: Any, **settings: Any) -> None:
+    export_source(model, path, **settings)
+
+
 # By ending, what writes the file.
-_FORMATS: dict[str, Callable[..., None]] = {".onnx": _onnx, ".html": _html}
+_FORMATS: dict[str, Callable[..., None]] = {".onnx": _onnx, ".html": _html, ".py": _python}
 
 
 def export(model: Module, path: PathLike, example: Any = None, **settings: Any) -> None:
@@ -39,6 +44,9 @@ def export(model: Module, path: PathLike, example: Any = None, **settings: Any) 
     ``.html``, a page for a browser, which opens by a double click and fetches and sends nothing:
     draw, see each layer's numbers and why the answer is what it is, and teach the network by the
     derived backward pass. For the digits nothing else need be said.
+
+    ``.py``, a short program that makes the same network in PyTorch, and loads the weights that
+    `save_weights` wrote to a ``.safetensors`` file. Rows of the library's own layers go so.
 
     Parameters
     ----------
@@ -62,6 +70,8 @@ def export(model: Module, path: PathLike, example: Any = None, **settings: Any) 
         `samples`, rows and their labels to be loaded; `loss`, what the last module asks for if
         nothing is said; `rate`, 0.03, of one step of learning; `title`.
 
+        Of ``.py``: `framework`, "pytorch".
+
     Raises
     ------
     NotImplementedError
@@ -78,7 +88,7 @@ def export(model: Module, path: PathLike, example: Any = None, **settings: Any) 
     >>> from autonn import Layer
     >>> export(Layer(3, 2), "layer.tflite")
     Traceback (most recent call last):
-    ValueError: export: layer.tflite ends in .tflite; known are .onnx, .html
+    ValueError: export: layer.tflite ends in .tflite; known are .onnx, .html, .py
     """
     suffix = os.path.splitext(os.fspath(path))[1].lower()
     if suffix not in _FORMATS:

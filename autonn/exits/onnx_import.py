@@ -101,12 +101,12 @@ def from_onnx(path: PathLike) -> OnnxModule:
 
     Examples
     --------
-    >>> from_onnx("nowhere.onnx")  # doctest: +SKIP
+    >>> from_onnx("nowhere.onnx")
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.onnx'
     """
-    onnx = need("onnx")
     content = read_bytes(path)
+    onnx = need("onnx")
     with parsing(f"{path}: content", "an ONNX file", "export it again"):
         try:
             proto = onnx.load_model_from_string(content)

@@ -1,8 +1,8 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
-Read in this order: `init`, `summary`, `walk`, `module`, `functional`, `sequential`, `linear`,
-`activations`, `dropout`, `normalisation`, `embedding`, `sliding`, `convolution`, `pooling`,
-`shape`, `cells`, `recurrent`, `attention`, `targets`, `losses`, `class_losses`,
+Read in this order: `init`, `mermaid`, `summary`, `walk`, `module`, `functional`, `sequential`,
+`linear`, `activations`, `dropout`, `normalisation`, `embedding`, `sliding`, `convolution`,
+`pooling`, `shape`, `cells`, `recurrent`, `attention`, `targets`, `losses`, `class_losses`,
 `regression_losses`, `similarity_losses`, `penalties`.
 """
 

@@ -27,6 +27,7 @@ from autonn.engine.modes import (
 )
 from autonn.engine.ownership import recast
 from autonn.engine.tensor import Array, Tensor
+from autonn.nn.mermaid import chart
 from autonn.nn.summary import table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
@@ -55,6 +56,9 @@ class Module(Holder):
 
     # What is no attribute to look through: the last walk, and the names of kept results.
     __slots__ = ("__dict__", "__weakref__", "_kept", "_walked")
+
+    # Whether it passes x through the modules that it holds, one after another.
+    passes_on: bool = False
 
     # How often an attribute was set: what was compiled with the module is then derived anew.
     edits: int = 0
@@ -342,6 +346,22 @@ class Module(Holder):
                 rows += [("", *entry) for entry in entries[1:]]
         rows.append(("total", "", "", f"{sum(p.size for p in self.parameters()):,}"))
         return table(rows)
+
+    def mermaid(self) -> str:
+        """Return a picture of the modules as text, in Mermaid, which README files draw.
+
+        What passes x from one module to the next, as a `Sequential`, has arrows.
+
+        >>> from autonn import Layer, ReLU, Sequential
+        >>> print(Sequential(Layer(2, 3), ReLU()).mermaid())
+        flowchart TD
+            subgraph m0["Sequential"]
+                m1["0: Layer(2, 3), weight 3x2, bias 3"]
+                m2["1: ReLU()"]
+                m1 --> m2
+            end
+        """
+        return chart(self, lambda module: module.passes_on)
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={child!r}" for name, child in self.children())

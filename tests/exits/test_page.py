@@ -86,5 +86,5 @@ def test_what_does_not_fit_is_refused(settings: dict[str, Any], said: str) -> No
 
 
 def test_an_ending_that_is_not_known_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"ends in \.tflite; known are \.onnx, \.html"):
+    with pytest.raises(ValueError, match=r"ends in \.tflite; known are \.onnx, \.html, \.py"):
         an.export(small(), "model.tflite")
