@@ -20,6 +20,7 @@ from autonn.compiler.javascript_loops import View, contiguous, loops
 from autonn.compiler.javascript_numbers import HELPERS, NUMBERS
 from autonn.compiler.javascript_windows import WINDOWS
 from autonn.compiler.sources import identifier
+from autonn.engine import ops
 from autonn.engine.lineage import path_of
 from autonn.engine.op import Memory, elementwise
 from autonn.engine.tensor import Array
@@ -153,7 +154,7 @@ class _Writer:
         start = len(self.lines)
         if op.rows is elementwise and op.memory is Memory.VIEW:
             self.views[node] = self.view(node.args[0])
-        elif op in NUMBERS:
+        elif _template(node):
             self.views[node] = self.element_by_element(node)
         elif op.draws:
             self.views[node] = self.random(node)
@@ -196,7 +197,7 @@ class _Writer:
             else:
                 parts.append(f"{{{len(views)}}}")
                 views.append(self.view(a).broadcast(shape))
-        return NUMBERS[node.op].format(*parts)
+        return _template(node).format(*parts)
 
     def random(self, node: Node) -> View:
         """Draw numbers, by a function that may be given last."""
@@ -347,6 +348,17 @@ class _Writer:
         return name
 
 
+def _template(node: Node) -> str:
+    """Return the expression of an element-wise call; "" for any other.
+
+    A column times a row is one too: so a step of descent needs no array for the gradient of W.
+    """
+    outer = node.calls(ops.matmul) and [a.ndim for a in node.nodes()] == [2, 2]
+    if outer and node.args[0].shape[1] == 1:
+        return "{0} * {1}"
+    return NUMBERS.get(node.op, "")
+
+
 def _inlined(order: Sequence[Node], outputs: Sequence[Argument]) -> set[Node]:
     """Tell which calls are written within another: element by element, and read once."""
     readers: dict[Node, list[Node]] = {}
@@ -356,7 +368,7 @@ def _inlined(order: Sequence[Node], outputs: Sequence[Argument]) -> set[Node]:
     found: set[Node] = set()
     weight: dict[Node, int] = {}  # how many calls are written as one
     for node in order:
-        if node.op in NUMBERS:
+        if _template(node):
             weight[node] = 1 + sum(weight[a] for a in node.nodes() if a in found)
             own = any(node is output for output in outputs)
             if not own and weight[node] <= _LONGEST and _fits_within(node, readers.get(node, [])):
@@ -369,7 +381,7 @@ def _fits_within(node: Node, readers: Sequence[Node]) -> bool:
     if len(readers) != 1 or node.label or node.shape == ():
         return False
     (by,) = readers
-    once = by.op in NUMBERS and NUMBERS[by.op].count(f"{{{by.args.index(node)}}}") == 1
+    once = _template(by).count(f"{{{by.args.index(node)}}}") == 1
     exact = node.dtype.kind != "f" or node.dtype == np.float64
     return once and exact and by.shape == node.shape
 

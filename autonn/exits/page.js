@@ -18,6 +18,7 @@ function read(x) {  // the numbers of each layer
 }
 
 function shares(out) {  // what is shown of the outputs: as they are, or e^z / sum e^z
+  if (facts.plain) return Array.from(out);
   if (facts.end === "as they are") return Array.from(out);
   if (facts.end === "logarithms") return Array.from(out, Math.exp);
   const top = Math.max(...out), e = Array.from(out, (z) => Math.exp(z - top));
@@ -188,9 +189,10 @@ function build() {
   });
   for (const id of ["forward", "why", "learn"]) {
     $(`text-${id}`).textContent = $(`program-${id}`).textContent.trim();
+    $(`text-${id}`).parentElement.hidden = id === "learn" && !facts.teaches;
   }
   $("teaching").hidden = !facts.teaches;
-  $("because").hidden = facts.classes.length < 2;
+  $("because").hidden = $("shares").parentElement.hidden = facts.plain;
 }
 
 function show(quiet) {
@@ -207,12 +209,12 @@ function show(quiet) {
     });
   });
   out.forEach((v, k) => {
-    $(`share-${k}`).value = facts.end === "as they are" && facts.plain ? 0 : v;
+    $(`share-${k}`).value = v;
     $(`share-${k}`).nextSibling.textContent = facts.plain ? v.toFixed(3) : `${(100 * v).toFixed(1)} %`;
   });
   if (!quiet) {
-    const [best] = order, sure = facts.plain ? "" : `, ${(100 * out[best]).toFixed(0)} %`;
-    $("result").textContent = facts.plain && out.length < 2 ? out[0].toFixed(3)
+    const [best] = order, sure = `, ${(100 * out[best]).toFixed(0)} %`;
+    $("result").textContent = facts.plain ? out[0].toFixed(3)
       : `${facts.classes[best]}${sure}`;
   }
   if (facts.picture) paint($("seen"), rolled(current), (v) => {

@@ -277,15 +277,18 @@ def _canvas(name: str, label: str, more: str = "") -> str:
     return f'<canvas id="{name}" {more} role="img" aria-label="{label}"></canvas>'
 
 
+_RESULT = '<div id="result" role="status" aria-live="polite"></div>'
 _SIDES = 'width="200" height="200"'
 _PAPER = f"""\
 {_canvas("paper", "Paper to draw on, by pen, finger or mouse; samples are below", _SIDES)}
+{_RESULT}
 <div class="row"><button id="undo">Undo</button><button id="clear">Clear</button></div>
 <div id="sample-row"><p class="soft">Or load a sample:</p><div class="row" id="samples"></div></div>
 <h3>What the network sees</h3>
 {_canvas("seen", "The drawing as the network sees it, centred and small", 'class="small"')}"""
 _SLIDERS = f"""\
 <div id="sliders"></div>
+{_RESULT}
 {_canvas("boundary", "What is read where: the first number to the right, the second up")}"""
 _REASONS = f"""\
 {_canvas("parts", "How far each pixel speaks for it", 'class="small"')}

@@ -63,7 +63,7 @@ def outcome(case: Any) -> str:
     try:
         model = OnnxModule(case.model)
         for given, expected in case.data_sets:
-            result = model(*given)
+            result = model.forward(*given)
             results = result if isinstance(result, tuple) else (result,)
             for got, array in zip(results, expected, strict=True):
                 assert (got.shape, got.dtype) == (array.shape, array.dtype)

@@ -15,12 +15,11 @@ from autonn.compiler.graph import Given
 from autonn.engine.tensor import values_of
 from autonn.engine.trees import tree_leaves
 
-__all__ = ["NODE", "furthest", "program_of", "run_javascript"]
+__all__ = ["NODE", "furthest", "program_of", "run_javascript", "script_of"]
 
 NODE = shutil.which("node")
 
 _RUN = """
-const shown = (key, v) => ArrayBuffer.isView(v) ? Array.from(v) : v;
 const given = (a) => typeof a === "number" || !a.kind ? a : globalThis[a.kind].from(a.values);
 function exact(v) {
   if (ArrayBuffer.isView(v)) return Array.from(v, exact);
@@ -48,19 +47,21 @@ def _given(a: Any) -> Any:
     return {"kind": kind.get(array.dtype.str[1:], "Int32Array"), "values": values}
 
 
-def run_javascript(programs: Sequence[tuple[str, list[Any]]]) -> list[Any]:
-    """Run programs in one process; return what each gave, numbers as floats, all else in lists."""
-    assert NODE
+def script_of(programs: Sequence[tuple[str, list[Any]]]) -> str:
+    """Return a script that runs programs, and leaves in `results` what each gave."""
     parts = [_RUN, "const results = [];"]
     for text, args in programs:
         values = json.dumps([_given(a) for a in args])
         call = f"results.push(exact(program(...{values}.map(given))));"
         parts.append(f"try {{\n{text}\n{call}\n}} catch (e) {{ results.push(String(e)); }}")
-    parts.append("console.log(JSON.stringify(results));")
-    done = subprocess.run(
-        [NODE, "--stack-size=4000", "-"], input="\n".join(parts), capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
+    return "\n".join(parts)
+
+
+def run_javascript(programs: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+    """Run programs in one process; return what each gave, numbers as floats, all else in lists."""
+    assert NODE
+    script = f"{script_of(programs)}\nconsole.log(JSON.stringify(results));"
+    done = subprocess.run([NODE, "-"], input=script, capture_output=True, text=True, check=True)
     results: list[Any] = json.loads(done.stdout)
     return results
 

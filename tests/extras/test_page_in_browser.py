@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools.exit_networks import NETWORKS
+from tools.javascript import furthest, program_of, script_of
 
 import autonn as an
 from autonn import data, nn, optim
@@ -227,3 +229,20 @@ def test_a_network_of_two_numbers_has_sliders_and_a_map(browser: Any, tmp_path: 
     )
     assert colours == 4 * 3600
     assert browser.get_log("browser") == []
+
+
+def test_programs_give_in_the_browser_what_they_give_in_numpy(browser: Any) -> None:
+    browser.get("about:blank")
+    cases = []
+    for make, x in NETWORKS.values():
+        if x.dtype.kind == "f":
+            model = make().eval()
+
+            def f(p: Any, x: Any, model: Any = model) -> Any:
+                return np.sum(np.sin(an.functional_call(model, p, x)))
+
+            cases.append((an.value_and_grad(f, argnums=(0, 1)), (model.state_dict(), x)))
+    script = script_of([program_of(f, *args) for f, args in cases])
+    results = browser.execute_script(f"{script}\nreturn results;")
+    for (f, args), result in zip(cases, results, strict=True):
+        assert furthest(result, f(*args)) < 1e-12
