@@ -12,6 +12,7 @@ from autonn.engine.tensor import Tensor
 from autonn.exits.onnx_arithmetic import ARITHMETIC, Call, Rule
 from autonn.exits.onnx_export import BUFFERS
 from autonn.exits.onnx_layers import LAYERS
+from autonn.exits.onnx_recurrent import RECURRENT
 from autonn.exits.onnx_writer import need
 from autonn.files.errors import parsing
 from autonn.files.reading import PathLike, read_bytes
@@ -20,7 +21,7 @@ from autonn.nn.module import Module, as_tensor
 __all__ = ["RULES", "OnnxModule", "from_onnx"]
 
 # What the types of nodes compute.
-RULES: dict[str, Rule] = ARITHMETIC | LAYERS
+RULES: dict[str, Rule] = ARITHMETIC | LAYERS | RECURRENT
 
 
 class OnnxModule(Module):

@@ -287,6 +287,7 @@ function teach(k, done) {
     draw(costs);
     show(true);
     const enough = knows() || costs.length >= 400;
+    $("lesson").setAttribute("aria-busy", String(!enough));  // the last words alone are read out
     $("lesson").textContent = `Step ${costs.length}: cost ${costs.at(-1).toFixed(3)}` +
       (enough ? `. It ${reads(x, k) ? "has learned" : "still doubts"} that this is ${facts.classes[k]}.` : "");
     if (own === lesson && !enough) return requestAnimationFrame(frame);

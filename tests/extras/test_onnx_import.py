@@ -39,7 +39,8 @@ def cases() -> Iterator[Any]:
         few = {"relu", "elu", "clip", "slice", "pad", "pow", "reducemax",
                "gemm", "matmul", "conv", "convtranspose", "batchnorm", "layernormalization",
                "split", "gather", "where", "softmax", "logsoftmax", "cumsum", "trilu", "einsum",
-               "reshape", "onehot", "reduce_mean", "gelu", "unsqueeze", "tile"}  # fmt: skip
+               "reshape", "onehot", "lstm", "gru", "rnn", "reduce_mean", "gelu",
+               "unsqueeze", "tile"}  # fmt: skip
         known = len(package._NodeTestCases)
         for module in pkgutil.iter_modules(package.__path__):
             if module.name in few:
@@ -117,6 +118,54 @@ def test_it_is_trained_and_compiled(tmp_path: Path) -> None:
     assert history.cost[-1] < 0.5 * history.cost[0]
     assert history.compiled
     assert list(model.named_parameters()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+# ---- what PyTorch wrote
+
+
+def torch_networks(torch: Any) -> dict[str, tuple[Any, Any]]:
+    """Make networks of PyTorch, each with what it is fed."""
+    t, n = torch, torch.nn
+
+    class Reader(n.Module):  # type: ignore[misc,name-defined,unused-ignore]
+        def __init__(self, kind: str) -> None:
+            super().__init__()
+            self.rows = getattr(n, kind)(3, 4, 2, bidirectional=True, batch_first=True)
+            self.out = n.Linear(8, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.out(self.rows(x)[0][:, -1])
+
+    made = {kind: (Reader(kind), t.randn(3, 5, 3)) for kind in ("RNN", "GRU", "LSTM")}
+    attention = n.Sequential(n.TransformerEncoderLayer(8, 2, 16, batch_first=True))
+    made["attention"] = attention, t.randn(2, 5, 8)
+    made["pictures"] = (
+        n.Sequential(
+            n.Conv2d(2, 4, 3, 2, 1), n.BatchNorm2d(4), n.SiLU(), n.MaxPool2d(2),
+            n.ConvTranspose2d(4, 2, 2, 2), n.AvgPool2d(2), n.Flatten(), n.Linear(18, 3),
+        ),
+        t.randn(3, 2, 12, 12),
+    )  # fmt: skip
+    made["rows"] = (
+        n.Sequential(n.Linear(4, 5), n.GELU(), n.LayerNorm(5), n.Linear(5, 2), n.Softmax(-1)),
+        t.randn(3, 4),
+    )
+    return made
+
+
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM", "attention", "pictures", "rows"])
+def test_networks_that_pytorch_wrote_compute_the_same(name: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    network, x = torch_networks(torch)[name]
+    network(x)  # running means have moved then
+    network.eval()
+    path = tmp_path / "net.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, (x,), path, dynamo=False, opset_version=17)
+    expected = network(x).detach().numpy()
+    np.testing.assert_allclose(from_onnx(path).predict(x.numpy()), expected, atol=1e-6)
 
 
 # ---- what is refused

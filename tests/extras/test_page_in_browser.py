@@ -50,7 +50,7 @@ def model(digits: Any) -> Any:
     network = nn.Sequential(
         nn.Layer(400, 25, rng=0), nn.Sigmoid(), nn.Layer(25, 10, rng=1), nn.Sigmoid()
     )
-    few = slice(None, None, 2)
+    few = slice(None, None, 4)
     an.fit(
         network, X[few], y[few], loss=an.CrossEntropy(), optimizer=optim.LBFGS(), l2=1.0, epochs=40
     )
@@ -122,7 +122,7 @@ def test_it_is_small_and_asks_for_nothing(page: Any, path: Path) -> None:
 
 
 def test_it_reads_as_numpy_does(page: Any, model: Any, digits: Any) -> None:
-    X = digits[2]
+    X = digits[2][::5]
     script = "return arguments[0].map(x => Array.from(read(Float64Array.from(x)).at(-1)))"
     np.testing.assert_allclose(page.execute_script(script, X.tolist()), model.predict(X), atol=1e-6)
 
@@ -130,7 +130,7 @@ def test_it_reads_as_numpy_does(page: Any, model: Any, digits: Any) -> None:
 def test_drawings_are_centred_as_photos_are(page: Any) -> None:
     rng = np.random.default_rng(0)
     compared = 0
-    for _ in range(20):
+    for _ in range(12):
         points = np.cumsum(rng.normal(size=(rng.integers(3, 8), 2)) * (25, 45), axis=0)
         points = (points - points.mean(axis=0) + 100 + rng.normal(size=2) * 15).clip(20, 180)
         dark, seen = page.execute_script(DRAW + SEEN, points.tolist())
@@ -140,14 +140,14 @@ def test_drawings_are_centred_as_photos_are(page: Any) -> None:
             continue  # it is no digit, which the page does not ask
         np.testing.assert_allclose(np.reshape(seen, (20, 20)), expected, atol=1e-8)
         compared += 1
-    assert compared > 12
+    assert compared > 7
 
 
 def test_pictures_of_digits_on_the_paper_are_read_as_often_as_by_numpy(
     page: Any, model: Any
 ) -> None:
     loaded = np.load(Path(an.__file__).parents[1] / "data" / "digits.npz")
-    rows = np.arange(0, 5000, 250)
+    rows = np.arange(0, 5000, 500)
     ours = theirs = 0
     for image, label in zip(loaded["images"][rows], loaded["labels"][rows], strict=True):
         dark, seen = page.execute_script(PIXELS + SEEN, image.reshape(-1).tolist())
@@ -155,7 +155,7 @@ def test_pictures_of_digits_on_the_paper_are_read_as_often_as_by_numpy(
         np.testing.assert_allclose(np.reshape(seen, (20, 20)), expected, atol=1e-8)
         ours += result(page)[0] == str(label)
         theirs += int(model.predict(data.unroll(expected[None])).argmax()) == label
-    assert ours == theirs > 15
+    assert ours == theirs > 7
 
 
 @pytest.mark.parametrize("kind", ["mouse", "pen", "touch"])
