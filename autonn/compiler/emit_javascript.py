@@ -1,12 +1,14 @@
 """Writing a graph down in JavaScript: one flat function of typed arrays, which stands alone.
 
 Each call of the graph becomes a line or a loop, with the same names and formulas as the NumPy
-program. Values lie in buffers that are made once, and are used again when a value is not needed
-any more; only what is returned is made anew at each call.
+program; what is computed element by element and read once is written where it is read. Values lie
+in buffers that are made once, and are used again when a value is not needed any more; only what is
+returned is made anew at each call.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -35,10 +37,12 @@ _RESERVED = frozenset(re.findall(r"\w+", (
     "new null package private protected public return short static super switch synchronized "
     "this throw throws transient true try typeof var void volatile while with yield NaN "
     "Infinity undefined Math Number Object Array program random rest best count mean top "
-    "total "
+    "total rows Float64Array Float32Array Uint8Array Int32Array "
 )))  # fmt: skip
 
+# Whole numbers are numbers like others there, exact up to 2^53.
 _ARRAYS = {"f4": "Float32Array", "f8": "Float64Array", "b1": "Uint8Array"}
+_ARRAYS |= {f"{kind}{size}": "Float64Array" for kind in "iu" for size in (1, 2, 4, 8)}
 _MOST = 200_000  # numbers of a constant that are written out; a program of more is no text
 
 _LONGEST = 6  # calls in one expression, so that a person can read it
@@ -121,7 +125,7 @@ class _Writer:
     def returned(self, form: Any, outputs: Any) -> str:
         """Write the result in its form; what is given beyond that stands in one row."""
         if isinstance(form, dict):
-            inside = (f"{_text(k)}: {self.returned(v, outputs)}" for k, v in form.items())
+            inside = (f"[{_text(k)}]: {self.returned(v, outputs)}" for k, v in form.items())
             text = f"{{{', '.join(inside)}}}"
         elif isinstance(form, list | tuple):
             text = f"[{', '.join([self.returned(v, outputs) for v in form])}]"
@@ -397,8 +401,11 @@ def _filled(template: str, texts: Sequence[str]) -> str:
 
 
 def _kind(dtype: np.dtype[Any]) -> str:
-    """Name the typed array of a dtype; whole numbers are 32 bits, as places and classes are."""
-    return _ARRAYS.get(np.dtype(dtype).str[1:], "Int32Array")
+    """Name the typed array of a dtype."""
+    kind = _ARRAYS.get(np.dtype(dtype).str[1:])
+    if kind is None:
+        raise NotImplementedError(f"JavaScript: it has no arrays of {dtype}; use float64")
+    return kind
 
 
 def _text(a: Any) -> str:
@@ -413,7 +420,7 @@ def _text(a: Any) -> str:
         if math.isfinite(a):
             return repr(float(a))
         return "NaN" if a != a else "-Infinity" if a < 0 else "Infinity"
-    return repr(str(a))
+    return json.dumps(str(a))
 
 
 def _told(node: Node) -> str:

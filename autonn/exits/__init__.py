@@ -6,6 +6,7 @@ Read in this order: `learning`, `batches`, `onnx_writer`, `onnx_elements`, `onnx
 """
 
 from autonn.exits.exporting import export
+from autonn.exits.learning import learning_step, start_of
 from autonn.exits.onnx_import import OnnxModule, from_onnx
 
-__all__ = ["OnnxModule", "export", "from_onnx"]
+__all__ = ["OnnxModule", "export", "from_onnx", "learning_step", "start_of"]

@@ -138,6 +138,24 @@ def test_what_has_no_words_is_named_with_its_layer() -> None:
         program_of(lambda X: model(X), np.eye(3))
 
 
-def test_a_text_in_the_result_is_no_way_in() -> None:
-    text, args = program_of(lambda x: {"a'];throw 1;['": x * 2}, np.ones(2))
+@pytest.mark.parametrize("key", ["a'];throw 1;['", "__proto__", "\u2028", "\U000e0001", '"'])
+def test_a_text_in_the_result_is_no_way_in(key: str) -> None:
+    text, args = program_of(lambda x: {key: x * 2}, np.ones(2))
     assert run_javascript([(text, args)]) == [[[2.0, 2.0]]]
+
+
+def test_whole_numbers_do_not_wrap_and_complex_ones_are_refused() -> None:
+    text, args = program_of(lambda x: x * 2**40, np.arange(3))
+    assert run_javascript([(text, args)]) == [[0, 2**40, 2**41]]
+    with pytest.raises(NotImplementedError, match="no arrays of complex128"):
+        program_of(lambda x: np.sum(x * 1j), np.ones(2))
+
+
+def test_names_of_the_users_do_not_meet_those_of_the_language() -> None:
+    def f(rows: Any, Float64Array: Any, i: Any, new_: Any, top: Any) -> Any:
+        return np.sum(rows @ Float64Array + i, axis=0) * new_ + np.max(top, axis=0)
+
+    rng = np.random.default_rng(0)
+    args = tuple(rng.normal(size=s) for s in ((3, 2), (2, 4), (3, 4), (4,), (5, 4)))
+    (result,) = run_javascript([program_of(f, *args)])
+    assert furthest(result, f(*args)) < 1e-12
