@@ -18,6 +18,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     plots        training               pictures of digits, histories, boundaries and graphs
     teach        training, plots        backprop explained, NaN found, what keeps it from learning
     sklearn      training               estimators of scikit-learn, which is an extra
+    exits        compiler, data, optim  ONNX files out and in, pages in which a network learns
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from autonn import optim, plots, random
     from autonn.data import load_digits
     from autonn.engine.gradcheck import GradientError, gradcheck
+    from autonn.exits import export, from_onnx
     from autonn.files import load_model, load_weights, save_model, save_weights
     from autonn.teach.debugging import debug
     from autonn.teach.explaining import explain
@@ -161,7 +163,9 @@ __all__ = [
     "elu",
     "erf",
     "explain",
+    "export",
     "fit",
+    "from_onnx",
     "functional_call",
     "gelu",
     "grad",
@@ -208,24 +212,15 @@ _LATER = {
     "load_digits": "data", "load_model": "files", "load_weights": "files",
     "save_model": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
-    "debug": "teach.debugging",
-    "explain": "teach.explaining",
-    "lint": "teach.linting",
+    "debug": "teach.debugging", "explain": "teach.explaining", "lint": "teach.linting",
+    "export": "exits", "from_onnx": "exits",
 }  # fmt: skip
 _ROOMS = frozenset(
     {
-        "checks",
-        "data",
-        "files",
-        "habits",
-        "optim",
-        "plots",
-        "random",
-        "teach",
-        "threads",
-        "training",
+        "checks", "data", "exits", "files", "habits", "optim", "plots", "random", "teach",
+        "threads", "training",
     }
-)
+)  # fmt: skip
 _EXTRAS = frozenset({"sklearn"})  # not listed: they may not be installed
 
 

@@ -6,6 +6,7 @@
     python examples/digits.py predict 7 1234 4999      let the trained network read these
     python examples/digits.py predict photo.png        or a digit that you wrote yourself
     python examples/digits.py evaluate                 count how many it reads rightly
+    python examples/digits.py page                     draw in a browser, and teach it there
 
 The digits are those of a well-known machine learning course: 5,000 of them, 500 of each kind, as
 pictures of 20 x 20 grey pixels. So the network has 400 inputs, one for each pixel; a layer of 25
@@ -35,6 +36,7 @@ from autonn import (
     Sequential,
     Sigmoid,
     data,
+    export,
     files,
     fit,
     l2_penalty,
@@ -56,6 +58,7 @@ PIXELS, CLASSES = 400, 10
 # The course keeps its weights in two text files, one for each layer; their names are its own, too.
 WEIGHTS = [Path("weights/TrainedW1.in"), Path("weights/TrainedW2.in")]
 PLOTS = Path("plots")
+PAGE = Path("digits.html")
 
 # Which digits are held out must not depend on anything: only then can `evaluate` and `train`, today
 # and tomorrow, talk about the same thousand.
@@ -330,6 +333,14 @@ def evaluate(options: argparse.Namespace) -> None:
         print("`train --all`, or from elsewhere, may have been trained on them: then use --all.")
 
 
+def page(options: argparse.Namespace) -> None:
+    """Write a page for the browser in which the network reads, and learns, your handwriting."""
+    if options.page.suffix != ".html":
+        raise Complaint(f"the page is kept in a file that ends in .html, not in {options.page}")
+    export(trained(options.weights), options.page)
+    print(f"{options.page} opens in any browser by a double click, also where there is no network")
+
+
 # --- What the commands need ----------------------------------------------------------------------
 
 
@@ -416,6 +427,7 @@ def print_what_next(options: argparse.Namespace) -> None:
     print("\nTry next:")
     print(f"  {command('predict', 7, 1234, 4999, *weights)}")
     print(f"  {command('evaluate', *['--all'] * options.all, *weights)}")
+    print(f"  {command('page', *weights)}")
     if options.optimizer == "sgd":
         print(f"  {command('train', '--optimizer', 'lbfgs')}")
 
@@ -487,6 +499,7 @@ def parser() -> Parser:
     add_train(commands)
     add_predict(commands)
     add_evaluate(commands)
+    add_page(commands)
     return top
 
 
@@ -641,6 +654,22 @@ def add_evaluate(commands: Any) -> None:
         "--all",
         action="store_true",
         help="for weights that were trained on all 5,000 digits: no digit was held out",
+    )
+    add_weights(command)
+
+
+def add_page(commands: Any) -> None:
+    """Describe `page`."""
+    command = add_command(
+        commands, page, "make a page in which the network reads what you draw, and learns from it"
+    )
+    command.add_argument(
+        "page",
+        type=Path,
+        nargs="?",
+        default=PAGE,
+        metavar="PAGE",
+        help=f"where it goes, a file that ends in .html (default: {PAGE})",
     )
     add_weights(command)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.compiler.arguments import Numbers, as_arrays, form_of
-from autonn.compiler.emit import template_of, write_program
+from autonn.compiler.emit import emit, template_of, write_program
 from autonn.compiler.guards import MISS, Guards
 from autonn.compiler.results import Finish, on_tensors
 from autonn.compiler.search import reads_near
@@ -68,6 +68,33 @@ class Compiled(functools.partial[Any]):
                 "arguments; call it once"
             )
         return self.programs.latest.source.text()
+
+    @property
+    def javascript(self) -> str:
+        """The program of the last call in JavaScript: one function of typed arrays, ``program``.
+
+        It takes what the NumPy program takes, in the same order, and gives a list for a tuple.
+        What it has no words for is a NotImplementedError, which names op and layer.
+
+        >>> step = compile(lambda x: np.sum(x * x))
+        >>> step(np.ones(3))
+        np.float64(3.0)
+        >>> print(step.javascript.partition("function ")[2])
+        program(x) {
+          // t0: z = sum x y
+          let t0 = 0;
+          t0 = 0;
+          for (let i = 0; i < 3; i++) {
+            t0 += x[i] * x[i];
+          }
+          return t0;
+        }
+        <BLANKLINE>
+        """
+        assert self.source  # or it says that there is none yet
+        latest = self.programs.latest
+        assert latest is not None
+        return emit(latest.graph, "javascript")
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind it to an instance, where it decorates a method."""
@@ -185,7 +212,7 @@ class Program:
         near = reads_near(f, (*args, *kwargs.values()))
         narrow = narrowed(tree_leaves((args, kwargs)), leaves)
         traced = trace_twice(f, args, kwargs, narrow, near)
-        graph = simplify(widened(traced.graph, narrow, leaves))
+        graph = self.graph = simplify(widened(traced.graph, narrow, leaves))
         wraps = any(isinstance(a, Tensor) for a in tree_leaves((args, kwargs)))
         finishes = traced.outside or traced.buffers or wraps
         template = None if finishes else template_of(graph.form)

@@ -1,10 +1,11 @@
-"""Writing a graph down: ``emit(graph, "numpy")`` gives a program that stands alone."""
+"""Writing a graph down as a program that stands alone, in NumPy or in JavaScript."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autonn.compiler.emit_javascript import write_javascript
 from autonn.compiler.emit_numpy import write_function
 from autonn.compiler.graph import Graph, Node, behind
 from autonn.compiler.partition import Parts, partition
@@ -21,9 +22,14 @@ def emit(graph: Graph, target: str = "numpy", share_rows: bool = True) -> str:
     graph
         As `trace` and `simplify` return it.
     target
-        "numpy": the only one.
+        "numpy", or "javascript": one function of typed arrays.
     share_rows
         Whether to compute in slices of the rows, where there are many: see `partition`.
+
+    Raises
+    ------
+    NotImplementedError
+        For what JavaScript has no program of, with its op and its layer.
 
     Examples
     --------
@@ -36,8 +42,10 @@ def emit(graph: Graph, target: str = "numpy", share_rows: bool = True) -> str:
         return t0
     <BLANKLINE>
     """
+    if target == "javascript":
+        return write_javascript(graph)
     if target != "numpy":
-        raise ValueError(f"emit writes 'numpy', not {target!r}")
+        raise ValueError(f"emit writes 'numpy' or 'javascript', not {target!r}")
     source = Source(graph.name)
     write_program(source, graph, template_of(graph.form), share_rows)
     return source.text()

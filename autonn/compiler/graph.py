@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from autonn.engine.flowchart import arrow, box
 from autonn.engine.modes import Place
 from autonn.engine.op import Function, Memory, Op
 from autonn.engine.tensor import Array
@@ -179,6 +180,24 @@ class Graph:
     def calls(self) -> list[Node]:
         """List the calls among them."""
         return [node for node in self.nodes() if node.given is None]
+
+    def mermaid(self) -> str:
+        """Return a picture of the graph as text, in Mermaid, which README files draw."""
+        names = {node: f"n{k}" for k, node in enumerate(self.nodes())}
+        lines = ["flowchart TD"]
+        for node, name in names.items():
+            what = (
+                node.op.formula if node.op is not None else node.given and node.given.name.lower()
+            )
+            label = " ".join(filter(None, [node.label, str(what), str(node.shape)]))
+            given = "([])" if node.op is None else "[]"
+            lines.append(f"    {box(name, label, given)}")
+            lines += [f"    {arrow(names[a], name)}" for a in node.nodes()]
+        for k, output in enumerate(self.outputs):
+            if isinstance(output, Node):
+                lines += [f"    {box(f'r{k}', f'result {k}', '(())')}"]
+                lines += [f"    {arrow(names[output], f'r{k}')}"]
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         names: dict[Node, str] = {}

@@ -75,8 +75,9 @@ class _Builder:
             return node
         args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
         result = self.convert(node, args)
-        if isinstance(result, Node) and not result.label:
-            result.label = node.label
+        if isinstance(result, Node):
+            result.label = result.label or node.label
+            result.place = result.place or node.place
         return result
 
     def constant(self, value: Any, label: str = "") -> Node:

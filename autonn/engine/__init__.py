@@ -1,6 +1,6 @@
 """The engine: Tensor, its ops and the backward pass.
 
-Read in this order: `modes`, `op`, `ownership`, `refusals`, `tensor`, `display`, `apply`, `lineage`,
-`ops`, `backward`, `trees`, `transforms`, `higher`, `recompute`, `scanning`, `batching`,
-`gradcheck`.
+Read in this order: `flowchart`, `modes`, `op`, `ownership`, `refusals`, `tensor`, `display`,
+`apply`, `lineage`, `ops`, `backward`, `trees`, `transforms`, `higher`, `recompute`, `scanning`,
+`batching`, `gradcheck`.
 """

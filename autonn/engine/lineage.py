@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from autonn.engine.modes import Place
 from autonn.engine.op import Function, Op
 from autonn.engine.tensor import Array, Tensor
@@ -21,6 +23,7 @@ __all__ = [
     "input_of",
     "inputs_of",
     "is_freed",
+    "op_behind",
     "op_of",
     "operands_of",
     "path_of",
@@ -39,6 +42,17 @@ def op_of(tensor: Tensor) -> Op | None:
     <op relu: z = max(x, 0)>
     """
     return tensor._op
+
+
+def op_behind(call: Callable[[Tensor], Any]) -> Op:
+    """Return the op that a function of NumPy leads to, where it has no name of its own here.
+
+    >>> op_behind(lambda x: np.concatenate([x, x]))
+    <op concatenate: z = the x_k behind one another along an axis>
+    """
+    op = op_of(call(Tensor(np.ones((1, 1)), requires_grad=True)))
+    assert op is not None
+    return op
 
 
 def is_freed(tensor: Tensor) -> bool:

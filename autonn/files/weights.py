@@ -25,6 +25,9 @@ from autonn.nn.module import Module
 
 Entry = TypeVar("Entry")
 
+# How many batches a normalisation of PyTorch's has seen, which nothing is computed from here.
+_COUNTS = "num_batches_tracked"
+
 
 def load_weights(model: Module, *paths: PathLike) -> None:
     """Set parameters and buffers from the file, or the files, that `save_weights` writes.
@@ -63,8 +66,9 @@ def save_weights(model: Module, *paths: PathLike) -> None:
 
     One ``.npz`` or ``.safetensors`` file holds those of any model by name. PyTorch loads
     the latter straight into the same network: ``Layer`` is its ``Linear``, ``Sequential`` numbers
-    its modules alike, weights are (outputs, inputs) in both. One ``.mat`` file, or one ``.in`` file
-    per layer, is in the course's format, as `write_weights` says.
+    its modules alike, weights are (outputs, inputs) in both, and those of convolutions,
+    normalisations, recurrent layers and attention have its names and shapes too. One ``.mat`` file,
+    or one ``.in`` file per layer, is in the course's format, as `write_weights` says.
 
     Raises
     ------
@@ -121,7 +125,12 @@ def _by_name(model: Module, path: PathLike) -> list[tuple[Tensor, Array]]:
     if suffix(path) == ".npz":
         arrays = _weights_among(read_npz(path, accept, most))
     else:
-        arrays = read_safetensors(path, most)
+        found = read_safetensors(path, most)
+        arrays = {
+            name: array
+            for name, array in found.items()
+            if name in wanted or name.rpartition(".")[2] != _COUNTS
+        }
         accept({name: ArrayHeader(array.dtype, array.shape) for name, array in arrays.items()})
     _require_all_finite({f"{path}: {name}": arrays[name] for name in wanted})
     return [(p, arrays[name].astype(p.dtype)) for name, p in tensors.items()]

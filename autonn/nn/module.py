@@ -30,6 +30,7 @@ from autonn.engine.ownership import recast
 from autonn.engine.tensor import Array, Tensor
 from autonn.habits import HABITS, Answering, answer_attributes
 from autonn.nn.addresses import add_address
+from autonn.nn.mermaid import chart
 from autonn.nn.summary import Summary, table
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
@@ -58,6 +59,9 @@ class Module(Answering, Holder):
 
     # What is no attribute to look through: the last walk, and the names of kept results.
     __slots__ = ("__dict__", "__weakref__", "_kept", "_walked")
+
+    # Whether it passes x through the modules that it holds, one after another.
+    passes_on: bool = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -375,6 +379,22 @@ class Module(Answering, Holder):
         table = self.summary()._repr_html_()
         shown = f"<code>{escape(repr(self))}</code> {facts}"
         return f"<details><summary>{shown}</summary>{table}</details>"
+
+    def mermaid(self) -> str:
+        """Return a picture of the modules as text, in Mermaid, which README files draw.
+
+        What passes x from one module to the next, as a `Sequential`, has arrows.
+
+        >>> from autonn import Layer, ReLU, Sequential
+        >>> print(Sequential(Layer(2, 3), ReLU()).mermaid())
+        flowchart TD
+            subgraph m0["Sequential"]
+                m1["0: Layer(2, 3), weight 3x2, bias 3"]
+                m2["1: ReLU()"]
+                m1 --> m2
+            end
+        """
+        return chart(self, lambda module: module.passes_on)
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={child!r}" for name, child in self.children())

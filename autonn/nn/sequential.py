@@ -90,6 +90,8 @@ class Sequential(Module):
     Sequential(Layer(400, 25), Sigmoid())
     """
 
+    passes_on = True
+
     def __init__(self, *modules: Any) -> None:
         if len(modules) == 1 and isinstance(modules[0], list | tuple):
             modules = tuple(modules[0])

@@ -28,7 +28,9 @@ def _results(a: float, b: float, x: Any) -> tuple[Any, ...]:
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=4))
-def test_a_number_that_changes_is_as_wide_as_it_is_in_python(pairs: list[tuple[float, float]]) -> None:
+def test_a_number_that_changes_is_as_wide_as_in_python(
+    pairs: list[tuple[float, float]],
+) -> None:
     x = np.array([0.25, -1.0, 3.0], np.float32)
     compiled = an.compile(_results)
     for a, b in pairs:

@@ -284,6 +284,15 @@ def test_evaluate_all_counts_all(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_page_is_made_of_what_was_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    train(iterations=2)
+    assert " page\n" in capsys.readouterr().out
+    digits.main(["page"])
+    assert capsys.readouterr().out.startswith("digits.html opens in any browser")
+    assert 0 < Path("digits.html").stat().st_size <= 80_000
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_initial_weights_are_where_the_training_starts(capsys: pytest.CaptureFixture[str]) -> None:
     first = ["W1.in", "W2.in"]
     train("--hidden", "6", "--seed", "1", "--save", *first)
@@ -377,7 +386,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         digits.main(["--help"])
     assert left.value.code == 0
     output = capsys.readouterr().out
-    assert all(name in output for name in ("show", "train", "predict", "evaluate"))
+    assert all(name in output for name in ("show", "train", "predict", "evaluate", "page"))
 
 
 @pytest.mark.parametrize(
@@ -400,6 +409,8 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         ("evaluate --weights bad.in bad.in", "one .mat file or in two text files"),
         ("evaluate --weights bad.in worse.in", "bad.in: Theta1: found"),
         ("evaluate --weights bad.mat", "bad.mat"),
+        ("page", r"no weights/TrainedW1.in yet; it is made by: \S*python\S* \S+ train$"),
+        ("page no.txt --weights good.mat", "ends in .html, not in no.txt"),
         ("evaluate --weights small.mat", r"small.mat: .*\(25, 401\)"),
         ("train --initial-weights no.in none.in", "no.in: No such file"),
         ("train --initial-weights good.mat --hidden 24", "initial weights have 25 hidden units"),

@@ -140,12 +140,12 @@ def test_formulas_of_each_layer_give_the_numbers_of_the_engine(name: str) -> Non
             return self.layer(x * self.scale if np.asarray(X).dtype.kind == "f" else x)
 
     model = Scaled()
-    buffers = {k: v.numpy() for k, v in model.named_buffers().items()}
+    buffers = {k: v.numpy() for k, v in model.named_buffers()}
     states = [str(m.rng.bit_generator.state) for _, m in model.named_modules() if hasattr(m, "rng")]
     told = explain(model, X, np.zeros(1), loss=square)
     after = [str(m.rng.bit_generator.state) for _, m in model.named_modules() if hasattr(m, "rng")]
     assert states == after
-    assert all(np.array_equal(model.named_buffers()[k].data, v) for k, v in buffers.items())
+    assert all(np.array_equal(dict(model.named_buffers())[k].data, v) for k, v in buffers.items())
     assert all(p.grad is None for p in model.parameters())
     assert_evaluates(told)
     fed = an.Tensor(X) if np.asarray(X).dtype.kind == "f" else X

@@ -1,0 +1,135 @@
+"""A network as an ONNX file, for whatever runs those: phones, servers, browsers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autonn.checks import one_of
+from autonn.compiler.graph import Node
+from autonn.exits.batches import evaluated_graph
+from autonn.exits.onnx_elements import ELEMENTS
+from autonn.exits.onnx_moves import MOVES
+from autonn.exits.onnx_windows import WINDOWS
+from autonn.exits.onnx_writer import Writer, need
+from autonn.files.atomic import write_together
+from autonn.files.reading import PathLike
+
+__all__ = ["BUFFERS", "IR_VERSIONS", "TABLE", "export_onnx", "onnx_model"]
+
+# How each op is written; of sums and means those that look for windows first. Normalisations are
+# written as the ops that they are: the node LayerNormalization of onnxruntime 1.15.1, which takes
+# the mean of squares less the square of the mean, is off by 2e-5 where the mean is 10 times the
+# deviation, and by a sixth where it is 1,000 times; these ops by 3e-7 and 1e-5.
+TABLE = ELEMENTS | MOVES | WINDOWS
+
+# By opset the version of the file: the oldest that has it, so that old runtimes load it too.
+# https://github.com/onnx/onnx/blob/main/docs/Versioning.md
+IR_VERSIONS = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
+
+BUFFERS = "buffers"  # among the metadata: which initialisers were not trained
+_MOST_BYTES = 2**31 - 1  # what a protobuf can be long
+
+
+def export_onnx(
+    model: Any,
+    path: PathLike,
+    example: Any,
+    *,
+    input_name: str | Sequence[str] = "input",
+    output_name: str | Sequence[str] = "output",
+    opset: int = 17,
+    dtype: str = "float32",
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``model(example)`` in evaluation mode as one ONNX file: see `export`."""
+    made = onnx_model(
+        model, example, input_name=input_name, output_name=output_name, opset=opset, dtype=dtype,
+        metadata=metadata,
+    )  # fmt: skip
+    write_together([path], [made.SerializeToString()])
+
+
+def onnx_model(
+    model: Any,
+    example: Any,
+    *,
+    input_name: str | Sequence[str] = "input",
+    output_name: str | Sequence[str] = "output",
+    opset: int = 17,
+    dtype: str = "float32",
+    metadata: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return the ``onnx.ModelProto`` of ``model(example)``: see `export`."""
+    onnx = need("onnx")
+    need("onnx.checker")
+    one_of("export: opset", opset, IR_VERSIONS)
+    one_of("export: dtype", str(np.dtype(dtype)), ("float32", "float64"))
+    examples = example if isinstance(example, tuple) else (example,)
+    made = evaluated_graph(model, examples)
+    writer = Writer(made, TABLE, dtype, opset)
+    inputs = _names("input_name", input_name, len(made.graph.inputs))
+    outputs = _names("output_name", output_name, len(made.outputs))
+    if {*inputs} & {*outputs}:
+        raise ValueError(f"export: {inputs} and {outputs} share a name; give each its own")
+    writer.write(dict(zip(made.graph.inputs, inputs, strict=True)), outputs)
+    graph = onnx.helper.make_graph(
+        writer.nodes,
+        type(model).__name__,
+        [
+            _declared(writer, name, node)
+            for name, node in zip(inputs, made.graph.inputs, strict=True)
+        ],
+        [_declared(writer, name, node) for name, node in zip(outputs, made.outputs, strict=True)],
+        [onnx.numpy_helper.from_array(a, name) for name, a in writer.initialisers.items()],
+    )
+    size = sum(a.nbytes for a in writer.initialisers.values())
+    if size > _MOST_BYTES:
+        raise ValueError(f"export: the weights are {size:,} bytes; one ONNX file holds 2 GB")
+    return _finished(onnx, graph, opset, _texts(metadata, made.buffers))
+
+
+def _finished(onnx: Any, graph: Any, opset: int, texts: Mapping[str, str]) -> Any:
+    """Make the model of a graph, and have it checked."""
+    made = onnx.helper.make_model(
+        graph,
+        producer_name="autonn",
+        opset_imports=[onnx.helper.make_opsetid("", opset)],
+        ir_version=IR_VERSIONS[opset],
+    )
+    onnx.helper.set_model_props(made, texts)
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+def _names(argument: str, given: str | Sequence[str], count: int) -> list[str]:
+    """Name what goes in or out: of several with one name, by their numbers."""
+    if isinstance(given, str):
+        return [given] if count == 1 else [f"{given}_{k}" for k in range(count)]
+    names = list(given)
+    if len(names) != count or len({*names}) != count or not all(names):
+        raise ValueError(f"export: {argument} is {names}, expected {count} different names")
+    return names
+
+
+def _declared(writer: Writer, name: str, node: Node) -> Any:
+    """Declare the dtype and shape of what goes in or out; lengths of the batch by a name."""
+    kind = writer.helper.np_dtype_to_tensor_dtype(writer.own(node.dtype))
+    shape = [_symbol(length) if length.a else length.b for length in writer.made.lengths(node)]
+    return writer.helper.make_tensor_value_info(name, kind, shape)
+
+
+def _symbol(length: Any) -> str:
+    factor = f"{length.a}*" if length.a != 1 else ""
+    return f"{factor}batch{f'+{length.b}' if length.b else ''}"
+
+
+def _texts(metadata: Mapping[str, Any] | None, buffers: Sequence[str]) -> dict[str, str]:
+    """Write metadata as texts: what is none as JSON."""
+    given = dict(metadata or {})
+    if buffers:
+        given.setdefault(BUFFERS, list(buffers))
+    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in given.items()}

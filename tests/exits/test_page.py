@@ -1,0 +1,90 @@
+"""The page without a browser: its size, its words, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autonn as an
+from autonn import nn
+from autonn.exits.page import page_of
+
+
+def small() -> Any:
+    return nn.Sequential(
+        nn.Layer(400, 25, rng=0), nn.Sigmoid(), nn.Layer(25, 10, rng=1), nn.Sigmoid()
+    )
+
+
+def test_the_page_of_the_digits_is_small_and_fetches_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "digits.html"
+    an.export(small(), path)
+    text = path.read_text()
+    assert len(text.encode()) <= 80_000
+    assert "default-src 'none'" in text
+    assert not re.findall(r"https?:|src=|@import|url\(|import\(", text)
+    assert text.count("function program(") == 3
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_text_of_the_users_ends_a_script_or_is_markup() -> None:
+    model = nn.Sequential(nn.Layer(2, 2, rng=0))
+    evil = "</script><script>alert(1)</script><!--"
+    text = page_of(model, inputs={evil: (0, 1), "y": (0, 1)}, classes=[evil, "b"], title=evil)
+    assert text.count("<script") == text.count("</script>") == 4
+    assert "<!--" not in text
+
+
+def test_pictures_of_any_size_and_networks_of_pictures_have_a_page() -> None:
+    conv = nn.Sequential(
+        nn.Conv2d(1, 2, 3, rng=0), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Layer(2 * 5 * 4, 3, rng=0), nn.Softmax(),
+    )  # fmt: skip
+    text = page_of(conv, np.zeros((1, 1, 12, 10)))
+    assert '"picture":[12,10],"columns":false' in text
+    assert '"end":"as they are"' in text
+    flat = page_of(nn.Sequential(nn.Layer(784, 10, rng=0)), inputs=(28, 28))
+    assert '"picture":[28,28]' in flat
+    assert '"end":"logits"' in flat
+
+
+def test_a_number_alone_is_shown_without_lessons() -> None:
+    text = page_of(nn.Sequential(nn.Layer(2, 1, rng=0)), inputs={"x": (0, 1), "y": (0, 1)})
+    assert '"teaches":false' in text
+
+
+def test_a_model_stays_as_it_is() -> None:
+    model = small().astype(np.float32)
+    before = model.state_dict()
+    page_of(model)
+    assert model.training
+    for name, array in model.state_dict().items():
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"inputs": (20, 21)}, "no picture of|shape"),
+        ({"inputs": (20,)}, "the sides of a picture"),
+        ({"inputs": {"x": (1, 1)}}, "the first is the least"),
+        ({"classes": ["a"]}, "1 classes, but the network has 10"),
+        ({"samples": (np.zeros((1, 3)), [0])}, "samples have shapes"),
+        ({"samples": (np.zeros((1, 400)), [10])}, "from 0 to 9"),
+        ({"rate": -1}, "rate"),
+        ({"example": np.zeros((1, 5))}, "inputs is None"),
+    ],
+)
+def test_what_does_not_fit_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        page_of(small(), **settings)
+
+
+def test_an_ending_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"ends in \.tflite; known are \.onnx, \.html, \.py"):
+        an.export(small(), "model.tflite")
