@@ -16,6 +16,7 @@ from autonn.engine.lineage import operands_of
 from autonn.engine.tensor import Array, values_of
 from autonn.teach.trial import Trial
 from autonn.training import Finding
+from autonn.training.certain import laid_out
 
 # Glorot's and He's widths are made for inputs of mean square 1. With 30 times that, the units of a
 # sigmoid layer are nearly all saturated: pixels from 0 to 255 have 80 to 150.
@@ -55,8 +56,11 @@ def _goes_into_a_product(trial: Trial) -> bool:
 
 
 def _looks_at(operand: Any, X: Array) -> bool:
-    values = values_of(operand)
-    return isinstance(values, np.ndarray) and np.may_share_memory(values, X)
+    """Whether something is X, in another layout or copied into a Tensor."""
+    values = values_of(laid_out(operand))
+    if not isinstance(values, np.ndarray) or values.size != X.size:
+        return False
+    return np.may_share_memory(values, X) or np.array_equal(values.ravel(), X.ravel())
 
 
 def constant_columns(trial: Trial) -> Iterator[Finding]:

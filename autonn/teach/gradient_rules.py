@@ -125,12 +125,13 @@ def stale_gradients(trial: Trial) -> Iterator[Finding]:
         return
     held = [np.array(values_of(slope)) for slope in slopes]
     count = _multiple(trial, held) or _unwound(trial, held)
-    if count:
+    known = f"of {count}" if count else "of many" if _is_piled_up(trial, held) else ""
+    if known:
         fresh = float(np.sqrt(sum(np.sum(g * g) for g in trial.slopes.values())))
         yield Finding(
             "stale-gradients",
             ", ".join(trial.names),
-            f".grad is the sum of the gradients of {count} steps: its norm is {_norm(held):.3g}, "
+            f".grad is the sum of the gradients {known} steps: its norm is {_norm(held):.3g}, "
             f"and that of the gradient at these weights {fresh:.3g}",
             "call optimizer.zero_grad() before each backward(), for backward() adds to .grad",
         )
@@ -173,6 +174,21 @@ def _unwound(trial: Trial, held: Sequence[Array]) -> int:
             if _norm(left) < 1e-5 * start:
                 return count if count > 1 else 0
     return 0
+
+
+def _is_piled_up(trial: Trial, held: Sequence[Array]) -> bool:
+    """Whether it is far larger than the gradient at these weights, and has its direction.
+
+    One batch may have a far larger gradient than all rows, but then by chance, and the more so the
+    less in the same direction: of 10 times the size, the cosine is about 1/10.
+    """
+    steps = getattr(trial.optimizer, "steps", 0)
+    fresh = list(trial.slopes.values())
+    sizes = _norm(held), _norm(fresh)
+    if steps < 20 or not all(np.isfinite(sizes)) or sizes[0] <= 10 * sizes[1] or not sizes[1]:
+        return False
+    along = sum(float(np.vdot(g, f)) for g, f in zip(held, fresh, strict=True))
+    return along > 0.5 * sizes[0] * sizes[1]
 
 
 def _is_plain(optimizer: object) -> bool:

@@ -218,9 +218,33 @@ def dead_of(values: Array) -> tuple[int, int]:
     return min(counts, key=lambda count: count[0] / count[1])
 
 
+def small_weights(trial: Trial) -> Iterator[Finding]:
+    """Find layers whose results hardly differ from row to row, though what they are fed does."""
+    products = (ops.affine.op, ops.matmul.op, ops.conv.op)
+    for tensor in trial.training.graph:
+        if op_of(tensor) not in products or len(trial.rows) < 2:
+            continue
+        fed = values_of(first_operand(tensor))
+        if np.shape(fed)[:1] != (len(trial.rows),) or np.asarray(fed).dtype.kind != "f":
+            continue
+        before, after = (float(np.mean(np.std(a, axis=0))) for a in (fed, values_of(tensor)))
+        if before > 1e-3 and 0 < after < FAINT * before:
+            yield Finding(
+                "weights-too-small",
+                named_place(trial.model, tensor),
+                f"from row to row its results vary by {after:.2g} where what it is fed varies by "
+                f"{before:.2g}: nearly nothing of the rows is left for the layers above",
+                "draw weights within sqrt(6 / (inputs + outputs)) of 0, as Layer does by itself",
+            )
+            return
+
+
+FAINT = 1e-3  # weights of standard deviation 0.02, as of large language models, leave 0.2
+
+
 # ---- how large the gradients are, layer by layer
 
-FADED, BURST = 1e-5, 100.0
+FADED, BURST = 1e-4, 100.0
 
 # Before one of these the size of a weight does not count, and its gradient may be next to 0.
 _NORMS = (BatchNorm1d, LayerNorm, GroupNorm)
@@ -272,4 +296,12 @@ def _by_layer(shares: dict[str, float]) -> str:
     return ", ".join(listed if len(listed) <= 6 else [*listed[:3], "...", *listed[-3:]])
 
 
-RULES = (not_finite, first_cost, equal_units, saturated_units, dead_units, faded_gradients)
+RULES = (
+    not_finite,
+    first_cost,
+    equal_units,
+    saturated_units,
+    dead_units,
+    small_weights,
+    faded_gradients,
+)

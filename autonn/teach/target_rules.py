@@ -7,14 +7,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from autonn.engine import ops
-from autonn.engine.lineage import op_of
-from autonn.engine.tensor import Array, Tensor
+from autonn.engine.lineage import op_of, operands_of
+from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.class_losses import HingeLoss
 from autonn.nn.losses import MeanSquaredError
 from autonn.nn.regression_losses import HuberLoss
 from autonn.teach.trial import Trial
 from autonn.training import Finding
-from autonn.training.certain import Sight, laid_out, named_place, one_softmax, squashed_twice
+from autonn.training.certain import (
+    Sight,
+    laid_out,
+    named_place,
+    one_softmax,
+    softmax_of_rows,
+    squashed_twice,
+)
 from autonn.training.certain import broadcast_targets as broadcast
 
 # Between what numbers the last op of a model keeps its outputs.
@@ -39,7 +46,7 @@ def certain_of_output(trial: Trial) -> Iterator[Finding]:
     """Find what `fit` warns of too: a softmax of a softmax, of one output, m by m pairs."""
     sight = sight_of(trial)
     if sight is not None:
-        for rule in (squashed_twice, one_softmax, broadcast):
+        for rule in (squashed_twice, one_softmax, softmax_of_rows, broadcast):
             yield from rule(sight)
 
 
@@ -125,7 +132,7 @@ def targets_out_of_reach(trial: Trial) -> Iterator[Finding]:
     predictions = trial.training.predictions
     last = laid_out(predictions)
     op = op_of(last) if isinstance(last, Tensor) else None
-    if op not in _REACH or not isinstance(trial.loss, MeanSquaredError | HuberLoss):
+    if op not in _REACH or not _compares_numbers(trial):
         return
     word, low, high = _REACH[op]
     y: Array = trial.examples.y
@@ -140,6 +147,20 @@ def targets_out_of_reach(trial: Trial) -> Iterator[Finding]:
             "leave out the last activation for numbers of any size; for class numbers take an "
             "output for each class and SoftmaxCrossEntropy()",
         )
+
+
+def _compares_numbers(trial: Trial) -> bool:
+    """Whether the loss subtracts predictions and targets, or is known to."""
+    if isinstance(trial.loss, MeanSquaredError | HuberLoss):
+        return True
+    sight = sight_of(trial)
+    if sight is None or trial.y.shape != trial.training.predictions.shape:
+        return False
+    differences = [operands_of(t) for t in sight.of_loss if op_of(t) is ops.subtract.op]
+    return any(
+        any(values_of(a) is trial.y for a in pair) and any(sight.is_models(a) for a in pair)
+        for pair in differences
+    )
 
 
 def bounded_scores(trial: Trial) -> Iterator[Finding]:

@@ -81,7 +81,10 @@ def certain(sight: Sight) -> list[Finding]:
     >>> [f.name for f in certain(Sight(model, a, SoftmaxCrossEntropy()(a, [0]), [0]))]
     ['squashed-twice']
     """
-    rules = squashed_twice, one_softmax, broadcast_targets, penalised_biases, no_gradient
+    rules = (
+        squashed_twice, one_softmax, softmax_of_rows, broadcast_targets, penalised_biases,
+        no_gradient,
+    )  # fmt: skip
     return [finding for rule in rules for finding in rule(sight)]
 
 
@@ -135,6 +138,20 @@ def one_softmax(sight: Sight) -> Iterator[Finding]:
                 "Sigmoid() and CrossEntropy()",
             )
             return
+
+
+def softmax_of_rows(sight: Sight) -> Iterator[Finding]:
+    """Find a softmax at the end of the model that goes over the examples, and not the classes."""
+    a = sight.predictions
+    if op_of(a) is not _SOFTMAX or a.ndim != 2 or attribute_of(a, "axis") not in (0, -2):
+        return
+    yield Finding(
+        "softmax-of-rows",
+        named_place(sight.model, a),
+        f"the softmax of predictions {a.shape} goes along axis 0: what an example is taken for "
+        "depends on the others of its batch, and the probabilities of its classes do not sum to 1",
+        "write Softmax(), which goes along the last axis",
+    )
 
 
 def broadcast_targets(sight: Sight) -> Iterator[Finding]:

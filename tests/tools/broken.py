@@ -86,6 +86,16 @@ def negative_numbers_by_relu() -> Given:
     return net(out=1, last=an.ReLU()), X, X[:, :1], {"loss": an.HuberLoss()}
 
 
+def own_squares_by_tanh() -> Given:
+    X, _ = blobs()
+    loss = lambda a, y: np.mean(np.square(y - a))  # noqa: E731
+    return net(out=1, last=an.Tanh()), X, X[:, :1], {"loss": loss}
+
+
+def softmax_of_rows() -> Given:
+    return classes(net(last=an.Softmax(axis=0)), an.CrossEntropy())
+
+
 def logits_by_relu() -> Given:
     return classes(net(last=an.ReLU()))
 
@@ -124,6 +134,15 @@ def one_wide_column() -> Given:
     return net(), X * [1, 1, 5000.0, 1], y, {"loss": an.SoftmaxCrossEntropy()}
 
 
+def pictures_of_bytes() -> Given:
+    some = an.load_digits()
+    X = np.round(np.clip(some.images[::25], 0, 1) * 255)[:, None]
+    model = Sequential(
+        an.Conv2d(1, 4, 5, rng=0), an.ReLU(), an.MaxPool2d(4), an.Flatten(), Layer(64, 10, rng=1)
+    )
+    return model, X, some.y[::25], {"loss": an.SoftmaxCrossEntropy()}
+
+
 def tiny_inputs() -> Given:
     X, y = blobs()
     return net(), X * 1e-5, y, {"loss": an.SoftmaxCrossEntropy()}
@@ -160,6 +179,11 @@ def logarithms_of_all() -> Given:
 def wide_weights() -> Given:
     wide = init.uniform(20.0)
     return classes(net(Layer(4, 8, weight=wide, rng=0), an.ReLU()))
+
+
+def tiny_weights() -> Given:
+    tiny = init.uniform(1e-5)
+    return classes(net(Layer(4, 8, weight=tiny, rng=0), an.Tanh()))
 
 
 def equal_weights() -> Given:
@@ -290,6 +314,15 @@ def never_zeroed() -> Given:
     return model, X, y, given | {"optimizer": optimizer}
 
 
+def never_zeroed_by_adam() -> Given:
+    model, X, y, given = classes(net())
+    optimizer = optim.Adam(model, lr=0.002)
+    for _ in range(60):
+        given["loss"](model(X), y).backward()
+        optimizer.step()
+    return model, X, y, given | {"optimizer": optimizer}
+
+
 def step_without_zero() -> Given:
     model, X, y, given = classes(net())
     optimizer = optim.Adam(model, lr=0.01)
@@ -399,16 +432,20 @@ BROKEN: dict[str, tuple[Case, ...]] = {
     "softmax-of-one": (softmax_of_one,),
     "broadcast-targets": (column_against_row,),
     "loss-and-output": (column_against_row_refused, classes_for_one_output),
-    "targets-out-of-reach": (class_numbers_by_sigmoid, negative_numbers_by_relu),
+    "targets-out-of-reach": (
+        class_numbers_by_sigmoid, negative_numbers_by_relu, own_squares_by_tanh,
+    ),
+    "softmax-of-rows": (softmax_of_rows,),
     "logits-cut-off": (logits_by_relu, margins_of_probabilities),
     "labels-from-1": (labels_from_1, labels_from_1_with_room),
     "missing-class": (a_class_is_cut_off,),
-    "unscaled-inputs": (pixels, one_wide_column, tiny_inputs),
+    "unscaled-inputs": (pixels, pictures_of_bytes, one_wide_column, tiny_inputs),
     "constant-column": (a_constant_column,),
     "duplicated-column": (a_copied_column,),
     "rows-in-both": (tested_with_training_rows,),
     "not-finite": (logarithms_of_all,),
     "first-cost": (numbers_of_a_thousand, wide_weights),
+    "weights-too-small": (tiny_weights,),
     "equal-units": (equal_weights, no_weights),
     "saturated-units": (pixels, flat_units),
     "dead-units": (dead_units, dead_maximum),
@@ -417,7 +454,9 @@ BROKEN: dict[str, tuple[Case, ...]] = {
     "no-gradient": (cut_off,),
     "unheld-parameters": (half_held, of_a_copy),
     "penalised-biases": (own_penalty_of_all, decay_of_bare_tensors, unknown_bias),
-    "stale-gradients": (gradients_twice, never_zeroed, step_without_zero),
+    "stale-gradients": (
+        gradients_twice, never_zeroed, never_zeroed_by_adam, step_without_zero,
+    ),
     "noise-in-evaluation": (noise_in_evaluation,),
     "frozen-noise": (same_mask, dropout_made_anew, frozen_step),
     "batch-of-one": (batch_of_one,),
