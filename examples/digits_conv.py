@@ -1,4 +1,4 @@
-"""Read handwritten digits well: a convolutional network, and pictures that are never twice the same.
+"""Read handwritten digits well: a convolutional network, and pictures that are never the same.
 
     python examples/digits_conv.py              train, measure, draw
     python examples/digits_conv.py --seed 1     from another start
@@ -51,9 +51,10 @@ def network(seed: int) -> Sequential:
     """Build the network; the sizes in the comments are (channels, height, width)."""
     rng = np.random.default_rng(seed)
     return Sequential(
-        Conv2d(1, 6, 5, padding=2, rng=rng), ReLU(), MaxPool2d(2),  # (6, 10, 10)
-        Conv2d(6, 16, 5, rng=rng), ReLU(), MaxPool2d(2), Flatten(),  # (16, 3, 3)
-        Linear(144, 120, rng=rng), ReLU(), Linear(120, 84, rng=rng), ReLU(), Linear(84, 10, rng=rng),
+        Conv2d(1, 16, 5, padding=2, rng=rng), ReLU(), MaxPool2d(2),  # (16, 10, 10)
+        Conv2d(16, 32, 5, rng=rng), ReLU(), MaxPool2d(2), Flatten(),  # (32, 3, 3)
+        Linear(288, 120, rng=rng), ReLU(), Linear(120, 84, rng=rng), ReLU(),
+        Linear(84, 10, rng=rng),
     ).astype(np.float32)  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def draw(model: Sequential, shown: Pictures, X: Pictures, y: Labels) -> None:
 def main() -> None:
     """Train the network, measure it, and draw pictures."""
     parser = argparse.ArgumentParser(description="Read handwritten digits well.")
-    parser.add_argument("--epochs", type=int, default=60, help="(default: 60)")
+    parser.add_argument("--epochs", type=int, default=40, help="(default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
     options = parser.parse_args()
 

@@ -77,7 +77,9 @@ def write(model: GPT, count: int, rng: np.random.Generator) -> str:
     text = [ALPHABET.index("\n")]
     for _ in range(count):
         logits = model.predict(np.array([text[-CONTEXT:]]))[0, -1]
-        chances = softmax(logits.astype(np.float64) / 0.8)  # below 1, it keeps to what it is sure of
+        chances = softmax(
+            logits.astype(np.float64) / 0.8
+        )  # below 1, it keeps to what it is sure of
         text.append(int(rng.choice(len(ALPHABET), p=chances)))
     return "".join(ALPHABET[k] for k in text).strip()
 

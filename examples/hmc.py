@@ -77,7 +77,7 @@ def walk(slope: Any, theta: Array, samples: int, rng: np.random.Generator) -> tu
 
 
 def draw(x: Array, y: Array, line: Array, curves: Array, best: Array) -> None:
-    """Draw the points, the best network, some that were sampled, and where nine in ten of them lie."""
+    """Draw the points, the best network, some that were sampled, and where nine in ten lie."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     ax = figure.subplots()
     low, high = np.percentile(curves, [5, 95], axis=0)
@@ -107,7 +107,9 @@ def main() -> None:
     best = minimize(slope, rng.normal(size=COUNT), jac=True, method="L-BFGS-B").x
     found, taken = walk(slope, best, samples + samples // 5, rng)
     line = np.linspace(-6, 6, 200)
-    curves = np.array([curve(theta, line) for theta in found[samples // 5 :]])  # on its way at first
+    curves = np.array(
+        [curve(theta, line) for theta in found[samples // 5 :]]
+    )  # on its way at first
     print(f"{samples} networks of {COUNT} parameters; {taken:.0%} of the ways were taken\n")
     print("   x    sin x    networks, and their spread")
     for place in (-5.5, -3.0, -2.0, 0.0, 2.0, 5.0):

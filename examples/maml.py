@@ -6,9 +6,9 @@
 Each task is a sine of its own height and place, of which ten points are shown. A usual network
 that learned from many such tasks can only give their mean, near 0. MAML (Finn et al., 2017) looks
 for weights from which it is near to all of them: its cost is that of a task *after* a step of
-gradient descent on the task's ten points, so that the gradient goes through the gradient. After
-half a minute one step brings the error on new tasks from 3 to 0.6, and ten steps to 0.3; a network
-trained on the mean of all tasks gets from 3 to 2.5.
+gradient descent on the task's ten points, so that the gradient goes through the gradient. A dozen
+seconds of this, and one step on a new task brings the error from 3.6 to 1.2; of a network that
+learned from the same tasks in the usual way, it brings it from 3.3 to 3.3.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from autonn import (
     Linear,
     MeanSquaredError,
     Module,
-    Tanh,
     Sequential,
+    Tanh,
     functional_call,
     grad,
     optim,
@@ -78,7 +78,7 @@ class Learner(Module):
 
 
 def errors(network: Sequential, x: Array, y: Array, steps: int) -> list[float]:
-    """Return the mean error on the points that are not shown, after 0, 1, ... steps on the others."""
+    """Return the mean error on points that are not shown, after 0, 1, ... steps on the others."""
     learner = Learner(network)
     found = np.zeros(steps + 1)
     for k in range(len(x)):
@@ -94,14 +94,18 @@ def draw(networks: dict[str, Sequential], x: Array, y: Array) -> None:
     """Draw what both networks say of a new task before, after one step, and after ten."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     line = np.linspace(-5, 5, 200)[:, None]
-    for ax, (name, network) in zip(figure.subplots(1, 2, sharey=True), networks.items(), strict=True):
+    for ax, (name, network) in zip(
+        figure.subplots(1, 2, sharey=True), networks.items(), strict=True
+    ):
         order = np.argsort(x[:, 0])
         ax.plot(x[order], y[order], color="0.8", lw=5)
         ax.plot(x[:SHOWN], y[:SHOWN], "o", color="0.3")
         weights: Weights = network.state_dict()
         for step in range(11):
             if step in (0, 1, 10):
-                ax.plot(line, functional_call(network, weights, line).numpy(), label=f"{step} steps")
+                ax.plot(
+                    line, functional_call(network, weights, line).numpy(), label=f"after {step}"
+                )
             weights = Learner(network).learn(weights, x[:SHOWN], y[:SHOWN])
         ax.set(title=name, ylim=(-6, 6))
         ax.legend()
@@ -112,12 +116,14 @@ def draw(networks: dict[str, Sequential], x: Array, y: Array) -> None:
 def main() -> None:
     """Train one network to learn, another on all tasks at once, and compare them on new tasks."""
     parser = argparse.ArgumentParser(description="Learn to learn.")
-    parser.add_argument("--steps", type=int, default=3000, help="(default: 3000)")
+    parser.add_argument("--steps", type=int, default=2000, help="(default: 2000)")
     steps = parser.parse_args().steps
 
     rng = np.random.default_rng(0)
     ready, usual = network(0), network(0)
-    learn = train_step(Learner(ready), MeanSquaredError(), optim.Adam(lr=optim.cosine(0.003, steps)))
+    learn = train_step(
+        Learner(ready), MeanSquaredError(), optim.Adam(lr=optim.cosine(0.003, steps))
+    )
     fit = train_step(usual, MeanSquaredError(), optim.Adam(lr=optim.cosine(0.003, steps)))
     for k in range(steps):
         x, y = tasks(TASKS, rng)
@@ -126,12 +132,12 @@ def main() -> None:
         if k in (0, 99, 999, steps - 1):
             print(f"step {k + 1:4}   error after a step of descent {cost:6.3f}", flush=True)
 
-    x, y = tasks(100, np.random.default_rng(1))
+    x, y = tasks(50, np.random.default_rng(1))
     networks = {"learned to learn": ready, "learned the mean of all": usual}
-    print("\nerror on 100 new tasks after     0      1      5     10 steps")
+    print("\nerror on 50 new tasks after      0      1     10 steps")
     for name, model in networks.items():
         found = errors(model, x, y, 10)
-        print(f"{name:<28}" + "".join(f"{found[k]:7.3f}" for k in (0, 1, 5, 10)))
+        print(f"{name:<28}" + "".join(f"{found[k]:7.3f}" for k in (0, 1, 10)))
     draw(networks, x[0], y[0])
     print(f"\nA new task is in {PLOTS / 'maml.png'}")
 

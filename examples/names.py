@@ -1,6 +1,7 @@
 """Invent names, character by character: first from the three before, then from all of them.
 
-    python examples/names.py
+    python examples/names.py                train both, let them write, draw what one expects
+    python examples/names.py --epochs 5     in less time, and not quite so well
 
 Two networks learn from 353 names which character follows, or that the name ends. The first, of
 Bengio et al. (2003), sees the last three characters, each as a row of numbers that it learns. The
@@ -11,6 +12,7 @@ fall much lower, for so few can be learned by heart. The picture shows the secon
 "christina": after "chr" it waits for a vowel, after "chris" for a t, and then for the end.
 """
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +66,8 @@ simon solomon sonia sophia stanley stella stephen stuart susan sylvester sylvia 
 terence teresa thelma theodora theodore thomas timothy tobias trevor tristan ursula valentine
 valerie vanessa vera verena vernon veronica victor victoria vincent viola violet virginia vivian
 walter warren wendy wilfred wilhelmina william winifred winston xavier yolanda yvonne zachary zoe
-""".split()
+""".split()  # noqa: SIM905
 LETTERS = ".abcdefghijklmnopqrstuvwxyz"  # the dot stands before a name and after it
-EPOCHS = 20
 LONGEST = max(map(len, NAMES)) + 1
 
 Numbers = NDArray[np.int64]
@@ -96,7 +97,9 @@ def invent(model: Module, width: int | None, count: int, rng: np.random.Generato
         while len(name) < 20 and (name[-1] != "." or not name.strip(".")):
             seen = name if width is None else name[-width:]
             logits = model.predict(np.array([[LETTERS.index(letter) for letter in seen]]))
-            chances = np.asarray(softmax(logits.reshape(-1, 27)[-1] / 0.7))  # a little bolder than it is
+            chances = np.asarray(
+                softmax(logits.reshape(-1, 27)[-1] / 0.7)
+            )  # a little bolder than it is
             name += str(rng.choice(list(LETTERS), p=chances))
         names.append(name.strip("."))
     return names
@@ -130,6 +133,10 @@ def cost_of_pairs(names: list[str], held_out: list[str]) -> float:
 
 def main() -> None:
     """Train both networks, let each invent names, and draw the letters."""
+    parser = argparse.ArgumentParser(description="Invent names, character by character.")
+    parser.add_argument("--epochs", type=int, default=20, help="(default: 20)")
+    epochs = parser.parse_args().epochs
+
     rng = np.random.default_rng(0)
     order = [str(name) for name in rng.permutation(NAMES)]
     names, held_out = order[:-40], order[-40:]
@@ -149,9 +156,9 @@ def main() -> None:
         ("from all before", gru, as_sequences, 16),
     ):
         (read, follows), (new, truth) = shape(names), shape(held_out)
-        optimizer = optim.AdamW(lr=optim.one_cycle(0.01, EPOCHS * -(-len(read) // size)))
+        optimizer = optim.AdamW(lr=optim.one_cycle(0.01, epochs * -(-len(read) // size)))
         fit(
-            model, read, follows, loss=loss, optimizer=optimizer, epochs=EPOCHS, batch_size=size,
+            model, read, follows, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=size,
             seed=0,
         )  # fmt: skip
         print(f"\n{f'cost, {title}':<40}{float(loss(model.predict(new), truth)):.3f}")

@@ -52,7 +52,9 @@ class Missed(Module):
     def forward(self, places: Any) -> Any:
         """Take the places (m, 2), each a t and an x."""
 
-        def total(t: Any, x: Any) -> Any:  # each u has its own t and x: its derivatives, side by side
+        def total(
+            t: Any, x: Any
+        ) -> Any:  # each u has its own t and x: its derivatives, side by side
             return np.sum(self.wave(t, x))
 
         t, x = places[:, 0], places[:, 1]

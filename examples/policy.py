@@ -28,7 +28,7 @@ SCALE = np.array([2.4, 2.0, 0.21, 2.0])  # places and speeds, of cart and pole, 
 
 def moved(state: Array, right: NDArray[np.bool_]) -> Array:
     """Push carts for 0.02 s; a state is the cart's place and speed, the pole's angle and speed."""
-    x, speed, angle, turning = state.T
+    _, speed, angle, turning = state.T
     sine, cosine = np.sin(angle), np.cos(angle)
     push = (np.where(right, 10.0, -10.0) + 0.05 * turning**2 * sine) / 1.1  # masses: 1 and 0.1 kg
     falling = (9.8 * sine - cosine * push) / (0.5 * (4 / 3 - 0.1 * cosine**2 / 1.1))

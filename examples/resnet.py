@@ -1,14 +1,14 @@
-"""See why deep networks have shortcuts: eighteen layers of convolutions with them and without.
+"""See why deep networks have shortcuts: nineteen layers of convolutions, with and without.
 
     python examples/resnet.py                 train both, and draw how they learn
-    python examples/resnet.py --epochs 1      in less time
+    python examples/resnet.py --blocks 3      seven layers, in less time
 
 A deeper network could do all that a shallower one can, if some of its layers did nothing. But it
 does not find out how: each layer mixes up what comes through it, and so do the gradients on their
 way back. With shortcuts (He et al., 2016) a block adds to what comes in, and does nothing unless it
-learns to. The two networks here have the same layers and numbers, 11,000 of them, and start alike.
-After two epochs of 4,000 digits, in a minute and a half, the one with shortcuts reads 95 of 100
-digits that were held out, and the other one some 30.
+learns to. The two networks here have the same layers, nineteen of them, and start from the same
+numbers. After three epochs of 4,000 digits, in half a minute, the one with shortcuts reads 93 of
+100 that were held out, and the other one 80.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from autonn.nn import init
 from autonn.training import accuracy
 
 PLOTS = Path("plots")
-CHANNELS, BLOCKS, BATCH = 8, 9, 50
+CHANNELS, BATCH = 8, 50
 
 Pictures = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -65,11 +65,11 @@ class Block(Module):
         return relu(x + self.inner(x) if self.shortcut else self.inner(x))
 
 
-def network(shortcut: bool) -> Sequential:
+def network(blocks: int, shortcut: bool) -> Sequential:
     """Build the network; the first layer halves the pictures to 10 x 10."""
     rng = np.random.default_rng(0)
     return Sequential(
-        layer(1, rng, stride=2), ReLU(), *(Block(shortcut, rng) for _ in range(BLOCKS)),
+        layer(1, rng, stride=2), ReLU(), *(Block(shortcut, rng) for _ in range(blocks)),
         GlobalAveragePool(), Linear(CHANNELS, 10, rng=rng),
     ).astype(np.float32)  # fmt: skip
 
@@ -85,8 +85,9 @@ def learn(model: Module, X: Pictures, y: Labels, epochs: int) -> list[float]:
 def main() -> None:
     """Train both networks, measure them, and draw how they learned."""
     parser = argparse.ArgumentParser(description="See why deep networks have shortcuts.")
-    parser.add_argument("--epochs", type=int, default=2, help="(default: 2)")
-    epochs = parser.parse_args().epochs
+    parser.add_argument("--epochs", type=int, default=3, help="(default: 3)")
+    parser.add_argument("--blocks", type=int, default=9, help="of two layers each (default: 9)")
+    options = parser.parse_args()
 
     digits = load_digits()
     pictures = digits.images[:, None].astype(np.float32)
@@ -94,11 +95,13 @@ def main() -> None:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     ax = figure.subplots()
     for name, shortcut in (("without shortcuts", False), ("with shortcuts", True)):
-        model = network(shortcut)
-        costs = learn(model, X, y, epochs)
+        model = network(options.blocks, shortcut)
+        costs = learn(model, X, y, options.epochs)
         right = accuracy(model, X_held_out, y_held_out)
         print(f"{name:<18} cost {np.mean(costs[-20:]):6.3f}, held out {right:6.1%}", flush=True)
-        ax.plot(np.convolve(costs, np.ones(10) / 10, "valid"), label=f"{name}: {right:.1%} held out")
+        ax.plot(
+            np.convolve(costs, np.ones(10) / 10, "valid"), label=f"{name}: {right:.1%} held out"
+        )
     ax.set(xlabel="step", ylabel="cost, mean of ten steps", ylim=(0, None))
     ax.legend()
     PLOTS.mkdir(exist_ok=True)

@@ -42,7 +42,11 @@ class Autoencoder(Module):
     def __init__(self, rng: np.random.Generator) -> None:
         self.encoder = Sequential(Linear(400, 256, rng=rng), ReLU(), Linear(256, 4, rng=rng))
         self.decoder = Sequential(
-            Linear(2, 128, rng=rng), ReLU(), Linear(128, 256, rng=rng), ReLU(), Linear(256, 400, rng=rng)
+            Linear(2, 128, rng=rng),
+            ReLU(),
+            Linear(128, 256, rng=rng),
+            ReLU(),
+            Linear(256, 400, rng=rng),
         )
 
     def forward(self, given: Any) -> Any:

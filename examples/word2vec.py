@@ -28,9 +28,9 @@ PLOTS = Path("plots")
 Numbers = NDArray[np.int64]
 WORDS, WIDTH, WINDOW, MADE_UP, BATCH = 1000, 32, 4, 5, 500
 GROUPS = [
-    "integer float complex decimal digits number", "true false boolean", "list tuple dictionary set",
+    "integer float complex decimal digits number", "true false boolean", "if while else for",
     "raised exception handler except", "module package import", "class instance method attribute",
-    "if while else for", "string bytes characters unicode",
+    "list tuple dictionary set", "string bytes characters unicode",
 ]  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def neighbours(rows: NDArray[np.float64], k: int, count: int) -> Numbers:
 
 
 def draw(rows: NDArray[np.float64], words: list[str]) -> None:
-    """Draw words where their rows lie, in the two directions of largest spread; groups in colours."""
+    """Draw words where their rows lie, in the two directions of largest spread."""
     group = [k for k, names in enumerate(GROUPS) for _ in names.split()]
     shown = " ".join(GROUPS).split()
     units = rows[[words.index(word) for word in shown]]
