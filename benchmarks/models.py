@@ -83,6 +83,13 @@ def torchs(name: str, dtype: str) -> tuple[Evaluation, list[str]]:
     return step, [*parameters]
 
 
+def results(step: Evaluation, keys: Sequence[str]) -> dict[str, Any]:
+    """Take a step, and return the cost and the gradients by their names, as arrays."""
+    cost, slopes = step()
+    found = zip(["cost", *keys], [cost, *slopes], strict=True)
+    return {key: a.numpy() if hasattr(a, "numpy") else np.asarray(a) for key, a in found}
+
+
 # ---- in the workers
 
 evaluation: Evaluation = tuple
@@ -102,10 +109,7 @@ def prepare(contender: str, name: str, dtype: str) -> tuple[float, dict[str, Any
         evaluation, keys = torchs(name, dtype)
     else:
         evaluation, keys = ours(name, dtype, contender == COMPILED)
-    first = rounds.seconds(evaluation)
-    cost, slopes = evaluation()
-    results = dict(zip(["cost", *keys], [cost, *slopes], strict=True))
-    return first, {key: np.array(getattr(a, "data", a)) for key, a in results.items()}
+    return rounds.seconds(evaluation), results(evaluation, keys)
 
 
 def turn() -> float:
@@ -131,9 +135,9 @@ def measure(workers: dict[str, Worker], name: str, dtype: str, seconds: float) -
     expected: dict[str, Any] = {}
     firsts = {}
     for contender, worker in workers.items():
-        firsts[contender], results = worker.ask(prepare, contender, name, dtype)
-        expected = expected or results
-        for wrong in differences(results, expected, dtype):
+        firsts[contender], found = worker.ask(prepare, contender, name, dtype)
+        expected = expected or found
+        for wrong in differences(found, expected, dtype):
             raise SystemExit(f"{name}, {dtype}: {contender} has another {wrong}")
     turns = {name: functools.partial(worker.ask, turn) for name, worker in workers.items()}
     rows = {row: [1e3 * s for s in t] for row, t in rounds.in_turn(turns, seconds).items()}

@@ -64,10 +64,11 @@ def warped(pictures: Pictures, rng: np.random.Generator) -> Pictures:
     They say where in the old picture each pixel of the new one lies; there, four are mixed.
     """
     m, _, height, width = pictures.shape
+    middle = np.array([height, width]) / 2 - 0.5
     matrix = np.eye(2) + rng.uniform(-0.25, 0.25, (m, 2, 2))
-    shift = rng.uniform(-2, 2, (m, 2)) + (height / 2 - 0.5, width / 2 - 0.5)
-    k, row, column = np.indices((m, height, width))
-    place = np.stack([row - (height / 2 - 0.5), column - (width / 2 - 0.5)], axis=-1)
+    shift = middle + rng.uniform(-2, 2, (m, 2))
+    k, *grid = np.indices((m, height, width))
+    place = np.stack(grid, axis=-1) - middle
     place = np.einsum("mij,mhwj->imhw", matrix, place) + shift.T[:, :, None, None]
     return map_coordinates(pictures[:, 0], [k, *place], order=1, mode="nearest")[:, None]
 

@@ -39,23 +39,15 @@ def test_each_network_has_a_twin_and_a_batch(benchmark: Any) -> None:
     assert functions("batches.py") == names - {"gru", "lstm"}  # those of rnn
 
 
-def computed(step: Any) -> list[Any]:
-    cost, slopes = step()
-    return [np.array(getattr(a, "data", a)) for a in (cost, *slopes)]
-
-
 def test_each_network_keeps_to_float32_and_compiles_to_the_same(benchmark: Any) -> None:
     models = benchmark("models")
     for name in models.NAMES:
-        step, keys = models.ours(name, "float32", compiled=False)
-        cost, *slopes = computed(step)
-        assert np.isfinite(cost), name
-        assert {a.dtype for a in (cost, *slopes)} == {np.dtype(np.float32)}, name
-        assert len(slopes) == len(keys)
+        expected = models.results(*models.ours(name, "float32", compiled=False))
+        assert np.isfinite(expected["cost"]), name
+        assert {a.dtype for a in expected.values()} == {np.dtype(np.float32)}, name
         if name in ("gan", "names", "mixture", "policy", "dqn"):  # what is compiled in a moment
-            program, _ = models.ours(name, "float32", compiled=True)
-            for got, right in zip(computed(program), [cost, *slopes], strict=True):
-                np.testing.assert_allclose(got, right, rtol=1e-3, atol=1e-5)
+            found = models.results(*models.ours(name, "float32", compiled=True))
+            assert models.differences(found, expected, "float32") == [], name
 
 
 def test_twins_compute_the_same_and_what_is_wrong_is_seen(
@@ -64,19 +56,18 @@ def test_twins_compute_the_same_and_what_is_wrong_is_seen(
     pytest.importorskip("torch")
     models, networks = benchmark("models"), benchmark("networks")
     for name in models.NAMES:
-        ours, keys = models.ours(name, "float64", compiled=False)
-        theirs, names = models.torchs(name, "float64")
-        assert agree(models, name, ours, keys, theirs, names), name
+        assert apart(models, name) == [], name
     model, cost = networks.policy(np.random.default_rng(0))
     monkeypatch.setattr(networks, "policy", lambda rng: (model, lambda *b: 1.001 * cost(*b)))
-    ours, keys = models.ours("policy", "float64", compiled=False)
-    assert not agree(models, "policy", ours, keys, *models.torchs("policy", "float64"))
+    assert len(apart(models, "policy")) == 5  # the cost, and each of four parameters
 
 
-def agree(models: Any, name: str, ours: Any, keys: Any, theirs: Any, names: Any) -> bool:
-    expected = dict(zip(["cost", *keys], computed(ours), strict=True))
-    found = dict(zip(["cost", *names], computed(theirs), strict=True))
-    return not models.differences(found, expected, "float64")
+def apart(models: Any, name: str) -> Any:
+    """List what a twin computes otherwise."""
+    expected = models.results(*models.ours(name, "float64", compiled=False))
+    found = models.results(*models.torchs(name, "float64"))
+    assert found.keys() == expected.keys()
+    return models.differences(found, expected, "float64")
 
 
 # ---- the index of the examples
