@@ -26,6 +26,7 @@ from autonn.compiler.verify import trace_twice, verify, watch_arrays
 from autonn.engine.modes import is_tracing
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.engine.trees import tree_leaves
+from autonn.habits import answers_keywords
 from autonn.threads import share
 
 __all__ = ["Compiled", "compile"]
@@ -193,6 +194,7 @@ def _count_arrays(args: tuple[Any, ...]) -> int:
     return sum(type(a) is ndarray for a in args)
 
 
+@answers_keywords("compile()")
 def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
     """Make the function that computes the same by a flat NumPy program, derived from `f`.
 

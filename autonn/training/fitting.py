@@ -43,7 +43,7 @@ def fit(
     batch_size: int | None = None,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     seed: int | np.random.Generator | None = None,
-    callbacks: Iterable[Callback] = (),
+    callbacks: Iterable[Callback] | Callback = (),
     class_weight: ClassWeight | None = None,
     sample_weight: ArrayLike | None = None,
     patience: int | None = None,
@@ -86,7 +86,8 @@ def fit(
     seed
         For the order of mini-batches: a whole number or a `numpy.random.Generator`.
     callbacks
-        Functions of the history, called after each epoch; raising `StopIteration` ends training.
+        Functions of the history, or one, called after each epoch; raising `StopIteration` ends
+        training.
     class_weight
         How much each class counts: (k,), or a dict by class, of which those left out count 1; or
         "balanced", ``m / (k m_c)`` for a class of m_c examples.
@@ -157,7 +158,7 @@ def fit(
     optimizer.bind(model)
     model.train()
     rng = np.random.default_rng(seed)
-    run = Run(task, optimizer, rng, batch_size, tuple(callbacks), patience)
+    run = Run(task, optimizer, rng, batch_size, _listed(callbacks), patience)
     store = None
     if checkpoint is not None:
         store = Store(checkpoint, every, fingerprint(run, seed))
@@ -178,6 +179,11 @@ def _refuse(unknown: Mapping[str, Any]) -> None:
         near = difflib.get_close_matches(name, known, 1)
         meant = f"write {near[0]}=" if near else f"there are {', '.join(known)}"
         raise TypeError(f"fit has no argument {name!r}; {meant}")
+
+
+def _listed(callbacks: Iterable[Callback] | Callback) -> tuple[Callback, ...]:
+    """Take several callbacks, or one."""
+    return tuple(callbacks) if isinstance(callbacks, Iterable) else (callbacks,)
 
 
 def _check_numbers(**counts: int | None) -> None:
