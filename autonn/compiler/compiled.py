@@ -27,6 +27,7 @@ from autonn.compiler.widths import narrowed, widened
 from autonn.engine.modes import Notes, is_recording, is_tracing
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.engine.trees import tree_leaves
+from autonn.habits import answers_keywords
 from autonn.threads import share
 
 __all__ = ["Compiled", "compile"]
@@ -243,6 +244,7 @@ def _count_arrays(args: tuple[Any, ...]) -> int:
     return sum(type(a) is ndarray for a in args)
 
 
+@answers_keywords("compile()")
 def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
     """Make the function that computes the same by a flat NumPy program, derived from `f`.
 

@@ -15,6 +15,7 @@ from autonn.data.resample import shrink
 from autonn.files.errors import FileFormatError, complaint
 from autonn.files.npz import read_npz
 from autonn.files.reading import Array, ArrayHeader, Floats, PathLike, require_names
+from autonn.habits import answers_keywords
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,6 +38,7 @@ class Digits:
         return f"Digits(X={self.X.shape}, y={self.y.shape}, images={self.images.shape})"
 
 
+@answers_keywords("data()")
 def load_digits(path: PathLike | None = None) -> Digits:
     """Load the handwritten digits: 5,000 pictures of 20 x 20 pixels, 500 of each, sorted from 0.
 

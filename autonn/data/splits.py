@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autonn.files.reading import Array
+from autonn.habits import answers_keywords
 
 
+@answers_keywords("data()")
 def split(
     X: ArrayLike, y: ArrayLike, test: int = 1000, *, rng: np.random.Generator | int
 ) -> tuple[Array, Array, Array, Array]:
@@ -56,6 +58,7 @@ def _shares(labels: Array, test: int) -> list[tuple[Any, int]]:
     return list(zip(kinds, shares.tolist(), strict=True))
 
 
+@answers_keywords("data()")
 def batches(
     m: int, size: int, rng: np.random.Generator | int
 ) -> Iterator[NDArray[np.integer[Any]]]:

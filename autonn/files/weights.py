@@ -55,6 +55,7 @@ def load_weights(model: Module, *paths: PathLike) -> None:
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'ex4weights.mat'
     """
+    _require_model(model, "load_weights")
     require_weights_suffix(paths, FileFormatError)
     pairs = _by_name(model, *paths) if is_named(paths) else _by_layer(model, paths)
     for parameter, array in pairs:
@@ -93,6 +94,7 @@ def save_weights(model: Module, *paths: PathLike) -> None:
     ...     sorted(np.load(path))
     ['0.bias', '0.weight', '2.bias', '2.weight']
     """
+    _require_model(model, "save_weights")
     require_weights_suffix(paths, ValueError)
     if not is_named(paths):
         write_weights([layer.theta for layer in _layers(model)], *paths)
@@ -103,6 +105,13 @@ def save_weights(model: Module, *paths: PathLike) -> None:
         require_finite(f"save_weights: {name}", array, ValueError)
     write = write_npz if suffix(paths[0]) == ".npz" else write_safetensors
     write(paths[0], arrays)
+
+
+def _require_model(model: Any, name: str) -> None:
+    if not isinstance(model, Module):
+        raise TypeError(
+            f"{name} takes a model first, not {model!r:.60}; write {name}(model, 'model.npz')"
+        )
 
 
 def _require_parameters(model: Module) -> None:

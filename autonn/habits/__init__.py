@@ -13,9 +13,11 @@ from autonn.habits.answers import (
     AnsweringOptimizer,
     Habit,
     answer_attributes,
+    answers_keywords,
     answers_of,
     missing,
     refuse_keywords,
+    refuse_unless_taken,
     take_keywords,
 )
 
@@ -26,8 +28,10 @@ __all__ = [
     "AnsweringOptimizer",
     "Habit",
     "answer_attributes",
+    "answers_keywords",
     "answers_of",
     "missing",
     "refuse_keywords",
+    "refuse_unless_taken",
     "take_keywords",
 ]

@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
-from typing import Any, ClassVar, NamedTuple, NoReturn, Self
+from typing import Any, ClassVar, NamedTuple, NoReturn, Self, TypeVar, cast
 
 from autonn.habits.of_calls import OF_CALLS
 from autonn.habits.of_classes import OF_CLASSES
@@ -159,6 +159,33 @@ def take_keywords(function: Any, place: str, name: str) -> Any:
     return call
 
 
+def refuse_unless_taken(function: Any, owner: str, place: str, names: Iterable[str]) -> None:
+    """Refuse the keywords that are words of others, but for those that a function takes."""
+    words = [name for name in names if (place, name) in HABITS]
+    if words:
+        known = inspect.signature(function).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            refuse_keywords(owner, place, [word for word in words if word not in known])
+
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def answers_keywords(place: str) -> Callable[[Call], Call]:
+    """Decorate a function that answers for the keywords of others which it does not take itself."""
+
+    def decorate(function: Call) -> Call:
+        @functools.wraps(function)
+        def call(*args: Any, **named: Any) -> Any:
+            if named:
+                refuse_unless_taken(function, function.__name__, place, named)
+            return function(*args, **named)
+
+        return cast(Call, call)
+
+    return decorate
+
+
 class Answering:
     """What is made by a call that answers for the keywords of others: a layer."""
 
@@ -172,12 +199,22 @@ class Answering:
             if _takes_none(cls.__init__):
                 refuse_keywords(cls.__name__, cls._place, named)
                 raise TypeError(f"{cls.__name__}() takes no arguments")
-            words = [name for name in named if (cls._place, name) in HABITS]
-            if words:
-                known = inspect.signature(cls.__init__).parameters
-                if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-                    refuse_keywords(cls.__name__, cls._place, [w for w in words if w not in known])
+            _refuse_places(cls, len(args))
+            refuse_unless_taken(cls.__init__, cls.__name__, cls._place, named)
         return super().__new__(cls)
+
+
+def _refuse_places(kind: type, count: int) -> None:
+    """Refuse more arguments than have places, with the names of those that have none."""
+    code = getattr(kind.__init__, "__code__", None)  # type: ignore[misc]  # of the class itself
+    if code is None or count < code.co_argcount or code.co_flags & inspect.CO_VARARGS:
+        return
+    places = code.co_varnames[1 : code.co_argcount]
+    others = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    raise TypeError(
+        f"{kind.__name__} has {len(places)} places, for {', '.join(places)}, and was given "
+        f"{count}; write {', '.join(f'{name}=' for name in others)} by name"
+    )
 
 
 def _takes_none(function: Any) -> bool:

@@ -49,6 +49,8 @@ X_val y_val x_val | Keras
 """
 
 AXIS = """
+unbiased | PyTorch
+    write ddof=1, or ddof=0, which it is anyway
 dim | PyTorch
     write axis=
 keepdim keep_dims | PyTorch, TensorFlow
@@ -92,6 +94,18 @@ input_size | PyTorch
     write inputs=
 hidden_size num_hidden | PyTorch
     write units=
+num_heads | PyTorch
+    write heads=
+num_layers | PyTorch
+    write layers=
+batch_first | PyTorch
+    leave it out: examples come first, (m, steps, features)
+num_embeddings | PyTorch
+    write it first: Embedding(count, size)
+embedding_dim embed_dim | PyTorch
+    write it in its place: Embedding(count, size), MultiheadAttention(width, heads)
+dim | PyTorch
+    write axis=
 num_features | PyTorch
     write features=
 trainable | Keras
@@ -139,10 +153,54 @@ max_iter history_size tolerance_grad line_search_fn | PyTorch
     fit has epochs=, and LBFGS memory=
 """
 
+PREDICT = """
+batch_size | Keras
+    write np.concatenate([model.predict(part) for part in np.array_split(X, 10)])
+verbose steps callbacks | Keras
+    leave it out: nothing is printed
+training | Keras
+    write model.train() and model.eval(); predict is in evaluation mode
+"""
+
+STATE = """
+strict assign | PyTorch
+    leave it out: all entries have to be there, and no others
+set_to_none | PyTorch
+    leave it out: there is no gradient afterwards
+"""
+
+DATA = """
+test_size train_size | scikit-learn
+    write test=1000, a number of rows
+random_state seed | scikit-learn, PyTorch
+    write rng=0
+stratify shuffle | scikit-learn, PyTorch
+    leave it out: rows are drawn, and of each class its share
+batch_size | PyTorch
+    write data.batches(len(X), size, rng)
+drop_last num_workers | PyTorch
+    leave it out: the last batch may be short
+num_classes depth | PyTorch, Keras, JAX
+    write classes=
+return_X_y as_frame | scikit-learn
+    write digits = load_digits(), which has digits.X and digits.y
+"""
+
+COMPILE = """
+mode fullgraph dynamic backend | PyTorch
+    leave it out: there is one way, a flat program of NumPy
+static_argnums static_argnames donate_argnums jit_compile | JAX, TensorFlow
+    leave it out: what is no array is taken as it is, and another value makes another program
+"""
+
 OF_CALLS = {
     "fit()": FIT,
     "axis()": AXIS,
     "layers()": LAYERS,
     "losses()": LOSSES,
     "optimizers()": OPTIMIZERS,
+    "predict()": PREDICT,
+    "state()": STATE,
+    "data()": DATA,
+    "compile()": COMPILE,
 }

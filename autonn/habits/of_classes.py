@@ -32,6 +32,8 @@ type type_as | PyTorch
     write x.dtype and x.astype(dtype)
 clone | PyTorch
     write x.copy(), or x.detach()
+new_zeros new_ones new_tensor new_full | PyTorch
+    write np.zeros(shape, x.dtype), or Tensor(...) of it
 contiguous | PyTorch
     leave it out
 expand expand_as repeat_interleave | PyTorch
@@ -154,6 +156,10 @@ input_shape output_shape build | Keras
     layers are told their sizes, as Linear(4, 8).inputs
 call | Keras
     write forward(x), and model(x)
+in_features out_features | PyTorch
+    write layer.inputs and layer.outputs
+kernel | Keras, JAX
+    write layer.weight, (outputs, inputs)
 loss optimizer metrics | Keras
     give loss= and optimizer= to fit
 init | JAX

@@ -88,7 +88,7 @@ BatchNormalization | Keras
 LayerNormalization | Keras
     write LayerNorm(features)
 MultiHeadAttention | Keras
-    write MultiheadAttention(features, heads)
+    write MultiheadAttention(width, heads)
 Activation | Keras
     write ReLU(), Tanh(), ...; Sequential also takes functions, as np.tanh
 Input InputLayer | Keras
@@ -205,7 +205,7 @@ dropout | PyTorch
 normalize | PyTorch
     write x / np.linalg.norm(x, axis=-1, keepdims=True)
 scaled_dot_product_attention | PyTorch
-    write a MultiheadAttention(features, heads)
+    write a MultiheadAttention(width, heads)
 layer_norm batch_norm embedding interpolate | PyTorch
     write the layer: LayerNorm, BatchNorm1d, BatchNorm2d, Embedding, Upsample
 """

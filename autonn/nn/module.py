@@ -28,7 +28,13 @@ from autonn.engine.modes import (
 )
 from autonn.engine.ownership import recast
 from autonn.engine.tensor import Array, Tensor
-from autonn.habits import HABITS, Answering, answer_attributes
+from autonn.habits import (
+    HABITS,
+    Answering,
+    answer_attributes,
+    answers_keywords,
+    refuse_unless_taken,
+)
 from autonn.nn.addresses import add_address
 from autonn.nn.mermaid import chart
 from autonn.nn.summary import Summary, table
@@ -147,6 +153,8 @@ class Module(Answering, Holder):
             if is_tracing() is None and is_recording() is True:  # most come by here, with x alone
                 if not more and not named:  # 0.4 us, and 0.7 us by the next line
                     return self.forward(x)
+                if named:
+                    refuse_unless_taken(self.forward, type(self).__name__, "predict()", named)
                 return self.forward(x, *more, **named)
             result: Tensor = called(self, x, *more, **named)
             return result
@@ -242,6 +250,7 @@ class Module(Answering, Holder):
         """
         return {name: tensor.numpy() for name, tensor in self.named_tensors().items()}
 
+    @answers_keywords("state()")
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set all parameters and buffers from arrays by name, as `state_dict` gives them.
 
@@ -312,11 +321,13 @@ class Module(Answering, Holder):
                 recast(tensor, wanted)
         return self
 
+    @answers_keywords("state()")
     def zero_grad(self) -> None:
         """Forget the gradients, which would otherwise add up."""
         for parameter in self.parameters():
             parameter.grad = None
 
+    @answers_keywords("predict()")
     def predict(self, x: Any, *more: Any, **named: Any) -> Array:
         """Return the output in evaluation mode as an array of the caller's own, without a graph.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from autonn.checks import differences
 from autonn.engine.tensor import Array, Tensor, values_of
-from autonn.habits import HABITS, AnsweringOptimizer, answer_attributes
+from autonn.habits import HABITS, AnsweringOptimizer, answer_attributes, answers_keywords
 from autonn.nn.module import Module
 
 # What an optimiser makes small: the cost as a Tensor, or its value and the gradients by the
@@ -131,6 +131,7 @@ class Optimizer(AnsweringOptimizer):
     def _prepare(self, decays: list[bool], is_new: bool) -> None:
         """Make room for what is remembered of each parameter; a search remembers nothing."""
 
+    @answers_keywords("state()")
     def zero_grad(self) -> None:
         """Forget the gradients, which would otherwise add up."""
         for parameter in self.parameters:

@@ -68,6 +68,7 @@ class NetClassifier(ClassifierMixin, Net):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.model_selection import cross_val_score
+    >>> from autonn.sklearn import mlp
     >>> X, y = load_iris(return_X_y=True)
     >>> net = NetClassifier(Network(mlp, hidden=(10,)), epochs=50, random_state=0)
     >>> bool(cross_val_score(net, X, y, cv=3).mean() > 0.9)

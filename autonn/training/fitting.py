@@ -52,7 +52,7 @@ def fit(
     validation: Any = None,
     metrics: Any = None,
     seed: int | np.random.Generator | None = None,
-    callbacks: Iterable[Callback] = (),
+    callbacks: Iterable[Callback] | Callback = (),
     class_weight: ClassWeight | None = None,
     sample_weight: ArrayLike | None = None,
     augment: Callable[..., Any] | None = None,
@@ -118,9 +118,9 @@ def fit(
     seed
         For the order of mini-batches: a whole number or a `numpy.random.Generator`.
     callbacks
-        Functions of the history, called after each epoch; or objects with methods ``on_begin``,
-        ``on_step``, ``on_epoch``, ``on_end``, which are given what they may see of the run: see
-        `Seen`. Raising `StopIteration` ends training.
+        Functions of the history, or one, called after each epoch; or objects with methods
+        ``on_begin``, ``on_step``, ``on_epoch``, ``on_end``, which are given what they may see of
+        the run: see `Seen`. Raising `StopIteration` ends training.
     class_weight
         How much each class counts: (k,), or a dict by class, of which those left out count 1; or
         "balanced", ``m / (k m_c)`` for a class of m_c examples.
@@ -217,7 +217,7 @@ def fit(
     task.require_width()
     optimizer.bind(model)
     model.train()
-    hooks = Hooks(callbacks)
+    hooks = Hooks(_listed(callbacks))
     run = Run(task, optimizer, rng, data.feed, hooks, patience, accumulate, average)
     store = None
     if checkpoint is not None:
@@ -240,6 +240,11 @@ def _refuse(unknown: Mapping[str, Any]) -> None:
         near = difflib.get_close_matches(name, known, 1)
         meant = f"write {near[0]}=" if near else f"there are {', '.join(known)}"
         raise TypeError(f"fit has no argument {name!r}; {meant}")
+
+
+def _listed(callbacks: Iterable[Callback] | Callback) -> tuple[Callback, ...]:
+    """Take several callbacks, or one."""
+    return tuple(callbacks) if isinstance(callbacks, Iterable) else (callbacks,)
 
 
 def _check_numbers(**counts: int | None) -> None:

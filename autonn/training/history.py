@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from autonn.habits import answer_attributes
+from autonn.checks import NamesError
+from autonn.habits import HABITS, answer_attributes
 from autonn.training.showing import curve_of, last_entries, rows_of
 
 
@@ -53,6 +54,15 @@ class History:
     def _repr_html_(self) -> str:
         """Show a notebook the last epochs, and the curve of the costs."""
         return f"<div>{self!r}</div>{curve_of(self)}{rows_of(self, 5)}"
+
+    def __getitem__(self, name: str) -> list[float]:
+        """Return a series by name, as ``history["cost"]``."""
+        if name not in SERIES:
+            habit = HABITS.get(("History", name))
+            meant = habit.answer if habit else f"there are {', '.join(SERIES)}"
+            raise NamesError(f"a history has no {name!r}; {meant}")
+        series: list[float] = getattr(self, name)
+        return series
 
     def series(self) -> dict[str, list[float]]:
         """Return what was measured, by name, a number an epoch, as a frame of pandas takes it.

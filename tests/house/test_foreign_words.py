@@ -140,6 +140,19 @@ def test_calls_that_take_nothing_say_so() -> None:
         with pytest.raises(TypeError, match=rf"{kind.__name__}\(\) takes no arguments"):
             kind(3)  # type: ignore[call-arg]
     assert list(inspect.signature(Layer).parameters)[:2] == ["inputs", "outputs"]
+    assert list(inspect.signature(Module.predict).parameters) == ["self", "x"]
+    with pytest.raises(TypeError, match=r"has 2 places, for inputs, outputs, .* 3; write .*bias="):
+        Layer(4, 8, True)  # type: ignore[call-arg]
+
+
+def test_a_forward_that_takes_a_word_of_others_is_given_it() -> None:
+    class Net(Module):
+        def forward(self, x: Any, training: bool = False) -> Any:
+            return Tensor(x) * (2 if training else 1)
+
+    assert Net()(3.0, training=True).item() == 6
+    with pytest.raises(TypeError, match=r"model\.train"):
+        Layer(1, 1)(np.ones((1, 1)), training=True)
 
 
 def test_an_unknown_word_of_a_module_is_left_to_python() -> None:

@@ -125,6 +125,22 @@ SoftmaxCrossEntropy(reduction='sum')
 an.cuda.is_available()
 an.device('cuda')
 an.nn.ModuleDict({})
+x.std(unbiased=False)
+x.new_zeros(3)
+model.load_state_dict(model.state_dict(), strict=True)
+model.zero_grad(set_to_none=True)
+adam.zero_grad(set_to_none=True)
+model[0].in_features
+an.nn.Linear(4, 8, True)
+an.nn.Softmax(dim=1)
+an.nn.LSTM(4, 8, batch_first=True)
+an.nn.LSTM(input_size=4, hidden_size=8, num_layers=2)
+an.nn.MultiheadAttention(embed_dim=8, num_heads=2)
+an.nn.Embedding(num_embeddings=3, embedding_dim=2)
+an.one_hot(y, num_classes=3)
+an.compile(model, mode='max-autotune')
+an.save_weights(model.state_dict(), 'm.npz')
+an.data.batches(X, y, batch_size=10)
 """
 
 KERAS = r"""
@@ -181,6 +197,12 @@ Layer(4, 8, use_bias=False)
 Layer(4, 8, kernel_initializer='he_normal')
 model.trainable_weights
 model.get_layer('a')
+model(X, training=True)
+model.predict(X, batch_size=10, verbose=0)
+fit(model, X, y, loss=loss, optimizer=adam)['loss']
+fit(model, X, y, loss=loss, optimizer=adam)['cost']
+fit(model, X, y, loss=loss, optimizer=adam, callbacks=lambda history: None)
+model[0].kernel
 """
 
 SKLEARN = r"""
@@ -195,6 +217,8 @@ fit(model, X, y, loss=loss, optimizer=adam, sample_weight=np.ones(60))
 fit(model, X, np.array(['a', 'b', 'c'])[y], loss=loss, optimizer=adam)
 an.train_test_split(X, y)
 an.StandardScaler()
+an.data.split(X, y, test_size=0.2, random_state=0)
+an.load_digits(return_X_y=True)
 model.coef_
 model.get_params()
 optim.Adam().get_params()

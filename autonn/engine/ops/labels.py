@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, DTypeLike
 from autonn.engine.apply import define
 from autonn.engine.op import Memory
 from autonn.engine.tensor import Array
+from autonn.habits import answers_keywords
 
 
+@answers_keywords("data()")
 def one_hot(y: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float64) -> Array:
     """Turn classes into rows with a single 1, ``Y[i, y_i] = 1``.
 
