@@ -37,7 +37,8 @@ def fingerprint(run: Run, held: Any, given: Mapping[str, Any]) -> dict[str, Any]
             "weights": digest(examples.weights),
         }
     else:
-        data = {"X": cast(StreamFeed, run.feed).require_repeatable(run.rng)}
+        first = cast(StreamFeed, run.feed).require_repeatable(run.rng)
+        data = {"examples": run.task.count, "X": first}
     return data | {
         "validation": _of_held_out(held),
         "loss": described(run.task.loss),

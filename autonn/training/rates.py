@@ -103,6 +103,9 @@ def find_rate(
     if low >= high:
         raise ValueError(f"find_rate: the rates grow from low to high, not from {low} to {high}")
     count = checks.whole("find_rate: steps", steps, least=3)
+    for name in ("epochs", "callbacks", "checkpoint"):
+        if name in options:
+            raise TypeError(f"find_rate takes no {name}: it ends after so many steps; give steps=")
     if y is not None:
         options["batch_size"] = batch_size
     rate = functools.partial(_rate, low=low, high=high, steps=count)

@@ -18,6 +18,7 @@ from tools.pictures import network, penalised_loss, rendered, trained_once, unre
 
 from autonn import Layer, MeanSquaredError, plots
 from autonn.plots import style
+from autonn.training import RateSearch
 
 # One of each: small, for they are only shown here.
 SHOWN: dict[str, Callable[[], Any]] = {
@@ -32,6 +33,7 @@ SHOWN: dict[str, Callable[[], Any]] = {
         Layer(1, 1, rng=0), MeanSquaredError(), np.ones((2, 1)), np.ones((2, 1)), rng=0, points=3
     ),
     "probability_bars": lambda: plots.probability_bars([0.2, 0.8]),
+    "rate_curve": lambda: plots.rate_curve(RateSearch([0.1, 1.0], [2.0, 1.0], [2.0, 1.5], 0.1)),
     "readings": lambda: plots.readings(np.ones((1, 2, 2)), [[0.2, 0.8]]),
     "worst_mistakes": lambda: plots.worst_mistakes(np.ones((1, 2, 2)), [[0.2, 0.8]], [0]),
 }

@@ -223,6 +223,10 @@ def test_batches_that_do_not_come_again_are_refused(tmp_path: Path) -> None:
         lambda: run(drifting, checkpoint=path, resume=True), ValueError, ["did not come again"]
     )
     path.unlink()
+    run(BATCHES, checkpoint=path, epochs=1, l2=1.0, examples=60)
+    with pytest.raises(ValueError, match="examples is 60, not 30"):
+        run(BATCHES, checkpoint=path, resume=True, l2=1.0, examples=30)
+    path.unlink()
     run(BATCHES, checkpoint=path, epochs=1)
     changed = [(X[:25] + 1, Y[:25]), *BATCHES[1:]]
     with pytest.raises(ValueError, match="X has other numbers"):

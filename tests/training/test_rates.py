@@ -80,8 +80,9 @@ def test_the_steepest_fall_is_found_and_none_where_nothing_falls() -> None:
         ({"low": 1.0, "high": 0.1}, ValueError, ["from low to high", "1.0"]),
         ({"low": 0}, ValueError, ["low", "positive"]), ({"steps": 2}, ValueError, ["steps", "3"]),
         ({"loss": 3}, TypeError, ["loss", "3"]),
+        ({"epochs": 3}, TypeError, ["epochs", "give steps="]),
     ],
-    ids=range(6),
+    ids=range(7),
 )  # fmt: skip
 def test_what_cannot_be_searched_is_refused(given: Any, error: Any, words: list[str]) -> None:
     assert_refused(lambda: find_rate(network(), X, Y, **(GIVEN | given)), error, words)
