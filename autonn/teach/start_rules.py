@@ -19,7 +19,7 @@ from autonn.training import Finding
 from autonn.training.certain import laid_out, named_place
 
 # How many times the cost of chance the first cost may be. For inputs about 1 Glorot's weights give
-# 1.0 to 1.3, He's up to 2 before a softmax; for inputs about 6, as the irises', which learn as well,
+# 1.0 to 1.3, He's up to 2 before a softmax; for inputs about 6, as of the irises, which learn too,
 # up to 9. Margins and squares grow with the predictions: there chance is a coarser measure.
 FAR, FAR_OF_MARGINS, FAR_OF_NUMBERS = 10.0, 20.0, 100.0
 
