@@ -164,7 +164,7 @@ def _curves(ax: Axes, name: str, own: Sequence[float], held_out: Sequence[float]
     _title(ax, f"{name} {shown}")
     positive = [value for value in (*own, *held_out) if value > 0]
     if name == "cost" and len(positive) == len(own) + len(held_out) and _falls_far(positive):
-        ax.set_yscale("log")
+        ax.semilogy()
     if held_out:
         ax.legend(frameon=False, fontsize=7)
 

@@ -37,7 +37,8 @@ class Walk:
         first, later = self.costs[0], self.costs[1:]
         if not all(map(math.isfinite, later)):
             return True
-        return later[-1] > first + 0.5 * abs(first) or max(later) > first + 9 * abs(first)
+        ends_above = min(later[-3:]) > first + 0.5 * abs(first)
+        return ends_above or max(later) > first + 9 * abs(first)
 
 
 def walk_of(trial: Trial, lr: float | None = None) -> Walk | None:
