@@ -41,9 +41,14 @@ def furthest(model: Any, x: Any, sizes: tuple[int, ...], dtype: str = "float32")
         expected = model.predict(rows)
         fed = rows.astype(dtype) if rows.dtype.kind == "f" else rows
         for reader in readers:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                (got,) = reader.run(None, {"input": fed})
+            try:
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    (got,) = reader.run(None, {"input": fed})
+            except NotImplementedError as error:  # of two directions, in onnx before 1.18
+                if "num_directions" not in str(error):
+                    raise
+                continue
             assert got.shape == expected.shape
             largest = max(float(np.abs(expected).max()), 1e-300)
             worst = max(worst, float(np.abs(got - expected).max()) / largest)
