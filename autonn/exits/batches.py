@@ -132,6 +132,7 @@ def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = Fa
 
 
 def _example(x: Any) -> Array:
+    """Take an example of numbers, with one row at least."""
     array = np.asarray(x.data if isinstance(x, Tensor) else x)
     if array.ndim < 1 or not array.shape[0] or array.dtype.kind not in "fiub":
         raise ValueError(

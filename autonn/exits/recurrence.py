@@ -55,6 +55,7 @@ def as_one_call(modules: list[Any]) -> Iterator[None]:
     hooked = [m for m in hooked if type(m) is not RNN or m.step is tanh_step]
 
     def forward_of(module: Any) -> Any:
+        """Make the forward that stands in for that of a layer."""
         weights = module.parameters()
 
         def forward(x: Any, state: Any = None, lengths: Any = None) -> Any:
