@@ -202,6 +202,7 @@ def _scatter(writer: Writing, call: Node) -> View:
 
 
 def _one_hot(writer: Writing, call: Node) -> View:
+    """Make zeros, and a 1 for each label."""
     labels, target = writer.view(call.args[0]), writer.result(call, zero=True)
     ignored = call.attribute("ignored")
 
@@ -215,6 +216,7 @@ def _one_hot(writer: Writing, call: Node) -> View:
 
 
 def _concatenate(writer: Writing, call: Node) -> View:
+    """Copy the operands behind one another."""
     axis, target = counted_axis(call.attribute("axis"), call.ndim), writer.result(call)
     start = 0
     for a in call.args:
@@ -232,6 +234,7 @@ def _reduction(begin: str, step: str, end: str = "{s}") -> Rule:
     """Write a reduction: `step` of the element ``{x}`` and what there is so far, ``{s}``."""
 
     def rule(writer: Writing, call: Node) -> View:
+        """Write the loops over what stays, and within them over what is reduced."""
         x = writer.view(call.args[0])
         axes = spelled_axes(call.attribute("axis"), len(x.shape))
         kept = [k for k in range(len(x.shape)) if k not in axes]
@@ -297,6 +300,7 @@ def _place(better: str) -> Rule:
     """Write where the largest or least is, the first of them."""
 
     def rule(writer: Writing, call: Node) -> View:
+        """Write the loops over what stays, and within them the search."""
         x, axis = writer.view(call.args[0]), call.attributes.get("axis")
         if axis is None:
             x, axis = writer.whole(call.args[0]), 0
@@ -342,7 +346,10 @@ def _argsort(writer: Writing, call: Node) -> View:
 
 
 def _running(step: str) -> Rule:
+    """Write what adds up, or multiplies, along an axis."""
+
     def rule(writer: Writing, call: Node) -> View:
+        """Write the loops over the other axes, and within them the running value."""
         x, axis = writer.view(call.args[0]), call.attribute("axis") % call.ndim
         kept = [k for k in range(call.ndim) if k != axis]
         target = writer.result(call)
@@ -422,6 +429,7 @@ def _axis(x: View, at: int) -> View:
 
 
 def _einsum(writer: Writing, call: Node) -> View:
+    """Write loops over all letters, those of the result outside."""
     inputs, _, output = call.attribute("subscripts").partition("->")
     views = [writer.view(a) for a in call.args]
     length: dict[str, int] = {}

@@ -32,6 +32,7 @@ def _slid(x: int, w: int, z: int) -> Rule:
     """
 
     def rule(writer: Writing, call: Node) -> View:
+        """Write the loops over pictures, groups, kernels, their places and positions."""
         views = [*map(writer.view, call.args), writer.result(call, zero=True)]
         pictures, kernels, made = views[x], views[w], views[z]
         groups = call.attribute("groups")
@@ -41,6 +42,7 @@ def _slid(x: int, w: int, z: int) -> Rule:
         counts, lengths = made.shape[2:], pictures.shape[2:]
 
         def body(i: list[str]) -> list[str]:
+            """Write one product, where its place lies inside."""
             m, g, q, c = i[:4]
             within, at = i[4 : 4 + n], i[4 + n :]
             place = _places(call, at, within)
@@ -63,6 +65,7 @@ def _slid(x: int, w: int, z: int) -> Rule:
 
 
 def _pool_max(writer: Writing, call: Node) -> View:
+    """Compare place by place; what lies in the frame is never the largest."""
     x, z = writer.view(call.args[0]), writer.result(call)
     size = call.attribute("size")
     n, lead = len(size), call.ndim - len(size)
@@ -82,12 +85,15 @@ def _at_max(forward: bool) -> Rule:
     """Write what shares numbers among the largest of each window, and what takes their mean."""
 
     def rule(writer: Writing, call: Node) -> View:
+        """Write the loops over windows, and twice over the places in each."""
         g, x, top = map(writer.view, call.args)
         out = writer.result(call, zero=True)
         size = call.attribute("size")
         lead = call.ndim - len(size)
 
         def body(i: list[str]) -> list[str]:
+            """Write one window."""
+
             def each(line: str) -> list[str]:
                 """Write what is done at each place of the window that is as large."""
 
@@ -114,6 +120,7 @@ def _at_max(forward: bool) -> Rule:
 
 
 def _windows(writer: Writing, call: Node) -> View:
+    """Copy what each window reads; the frame is zeros."""
     x, z = writer.view(call.args[0]), writer.result(call, zero=True)
     size = call.attribute("size")
     n, lead = len(size), len(x.shape) - len(size)
@@ -128,6 +135,7 @@ def _windows(writer: Writing, call: Node) -> View:
 
 
 def _add_windows(writer: Writing, call: Node) -> View:
+    """Add each window up where it read."""
     x, z = writer.view(call.args[0]), writer.result(call, zero=True)
     size = call.attribute("size")
     n, lead = len(size), call.ndim - len(size)
@@ -145,6 +153,7 @@ def _add_windows(writer: Writing, call: Node) -> View:
 
 
 def _cross_entropy(writer: Writing, call: Node) -> View:
+    """Write ``-1/m sum [y ln a + (1 - y) ln(1 - a)]``, where 0 ln 0 = 0."""
     a, y = map(writer.view, call.args)
     target = writer.result(call)
     writer.lines += [f"{target.name} = 0;"]
@@ -165,6 +174,8 @@ def _log_others(writer: Writing, call: Node) -> View:
     classes = call.shape[-1]
 
     def body(i: list[str]) -> list[str]:
+        """Write one row: its largest, its sum, and for each class that of the others."""
+
         def each(name: str, line: str) -> str:
             return f"for (let {name} = 0; {name} < {classes}; {name}++) {line}"
 

@@ -20,6 +20,7 @@ from autonn.compiler.trace import trace
 from autonn.engine.lineage import path_of
 from autonn.engine.tensor import Array, Tensor
 from autonn.engine.trees import tree_leaves
+from autonn.exits.recurrence import as_one_call
 from autonn.nn.module import Module
 
 __all__ = ["SIZES", "BatchGraph", "Length", "evaluated_graph", "refusal", "where"]
@@ -78,7 +79,7 @@ class BatchGraph:
         return node.shape == self.twin[node].shape
 
 
-def evaluated_graph(model: Any, examples: Sequence[Any]) -> BatchGraph:
+def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = False) -> BatchGraph:
     """Trace ``model(*examples)`` in evaluation mode, with two numbers of rows.
 
     Parameters
@@ -87,6 +88,8 @@ def evaluated_graph(model: Any, examples: Sequence[Any]) -> BatchGraph:
         A Module, or another function of arrays.
     examples
         The arguments, each with one row or more along its first axis; the rows are repeated.
+    whole_layers
+        Whether recurrent layers are one call each, and not step by step.
 
     Raises
     ------
@@ -114,9 +117,11 @@ def evaluated_graph(model: Any, examples: Sequence[Any]) -> BatchGraph:
         return result
 
     graphs = []
-    for size in SIZES:
-        rows = [x[np.arange(size) % len(x)] for x in arrays]
-        with model.evaluating() if isinstance(model, Module) else nullcontext():
+    layers = [m for _, m in model.named_modules()] if isinstance(model, Module) else []
+    whole = as_one_call(layers) if whole_layers else nullcontext()
+    with whole, model.evaluating() if layers else nullcontext():
+        for size in SIZES:
+            rows = [x[np.arange(size) % len(x)] for x in arrays]
             graphs.append(trace(evaluation, *rows))
     outputs = [o for o in graphs[0].outputs[: counted[0]] if isinstance(o, Node)]
     made = BatchGraph(graphs[0], outputs, _twins(*graphs))
@@ -127,6 +132,7 @@ def evaluated_graph(model: Any, examples: Sequence[Any]) -> BatchGraph:
 
 
 def _example(x: Any) -> Array:
+    """Take an example of numbers, with one row at least."""
     array = np.asarray(x.data if isinstance(x, Tensor) else x)
     if array.ndim < 1 or not array.shape[0] or array.dtype.kind not in "fiub":
         raise ValueError(

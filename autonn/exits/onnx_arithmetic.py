@@ -180,6 +180,7 @@ def _reduction(function: Any) -> Rule:
     """Reduce over axes; none means all, or that nothing is reduced."""
 
     def rule(call: Call) -> Any:
+        """Fold the inputs, from the first on."""
         x = call.input(0)
         axes = axes_of(call, 1, x.ndim)
         if not axes:
@@ -241,6 +242,7 @@ def _softmax(function: Any) -> Rule:
     """Before opset 13 all axes from one on are taken together."""
 
     def rule(call: Call) -> Any:
+        """Compute along one axis, or in rows before opset 13."""
         x = call.input(0)
         if call.opset >= 13:
             return function(x, axis=call.get("axis", -1))
@@ -258,6 +260,7 @@ def _hardmax(call: Call) -> Any:
 
 
 def _cumsum(call: Call) -> Any:
+    """Add up along an axis, from its end if need be, with or without the own element."""
     x, axis = call.input(0), int(plain(call.input(1)))
     if call.get("reverse", 0):
         x = np.flip(x, axis)

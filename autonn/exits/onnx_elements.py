@@ -49,6 +49,8 @@ def _logical(kind: str) -> Written:
 
 
 def _bits(kind: str) -> Written:
+    """Write what works on bits, of booleans alone."""
+
     def write(writer: Writer, call: Node) -> str:
         if call.dtype != bool:
             raise refusal(call, "works on the bits of whole numbers, which ONNX can't here")
@@ -169,6 +171,7 @@ def _bent(kind: str, name: str) -> Written:
     """Write a bend whose one number ONNX calls alpha, which is a float32 whatever x is."""
 
     def write(writer: Writer, call: Node) -> str:
+        """Write the bend, or in float64 what it is made of."""
         (x,) = writer.operands(call)
         alpha = float(call.attribute(name))
         if writer.dtype == np.float32:
@@ -215,6 +218,8 @@ def reduced(writer: Writer, kind: str, x: str, axes: tuple[int, ...], keep: bool
 
 
 def _reduction(kind: str) -> Written:
+    """Write a reduction over the axes of NumPy's call."""
+
     def write(writer: Writer, call: Node) -> str:
         x = call.args[0]
         axes = spelled_axes(call.attribute("axis"), x.ndim)
@@ -225,6 +230,7 @@ def _reduction(kind: str) -> Written:
 
 
 def _variance(writer: Writer, call: Node) -> str:
+    """Write the mean of the squares of what is left without the mean."""
     x, keep = call.args[0], bool(call.attribute("keepdims"))
     axes = spelled_axes(call.attribute("axis"), x.ndim)
     lengths = [writer.made.lengths(x)[a] for a in axes]
@@ -266,6 +272,8 @@ def _logsumexp(writer: Writer, call: Node) -> str:
 
 
 def _softmax(kind: str) -> Written:
+    """Write a softmax, or its logarithm, along one axis or over several."""
+
     def write(writer: Writer, call: Node) -> str:
         x, axis = call.args[0], call.attribute("axis")
         axes = spelled_axes(axis, x.ndim)
@@ -300,6 +308,7 @@ def _place(kind: str) -> Written:
 
 
 def _affine(writer: Writer, call: Node) -> str:
+    """Write a layer of rows as Gemm, of more axes as MatMul and Add."""
     x, weight, bias = call.args
     names = [writer.text(a, call.dtype) for a in call.args]
     if x.ndim == 2 and weight.ndim == 2 and bias.ndim == 1:

@@ -13,6 +13,7 @@ from autonn.compiler.graph import Node
 from autonn.exits.batches import evaluated_graph
 from autonn.exits.onnx_elements import ELEMENTS
 from autonn.exits.onnx_moves import MOVES
+from autonn.exits.onnx_sequences import SEQUENCES
 from autonn.exits.onnx_windows import WINDOWS
 from autonn.exits.onnx_writer import Writer, need
 from autonn.files.atomic import write_together
@@ -24,7 +25,7 @@ __all__ = ["BUFFERS", "IR_VERSIONS", "TABLE", "export_onnx", "onnx_model"]
 # written as the ops that they are: the node LayerNormalization of onnxruntime 1.15.1, which takes
 # the mean of squares less the square of the mean, is off by 2e-5 where the mean is 10 times the
 # deviation, and by a sixth where it is 1,000 times; these ops by 3e-7 and 1e-5.
-TABLE = ELEMENTS | MOVES | WINDOWS
+TABLE = ELEMENTS | MOVES | WINDOWS | SEQUENCES
 
 # By opset the version of the file: the oldest that has it, so that old runtimes load it too.
 # https://github.com/onnx/onnx/blob/main/docs/Versioning.md
@@ -69,7 +70,8 @@ def onnx_model(
     one_of("export: opset", opset, IR_VERSIONS)
     one_of("export: dtype", str(np.dtype(dtype)), ("float32", "float64"))
     examples = example if isinstance(example, tuple) else (example,)
-    made = evaluated_graph(model, examples)
+    # Step by step in float64, of which onnxruntime has no LSTM and no GRU.
+    made = evaluated_graph(model, examples, whole_layers=np.dtype(dtype) == np.float32)
     writer = Writer(made, TABLE, dtype, opset)
     inputs = _names("input_name", input_name, len(made.graph.inputs))
     outputs = _names("output_name", output_name, len(made.outputs))

@@ -117,6 +117,7 @@ def _gather_elements(call: Call) -> Any:
 
 
 def _gather_nd(call: Call) -> Any:
+    """Read by places of several axes, which are the last axis of the index."""
     x, index = call.input(0), np.asarray(plain(call.input(1)))
     batch = call.get("batch_dims", 0)
     grid = [
@@ -182,6 +183,7 @@ def _range(call: Call) -> Any:
 
 
 def _one_hot(call: Call) -> Any:
+    """Make rows with one value at the place of the class, and another elsewhere."""
     index, depth, values = (np.asarray(plain(a)) for a in call.inputs)
     n, axis = int(depth.reshape(-1)[0]), call.get("axis", -1)
     axis = axis % (index.ndim + 1)
@@ -236,6 +238,7 @@ def _with_bias(z: Any, bias: Any) -> Any:
 
 
 def _conv(call: Call) -> Any:
+    """Convolve along one axis or two."""
     x, w = call.input(0), call.input(1)
     if x.ndim not in (3, 4):
         raise unsupported(call, f"over {x.ndim - 2} axes")
@@ -247,6 +250,7 @@ def _conv(call: Call) -> Any:
 
 
 def _conv_transpose(call: Call) -> Any:
+    """Lay kernels down along one axis or two."""
     x, w = call.input(0), call.input(1)
     n = x.ndim - 2
     if n not in (1, 2):
@@ -315,6 +319,7 @@ def _max_pool(call: Call) -> Any:
 
 
 def _average_pool(call: Call) -> Any:
+    """Take means, of what lies in the frame too where that counts."""
     x, how, frame = _pooling(call)
     n = len(how["size"])
     places = tuple(range(-2 * n, -n))
@@ -366,6 +371,7 @@ def _instance_norm(call: Call) -> Any:
 
 
 def _layer_norm(call: Call) -> Any:
+    """Normalise over the last axes; give the mean and 1 / deviation where they are asked for."""
     x, scale, bias = call.input(0), call.input(1), call.input(2)
     axes = tuple(range(call.get("axis", -1) % x.ndim, x.ndim))
     mean = np.mean(x, axis=axes, keepdims=True)
@@ -378,6 +384,7 @@ def _layer_norm(call: Call) -> Any:
 
 
 def _group_norm(call: Call) -> Any:
+    """Normalise over groups of channels."""
     x, scale, bias = call.inputs
     groups, channels = call["num_groups"], x.shape[1]
     flat = np.reshape(x, (x.shape[0], groups, -1))

@@ -51,6 +51,7 @@ def _exchanged(*names: str) -> Any:
 
 
 def _flip(writer: Writer, call: Node) -> str:
+    """Write a slice from the end to the beginning of each axis."""
     axes = spelled_axes(call.attribute("axis"), call.ndim)
     n = len(axes)
     ends = writer.whole(*[-1] * n), writer.whole(*[-_END] * n)

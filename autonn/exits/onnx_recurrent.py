@@ -18,7 +18,8 @@ Step = Callable[..., tuple[Any, ...]]
 
 
 def _rnn(call: Call, x: Any, h: Any, state: Any, recurrent: Any) -> tuple[Any, ...]:
-    return (np.tanh(x + h),)
+    bends = {_name(f) for f in call.get("activations", ["Tanh"])}
+    return (np.tanh(x + h) if bends == {"Tanh"} else ops.relu(x + h),)
 
 
 def _lstm(call: Call, x: Any, h: Any, state: Any, recurrent: Any) -> tuple[Any, ...]:
@@ -48,12 +49,16 @@ _KINDS: dict[str, tuple[Step, int, int, list[str]]] = {
 }
 
 
+def _name(function: Any) -> str:
+    return function.decode() if isinstance(function, bytes) else str(function)
+
+
 def _usual(call: Call, functions: list[str], directions: int) -> None:
     """Refuse settings that the steps here have not."""
     given = call["activations"]
-    names = functions * directions if given is None else [
-        a.decode() if isinstance(a, bytes) else a for a in given
-    ]  # fmt: skip
+    names = functions * directions if given is None else [_name(f) for f in given]
+    if call.kind == "RNN" and names == ["Relu"] * directions:
+        names = functions * directions
     plain_ones = not {"clip", "activation_alpha", "activation_beta"} & {*call.attributes}
     if names != functions * directions or not plain_ones or call.get("input_forget", 0):
         raise unsupported(call, f"with other functions than {', '.join(functions)}")

@@ -24,6 +24,7 @@ def _pads(frame: Any) -> list[int]:
 
 
 def _conv(writer: Writer, call: Node) -> str:
+    """Write a convolution; both have channels first, and the kernels of a group behind another."""
     x, w = call.args
     return writer.node(
         "Conv", *(writer.text(a, call.dtype) for a in (x, w)), kernel_shape=list(w.shape[2:]),
@@ -33,6 +34,7 @@ def _conv(writer: Writer, call: Node) -> str:
 
 
 def _conv_transpose(writer: Writer, call: Node) -> str:
+    """Write kernels laid down; what the sides have beyond the least is output_padding."""
     x, w = call.args
     stride, dilation = call.attribute("stride"), call.attribute("dilation")
     frame = call.attribute("padding")
@@ -80,6 +82,7 @@ def _over_windows(usual: Written, as_sum: bool) -> Written:
     """Write a mean or a sum over the places of windows as AveragePool."""
 
     def write(writer: Writer, call: Node) -> str:
+        """Write what is over all places of dense windows as AveragePool, and all else as usual."""
         slid = call.args[0]
         if not (isinstance(slid, Node) and slid.calls(ops.windows)):
             return usual(writer, call)

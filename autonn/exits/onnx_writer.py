@@ -59,7 +59,8 @@ class Writer:
         self.taken: set[str] = set()
         self._constants: dict[Any, str] = {}
         self._rows: str | None = None
-        self._layer = ""
+        self.layers: dict[Any, list[str]] = {}  # the results of layers that are nodes of their own
+        self.layer = ""
 
     # ---- the whole
 
@@ -68,37 +69,47 @@ class Writer:
         self.names |= inputs
         self.taken |= {*inputs.values(), *outputs}
         for node in self.made.graph.nodes():
-            if node not in self.names:
-                self.names[node] = self.given(node) if node.op is None else self.call(node)
+            if node.op is not None:
+                self.names[node] = self.call(node)
         for node, name in zip(self.made.outputs, outputs, strict=True):
-            self.nodes.append(self.helper.make_node("Identity", [self.names[node]], [name]))
+            self.nodes.append(self.helper.make_node("Identity", [self.name_of(node)], [name]))
         self.prune(outputs)
 
     def call(self, node: Node) -> str:
         """Write the call of an op as its table says."""
         op = node.op
         assert op is not None
-        self._layer = path_of(node.place) if node.place else ""
+        self.layer = path_of(node.place) if node.place else ""
         if op.rows is elementwise and op.memory is Memory.VIEW:
-            return self.names[node.args[0]]  # it looks at the numbers, and leaves them
+            return self.name_of(node.args[0])  # it looks at the numbers, and leaves them
         write = self.table.get(op) or self.table.get(op.forward)
         if write is None:
             raise refusal(node, "has no counterpart among the ops of ONNX that are written here")
         return write(self, node)
 
+    def name_of(self, node: Node) -> str:
+        """Name a value; what is given is written when it is first read."""
+        if node not in self.names:
+            self.names[node] = self.given(node)
+        return self.names[node]
+
     def given(self, node: Node) -> str:
         """Write a parameter as an initialiser, and what else is given as a constant."""
         if node.given is Given.PARAMETER:
             name = self.made.names.get(id(node.value)) or node.label or "parameter"
-            name = self.fresh(name)
-            self.initialisers[name] = self.cast_array(values_of(node.value))
-            return name
+            return self.initialiser(name, values_of(node.value))
         if node.given is Given.INPUT:
             raise refusal(node, "is an argument that no name was given for")
         value = node.value.data if isinstance(node.value, Tensor) else np.asarray(node.value)
         if self.made.is_fixed(node):
             return self.constant(value)
         return self.repeated(node, value)
+
+    def initialiser(self, name: str, array: Array) -> str:
+        """Write an array as an initialiser, which can be trained where the file is read."""
+        name = self.fresh(name)
+        self.initialisers[name] = self.cast_array(array)
+        return name
 
     def repeated(self, node: Node, value: Array) -> str:
         """Write a constant with as many rows as the input: all of them have to be the same."""
@@ -133,9 +144,21 @@ class Writer:
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Write a node of one result, and return its name, which tells the layer."""
-        name = self.fresh(f"{self._layer}/{kind}" if self._layer else kind)
+        name = self.fresh(self.layer_name(kind))
         self.nodes.append(self.helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
+
+    def several(self, kind: str, inputs: Sequence[str], count: int, **attributes: Any) -> list[str]:
+        """Write a node of several results, and return their names."""
+        first = self.layer_name(kind)
+        names = [self.fresh(f"{first}:{k}") for k in range(count)]
+        made = self.helper.make_node(kind, inputs, names, name=names[0], **attributes)
+        self.nodes.append(made)
+        return names
+
+    def layer_name(self, kind: str) -> str:
+        """Name a node after its layer and its type."""
+        return f"{self.layer}/{kind}" if self.layer else kind
 
     def constant(self, value: Any) -> str:
         """Write a constant, once for all of the same bits; floats in the dtype of the file."""
@@ -181,7 +204,8 @@ class Writer:
     def text(self, a: Argument, dtype: Any = None) -> str:
         """Name an operand, a node or a number, in this dtype."""
         if isinstance(a, Node):
-            return self.names[a] if dtype is None else self.cast(self.names[a], a.dtype, dtype)
+            name = self.name_of(a)
+            return name if dtype is None else self.cast(name, a.dtype, dtype)
         return self.constant(np.asarray(a) if dtype is None else np.asarray(a, dtype))
 
     def operands(self, call: Node, args: Sequence[Argument] | None = None) -> list[str]:

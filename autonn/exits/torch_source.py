@@ -162,6 +162,7 @@ def _one(sides: Any) -> Any:
 
 
 def _kernels(m: Any) -> list[str]:
+    """Write the settings of a convolution."""
     return [
         str(m.in_channels), str(m.out_channels), repr(_one(m.kernel_size)),
         *_named(stride=(_one(m.stride), 1), padding=(_one(m.padding), 0)),
@@ -192,6 +193,7 @@ def _norm(m: Any) -> list[str]:
 
 
 def _recurrent(m: Any) -> list[str]:
+    """Write the settings of a recurrent layer."""
     kind = getattr(m, "nonlinearity", None)  # of an RNN alone
     return [
         str(m.inputs), str(m.units), *_named(num_layers=(m.layers, 1), nonlinearity=(kind, None)),

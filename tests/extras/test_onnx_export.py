@@ -41,9 +41,14 @@ def furthest(model: Any, x: Any, sizes: tuple[int, ...], dtype: str = "float32")
         expected = model.predict(rows)
         fed = rows.astype(dtype) if rows.dtype.kind == "f" else rows
         for reader in readers:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                (got,) = reader.run(None, {"input": fed})
+            try:
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    (got,) = reader.run(None, {"input": fed})
+            except NotImplementedError as error:  # of two directions, in onnx before 1.18
+                if "num_directions" not in str(error):
+                    raise
+                continue
             assert got.shape == expected.shape
             largest = max(float(np.abs(expected).max()), 1e-300)
             worst = max(worst, float(np.abs(got - expected).max()) / largest)
@@ -54,6 +59,17 @@ def furthest(model: Any, x: Any, sizes: tuple[int, ...], dtype: str = "float32")
 def test_every_kind_of_layer_is_computed_alike_at_any_number_of_rows(name: str) -> None:
     make, x = NETWORKS[name]
     assert furthest(make(), x, (1, 3, 5000 if name == "digits" else 40)) < 1e-6
+
+
+def test_recurrent_layers_are_one_node_each_and_step_by_step_in_float64() -> None:
+    make, x = NETWORKS["lstm"]
+    model = make()
+    made = onnx_model(model, x[:1])
+    assert [n.op_type for n in made.graph.node].count("LSTM") == 2
+    assert "forward" not in vars(model[0])
+    assert {i.name for i in made.graph.initializer} >= {"0.weight_ih_l0", "0.bias_l1"}
+    assert "LSTM" not in [n.op_type for n in onnx_model(model, x[:1], dtype="float64").graph.node]
+    assert furthest(model, x, (3,), "float64") < 1e-14
 
 
 def test_in_float64_it_is_the_same_to_rounding() -> None:

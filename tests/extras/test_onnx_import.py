@@ -106,6 +106,16 @@ def test_what_went_out_comes_in_again_with_its_gradients(name: str) -> None:
     assert dict(back.named_buffers()).keys() <= dict(model.named_buffers()).keys()
 
 
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn"])
+def test_recurrent_nodes_come_in_again_with_gradients(name: str) -> None:
+    make, x = NETWORKS[name]
+    model, x = make().eval(), x.astype(np.float32)
+    back = OnnxModule(onnx_model(model, x[:1]))
+    assert len(back.named_parameters()) >= 2
+    a, b = (an.grad(lambda x, m=m: np.sum(np.sin(m(x))))(x) for m in (model, back))
+    np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-5)
+
+
 def test_it_is_trained_and_compiled(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
