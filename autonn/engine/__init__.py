@@ -1,5 +1,6 @@
 """The engine: Tensor, its ops and the backward pass.
 
 Read in this order: `modes`, `op`, `ownership`, `refusals`, `tensor`, `apply`, `lineage`, `ops`,
-`backward`, `trees`, `transforms`, `higher`, `recompute`, `scanning`, `batching`, `gradcheck`.
+`backward`, `trees`, `transforms`, `higher`, `recompute`, `looping`, `scanning`, `batching`,
+`gradcheck`.
 """

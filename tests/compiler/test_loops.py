@@ -23,7 +23,7 @@ from autonn import (
 )
 from autonn.compiler import emit, loops, simplify, trace
 from autonn.compiler.unrolling import unrolled
-from autonn.engine import ops, scanning
+from autonn.engine import looping, ops
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import values_of
 from autonn.engine.trees import tree_leaves
@@ -126,7 +126,7 @@ def test_products_with_curvature_and_directions() -> None:
     hold(lambda w: jvp(steps, w, ones), W)
 
 
-told = scanning._told
+told = looping._told
 
 
 def test_float32_stays_so() -> None:
@@ -137,8 +137,8 @@ def test_float32_stays_so() -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        (scanning, "_told", lambda g: list(told(g))[:1]),
-        (scanning.Loop, "_residuals", lambda self, results, before: []),
+        (looping, "_told", lambda g: list(told(g))[:1]),
+        (looping.Loop, "_residuals", lambda self, results, before: []),
         (loops, "_as_product", lambda body, key: (body.inputs[0],)),
     ],
     ids=["a gradient is lost", "nothing is kept", "a wrong product"],
