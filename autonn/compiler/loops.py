@@ -363,12 +363,18 @@ def lowered(outputs: Sequence[Argument]) -> list[Argument]:
         elif node.op is PICK:
             made[node] = parts[node.args[0], node.attributes["key"]]
             made[node].label = node.label
-        elif node.given is not None or all(made[a] is a for a in node.nodes()):
+        elif node.given is not None or not _is_moved(node, made):
             made[node] = node
         else:
             args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
             made[node] = node.copy_with(args, node.attributes, node.shape)
     return [made[a] if isinstance(a, Node) else a for a in outputs]
+
+
+def _is_moved(node: Node, made: dict[Node, Node]) -> bool:
+    """Whether a node is made again: of another operand, or to keep its place among the draws."""
+    draws = node.op is not None and node.op.draws
+    return draws or any(made[a] is not a for a in node.nodes())
 
 
 def _lower(

@@ -100,7 +100,7 @@ class Loop:
 
     def __init__(
         self, steps: int, reverse: bool, start: int, carries: list[Tensor], slices: list[Tensor],
-        results: Results,
+        results: Results, forward: Loop | None = None,
     ) -> None:  # fmt: skip
         self.steps, self.reverse, self.start = steps, reverse, start
         self.carries, self.slices = carries, slices
@@ -108,7 +108,7 @@ class Loop:
         self.inside = {age_of(t) for t in (*carries, *slices)}
         self.around: list[Tensor] = []
         self.draws = False
-        self.forward: Loop | None = None  # of which it is the way back
+        self.forward = forward  # of which it is the way back
         self.pulled: tuple[Any, list[Any]] | None = None
         self._look_around(frozenset(self.inside))
 
@@ -125,7 +125,7 @@ class Loop:
             operands = tensors_of(tensor)
             if age_of(tensor) <= self.start or age_of(tensor) in ends:
                 continue
-            draws = _draws(tensor)
+            draws = self.forward is None and _draws(tensor)  # a way back slices them
             if draws or any(map(self.has, operands)):
                 self.draws |= draws
                 self.inside.add(age_of(tensor))
@@ -185,9 +185,8 @@ class Loop:
             sliced = [g for (kind, _), g in given.items() if kind == "stack"]
             sliced += self._stacks(kept, loop, inputs)
             back = Loop(
-                self.steps, not self.reverse, self.start, carries, slices + kept, parts
+                self.steps, not self.reverse, self.start, carries, slices + kept, parts, self
             )  # fmt: skip
-            back.forward = self
             node = back.node([*first, *sliced])
             return self._in_order(back, node)
 

@@ -105,7 +105,7 @@ class _Step:
 
     def checked(self, carry: Tree) -> list[Any]:
         """Demand that the next carry is like the last."""
-        if repr(tree_form(carry)) != repr(self.form):
+        if tree_form(carry) != self.form:
             raise TypeError(
                 f"a step of scan was given a carry of the form {self.form} and returned "
                 f"{tree_form(carry)}; they must be the same"

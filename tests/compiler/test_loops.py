@@ -27,6 +27,7 @@ from autonn.engine import looping, ops
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import values_of
 from autonn.engine.trees import tree_leaves
+from autonn.random import bernoulli, normal
 
 RNG = np.random.default_rng(0)
 X, W, H = RNG.normal(size=(5, 4, 3)), RNG.normal(size=(3, 3)) / 2, RNG.normal(size=(4, 3))
@@ -181,6 +182,28 @@ def test_each_step_draws_anew_and_its_gradient_sees_the_same() -> None:
     program, f = compile(value_and_grad(lambda x: dropped(x, rng))), value_and_grad(dropped)
     for _ in range(3):
         agree(program(X), f(X, twin))
+
+
+def test_draws_keep_their_order_in_loops_in_loops_and_on_all_ways_back() -> None:
+    def cost(w: Any, x: Any, rng: Any) -> Any:
+        def inner(c: Any, t: Any) -> Any:
+            return np.sin(c * t) @ w * normal(rng, (4, 3)), c
+
+        def outer(c: Any, x: Any) -> Any:
+            d, ys = scan(inner, c, np.arange(1.0, 3.0))
+            return d + x * bernoulli(rng, (4, 3)), np.sum(ys, axis=0)
+
+        last, ys = scan(outer, H * normal(rng, (4, 3)), x)
+        return np.sum(np.sin(ys)) + np.sum(last * normal(rng, (4, 3)))
+
+    def curved(w: Any, x: Any, rng: Any) -> Any:
+        return sum(np.sum(g * g) for g in grad(cost, (0, 1))(w, x, rng))
+
+    for f in (cost, curved):
+        rng, twin = np.random.default_rng(5), np.random.default_rng(5)
+        program = compile(value_and_grad(lambda w, x, f=f, rng=rng: f(w, x, rng), (0, 1)))
+        for _ in range(2):
+            agree(program(W, X[:3]), value_and_grad(f, (0, 1))(W, X[:3], twin), 1e-10)
 
 
 # ---- what it costs
