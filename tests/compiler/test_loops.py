@@ -19,6 +19,7 @@ from autonn import (
     jvp,
     relu,
     scan,
+    softmax,
     value_and_grad,
 )
 from autonn.compiler import emit, loops, simplify, trace
@@ -148,6 +149,51 @@ def test_a_wrong_way_back_is_seen(spoil: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(*spoil)
     with pytest.raises((AssertionError, CannotCompileError, KeyError, IndexError, ValueError)):
         hold(with_slopes(backwards), X, W, H)
+
+
+# ---- steps that are drawn
+
+MAKES: list[Callable[..., Any]] = [
+    lambda a, b, w: np.tanh(a + b),
+    lambda a, b, w: ops.sigmoid(a) * b,
+    lambda a, b, w: np.sin(a @ w),
+    lambda a, b, w: relu(a - b),
+    lambda a, b, w: softmax(a) + b / 10,
+    lambda a, b, w: np.concatenate([a[:, :1], b[:, 1:]], axis=1),
+    lambda a, b, w: a - np.mean(b, axis=0),
+    lambda a, b, w: np.where(a > 0.1, a, b / 2),
+    lambda a, b, w: np.tanh(w.T @ b.T).T + np.cos(a.T).T / 2,
+    lambda a, b, w: np.tanh(scan(lambda c, x: (np.sin(c) * x, c), a, np.stack([b, a]))[0]),
+]
+
+
+def drawn_cost(seed: int) -> Callable[..., Any]:
+    """Draw what a step makes of two carries and a slice, and what of it is passed on and given."""
+    rng = np.random.default_rng(seed)
+    calls = [(MAKES[rng.integers(len(MAKES))], *rng.integers(0, 99, 2)) for _ in range(6)]
+    passed, given = rng.integers(0, 99, 2), rng.integers(0, 99, 2)
+    reverse, lengths = bool(seed % 2), [3, 0, 2, 1] if seed % 3 else None
+
+    def cost(x: Any, w: Any, h: Any) -> Any:
+        def f(carry: Any, x: Any) -> Any:
+            pool = [*carry, x]
+            for make, i, j in calls:
+                pool.append(make(pool[i % len(pool)], pool[j % len(pool)], w))
+            found = [pool[k % len(pool)] for k in (*passed, *given)]
+            return [np.tanh(a) for a in found[:2]], found[2:]
+
+        last, ys = scan(f, [h, h * 2], x[:3], reverse=reverse, lengths=lengths)
+        return sum(np.sum(np.sin(a)) for a in (*last, *ys))
+
+    return cost
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_drawn_steps_and_their_ways_back(seed: int) -> None:
+    cost = drawn_cost(seed)
+    hold(with_slopes(cost), X, W, H, tolerance=1e-10)
+    curved = lambda *a: sum(np.sum(g * np.cos(g)) for g in grad(cost, (0, 1, 2))(*a))  # noqa: E731
+    hold(with_slopes(curved), X, W, H, tolerance=1e-8)
 
 
 # ---- what is around
