@@ -18,7 +18,7 @@ def unrolled(graph: Graph) -> Graph:
 
     >>> import numpy as np
     >>> from autonn.compiler.trace import trace
-    >>> from autonn.engine.looping import scan
+    >>> from autonn.engine.scanning import scan
     >>> print(unrolled(trace(lambda x: scan(lambda c, x: (c + x, None), 0.0, x)[0], np.ones(2))))
     <lambda>:
       x = input  # (2,) float64
