@@ -30,16 +30,44 @@ def memory_line(emitter: Any, node: Node, label: str) -> list[str]:
 def loop_lines(emitter: Any, node: Node, picks: Sequence[Node], write: WriteStep) -> list[str]:
     """Write a loop, of which the `picks` are the results that are read."""
     body: Body = node.attributes["body"]
+    n = body.carries
+    k = emitter.fresh("step_k")
+    name, more, dests = _step_of(emitter, node, write)
+    carries = [emitter.fresh(given.label or "carry") for given in body.inputs[:n]]
+    before, given = _given(emitter, node, k)
+    lines = before + [f"    {emitter.names[dest]}.fill(0)" for dest in dests[body.stacks :]]
+    spots = [_row(emitter.names[dest], k, dest.ndim) for dest in dests[: body.stacks]]
+    spots += [emitter.names[dest] for dest in dests[body.stacks :]]
+    row = f"{', '.join(carries)}{',' * (n == 1)}"
+    if n:
+        starts = ", ".join(emitter.text(a) for a in node.args[:n])
+        lines.append(f"    {row} = {starts}{',' * (n == 1)}")
+    order = f"range({body.steps})"
+    lines.append(f"    for {k} in {f'reversed({order})' if body.reverse else order}:")
+    call = f"{name}({', '.join([*carries, *given, *spots, *more])})"
+    lines.append(f"        {f'{row} = ' * (n > 0)}{call}")
+    for pick in picks:
+        carry = pick.attributes.get("k")
+        emitter.names[pick] = emitter.names[pick.args[0]] if carry is None else carries[carry]
+    return lines
+
+
+def _step_of(emitter: Any, node: Node, write: WriteStep) -> tuple[str, list[str], Sequence[Node]]:
+    """Write the step; return its name, what more it takes, and the memory that it writes to."""
+    body: Body = node.attributes["body"]
     dests = node.args[len(body.inputs) :]
     spots = [_spot(dest, stack=k < body.stacks) for k, dest in enumerate(dests)]
-    values = body.outputs[body.carries :]
-    placed = [
-        (value, spot, k >= body.stacks)
-        for k, (value, spot) in enumerate(zip(values, spots, strict=True))
-    ]
+    values = zip(body.outputs[body.carries :], spots, strict=True)
+    placed = [(value, spot, k >= body.stacks) for k, (value, spot) in enumerate(values)]
     name = emitter.source.reserve("step")
     taken = write(name, [*body.inputs, *spots], body.outputs[: body.carries], placed)
     more = [emitter.take(extra) for extra in taken[len(body.inputs) + len(spots) :]]
+    return name, more, dests
+
+
+def _given(emitter: Any, node: Node, k: str) -> tuple[list[str], list[str]]:
+    """Write what a step is given beside the carry, and the lines that name it before the loop."""
+    body: Body = node.attributes["body"]
     lines: list[str] = []
 
     def held(a: Any, label: str) -> str:
@@ -51,31 +79,10 @@ def loop_lines(emitter: Any, node: Node, picks: Sequence[Node], write: WriteStep
         lines.append(f"    {own} = {text}")
         return own
 
-    n, first = body.carries, body.carries + body.slices
-    k = emitter.fresh("step_k")
-    carries = [emitter.fresh(given.label or "carry") for given in body.inputs[:n]]
-    starts = [emitter.text(a) for a in node.args[:n]]
-    given = [*carries]
-    given += [_row(held(a, "rows"), k, a.ndim) for a in node.args[n:first]]
-    given += [held(a, "around") for a in node.args[first : len(body.inputs)]]
-    for place, dest in enumerate(dests):
-        own = emitter.names[dest]
-        given.append(_row(own, k, dest.ndim) if place < body.stacks else own)
-        if place >= body.stacks:
-            lines.append(f"    {own}.fill(0)")
-    row = f"{', '.join(carries)}{',' * (n == 1)}"
-    if n:
-        lines.append(f"    {row} = {', '.join(starts)}{',' * (n == 1)}")
-    order = f"range({body.steps})"
-    order = f"reversed({order})" if body.reverse else order
-    lines.append(f"    for {k} in {order}:")
-    lines.append(f"        {f'{row} = ' * (n > 0)}{name}({', '.join([*given, *more])})")
-    for pick in picks:
-        whole = "k" in pick.attributes
-        emitter.names[pick] = (
-            carries[pick.attributes["k"]] if whole else emitter.names[pick.args[0]]
-        )
-    return lines
+    first = body.carries + body.slices
+    rows = [_row(held(a, "rows"), k, a.ndim) for a in node.args[body.carries : first]]
+    around = [held(a, "around") for a in node.args[first : len(body.inputs)]]
+    return lines, [*rows, *around]
 
 
 def _spot(dest: Node, stack: bool) -> Node:

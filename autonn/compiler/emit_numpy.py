@@ -74,6 +74,8 @@ def _write_step(source: Source) -> Any:
 # A value, the input that it is left in, and whether it is added to what is there.
 Placed = tuple[Node, Node, bool]
 
+_OF_LOOPS = frozenset({EMPTY, LOOP, FILLED, LAST})
+
 
 class _Emitter:
     """Writes one function, line by line."""
@@ -288,33 +290,43 @@ class _Emitter:
     def lines(self, k: int, node: Node) -> list[str]:
         """Write one call: ``name = call  # shape, formula``."""
         assert node.op is not None
-        if node.op is EMPTY:
-            return memory_line(self, node, "all_steps")
-        if node.op is LOOP:
-            results = (n for n in self.plan.calls if n.op in (FILLED, LAST))
-            picks = [n for n in results if node in n.args]
-            return loop_lines(self, node, picks, _write_step(self.source))
-        if node.op in (FILLED, LAST):
-            return []
+        if node.op in _OF_LOOPS:
+            return self.of_loop(node)
         formula = f"{f'{node.shape} ' if node.shape else ''}{node.op.formula}"
         stretch = self.plan.stretches.get(node)
         if node in self.plan.sums:
             return [self.sum_in_place(node)]
-        if stretch in self.at and stretch is not None and writes(node):
-            if is_product(node) and node in self.plan.columns:
-                out = self.view(stretch, node.shape[::-1], "T")
-                call = f"{self.expression(node).removesuffix('.T')[:-1]}, out={out})"
-                return [_commented(call, formula), *self.renamed(node, stretch)]
-            ours = stretch.buffer is not None
-            long = self.in_long_rows(node, stretch) if ours and stretch.first < k else None
-            if long is not None:
-                *before, call = long
-                return [*before, _commented(call, formula), *self.renamed(node, stretch)]
+        if stretch is not None and stretch.buffer is not None and writes(node):
+            faster = self.in_workspace(k, node, stretch, formula)
+            if faster:
+                return faster
         call = self.expression(node)
         if stretch is not None and writes(node):
             out = self.overwritten(node, stretch) if stretch.first < k else self.at.get(stretch, "")
             call = f"{call[:-1]}, out={out})" if out else call
         return [_commented(f"{self.name(node)} = {call}", formula)]
+
+    def in_workspace(self, k: int, node: Node, stretch: Stretch, formula: str) -> list[str]:
+        """Write a call through another view of its memory, where that is faster; [] where not."""
+        if is_product(node) and node in self.plan.columns:
+            out = self.view(stretch, node.shape[::-1], "T")
+            call = f"{self.expression(node).removesuffix('.T')[:-1]}, out={out})"
+            return [_commented(call, formula), *self.renamed(node, stretch)]
+        long = self.in_long_rows(node, stretch) if stretch.first < k else None
+        if long is None:
+            return []
+        *before, call = long
+        return [*before, _commented(call, formula), *self.renamed(node, stretch)]
+
+    def of_loop(self, node: Node) -> list[str]:
+        """Write a loop, or the memory that it fills; its results are named with it."""
+        if node.op is EMPTY:
+            return memory_line(self, node, "all_steps")
+        if node.op is not LOOP:
+            return []
+        results = (n for n in self.plan.calls if n.op in (FILLED, LAST))
+        picks = [n for n in results if node in n.args]
+        return loop_lines(self, node, picks, _write_step(self.source))
 
     def overwritten(self, node: Node, stretch: Stretch) -> str:
         """Name the operand in whose memory the result is to lie."""

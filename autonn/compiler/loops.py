@@ -15,8 +15,8 @@ import numpy as np
 
 from autonn.compiler.graph import Argument, Given, Graph, Node, behind, signature
 from autonn.engine import ops
-from autonn.engine.op import Memory, Op
-from autonn.engine.scanning import PICK, SCAN, Key
+from autonn.engine.looping import PICK, SCAN, Key
+from autonn.engine.op import Memory, Op, mixes_rows
 
 __all__ = ["EMPTY", "FILLED", "LAST", "LOOP", "Body", "Cut", "Loops", "again", "lowered"]
 
@@ -43,7 +43,7 @@ class Body(Graph):
     def place(self, key: Key) -> int:
         """Say which of the outputs a result is made of."""
         kind, k = key
-        return k + {"carry": 0, "stack": self.carries, "sum": self.carries + self.stacks}[kind]
+        return k + {"carry": 0, "stack": self.carries, "total": self.carries + self.stacks}[kind]
 
     def around(self) -> list[Node]:
         """List what stands for what is read from around the loop."""
@@ -57,7 +57,7 @@ class Body(Graph):
     def results(self) -> list[Key]:
         """List the results in the order of the outputs."""
         sums = len(self.outputs) - self.carries - self.stacks
-        counts = {"carry": self.carries, "stack": self.stacks, "sum": sums}
+        counts = {"carry": self.carries, "stack": self.stacks, "total": sums}
         return [(kind, k) for kind, n in counts.items() for k in range(n)]
 
     def with_outputs(self, outputs: list[Argument], stacks: int) -> Body:
@@ -233,7 +233,7 @@ def _is_view(node: Node) -> bool:
 def _with_products(builder: Any, body: Body, args: tuple[Argument, ...]) -> Node:
     """Make the node of a loop, or find it; products of all steps are made of its stacks."""
     outputs = body.outputs
-    products = {key: _as_product(body, key) for key in body.results() if key[0] == "sum"}
+    products = {key: _as_product(body, key) for key in body.results() if key[0] == "total"}
     stacked = outputs[body.carries :][: body.stacks]
     for factors in products.values():
         stacked += [f for f in factors if all(f is not s for s in stacked)]
@@ -331,10 +331,19 @@ def _never(*args: Any) -> Any:
 
 
 # Memory for a stack; the loop that fills it; what it is then; and a carry after the last step.
-EMPTY = Op("empty", _never, "memory for all steps", (), memory=Memory.OUT, draws=True)
-LOOP = Op("loop", _never, "step by step", (None,), variadic=True, memory=Memory.NEW)
-FILLED = Op("filled", _never, "all steps", (None, None), memory=Memory.VIEW)
-LAST = Op("last", _never, "after the last step", (None,), variadic=True, memory=Memory.MAY_ALIAS)
+EMPTY = Op(
+    "empty", _never, "memory for all steps", (), rows=mixes_rows, memory=Memory.OUT, draws=True
+)  # fmt: skip
+LOOP = Op(
+    "loop", _never, "step by step", (None,), variadic=True, rows=mixes_rows, memory=Memory.NEW
+)  # fmt: skip
+FILLED = Op(
+    "filled", _never, "all steps", (None, None), rows=mixes_rows, memory=Memory.VIEW
+)  # fmt: skip
+LAST = Op(
+    "last", _never, "after the last step", (None,),
+    variadic=True, rows=mixes_rows, memory=Memory.MAY_ALIAS,
+)  # fmt: skip
 
 
 def lowered(outputs: Sequence[Argument]) -> list[Argument]:
@@ -354,12 +363,18 @@ def lowered(outputs: Sequence[Argument]) -> list[Argument]:
         elif node.op is PICK:
             made[node] = parts[node.args[0], node.attributes["key"]]
             made[node].label = node.label
-        elif node.given is not None or all(made[a] is a for a in node.nodes()):
+        elif node.given is not None or not _is_moved(node, made):
             made[node] = node
         else:
             args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
             made[node] = node.copy_with(args, node.attributes, node.shape)
     return [made[a] if isinstance(a, Node) else a for a in outputs]
+
+
+def _is_moved(node: Node, made: dict[Node, Node]) -> bool:
+    """Whether a node is made again: of another operand, or to keep its place among the draws."""
+    draws = node.op is not None and node.op.draws
+    return draws or any(made[a] is not a for a in node.nodes())
 
 
 def _lower(
@@ -390,7 +405,7 @@ def _pruned(
 ) -> tuple[Body, tuple[Argument, ...]]:
     """Leave out of a body the stacks and sums that are not used, and what only they read."""
     stacks = [body.of(key) for key in sorted(used) if key[0] == "stack"]
-    sums = [body.of(key) for key in sorted(used) if key[0] == "sum"]
+    sums = [body.of(key) for key in sorted(used) if key[0] == "total"]
     outputs = [*body.outputs[: body.carries], *stacks, *sums]
     needed = set(behind(outputs))
     n, first = body.carries, body.carries + body.slices

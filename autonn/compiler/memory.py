@@ -99,16 +99,21 @@ def plan(
         stretch.last = max(stretch.last, last.get(node, k))
         stretch.returned |= any(node is output for output in outputs)
         made.stretches[node] = stretch
+    _place_stacks(made, stacked)
+    _share_buffers(made)
+    return made
+
+
+def _place_stacks(made: Plan, stacked: Sequence[Node]) -> None:
+    """Leave out of the workspace what is stacked elsewhere, and stacks that are returned."""
     for node in made.calls:
-        if node.op is FILLED and any(node is output for output in outputs):
+        if node.op is FILLED and any(node is output for output in made.outputs):
             made.stretches[node] = made.stretches.get(node.args[0], Stretch(-1, math.inf))
             made.stretches[node].returned = True
     for value in stacked:
         found = made.stretches.get(value)
         if found is not None and found.first >= 0:
             found.placed = writes(made.calls[found.first])
-    _share_buffers(made)
-    return made
 
 
 def writes(node: Node) -> bool:

@@ -22,11 +22,11 @@ from autonn.compiler import loops, parts
 from autonn.compiler.graph import Argument, Graph, Node, behind, is_even, stand_in
 from autonn.engine import ops
 from autonn.engine.lineage import age_of, ancestors, attributes_of, op_of, operands_of, tensors_of
+from autonn.engine.looping import PICK, SCAN
 from autonn.engine.modes import Trace, tracing
 from autonn.engine.op import OPS, STOP_GRADIENT, Function, Memory, Op, elementwise
 from autonn.engine.op import is_elementwise_ufunc as is_plain_ufunc
 from autonn.engine.ops.rowwise import spelled_axes
-from autonn.engine.scanning import PICK, SCAN
 from autonn.engine.tensor import Tensor, leaf, record, values_of
 
 __all__ = ["DOT", "simplify"]

@@ -33,11 +33,11 @@ from autonn.engine.lineage import (
     sources_since,
     tensors_of,
 )
+from autonn.engine.looping import PICK, SCAN, STEP_INPUT, Key, Loop
 from autonn.engine.modes import CannotCompileError, Trace, is_recording, noting, tracing
 from autonn.engine.op import STOP_GRADIENT
 from autonn.engine.ops import affine, positive
 from autonn.engine.ownership import held_by_locks
-from autonn.engine.scanning import PICK, SCAN, STEP_INPUT, Key, Loop
 from autonn.engine.tensor import Tensor, leaf, values_of
 from autonn.engine.transforms import Kind, pulled_back
 from autonn.engine.trees import Tree, tree_form, tree_leaves, tree_unflatten

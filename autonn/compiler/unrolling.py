@@ -7,8 +7,8 @@ from typing import Any
 from autonn.compiler.graph import Argument, Graph, Node, behind
 from autonn.compiler.loops import Body
 from autonn.engine import ops
-from autonn.engine.op import OPS
-from autonn.engine.scanning import PICK, SCAN, Key
+from autonn.engine.looping import PICK, SCAN, Key
+from autonn.engine.ops.joining import concatenate_op
 
 __all__ = ["unrolled"]
 
@@ -65,7 +65,7 @@ def _write_loop(node: Node, args: tuple[Argument, ...], made: dict[Any, Argument
         carries = found[t][:n]
     for key in body.results():
         each = [found[t][body.place(key)] for t in order]
-        joined = {"stack": _stacked, "sum": _summed}.get(key[0])
+        joined = {"stack": _stacked, "total": _summed}.get(key[0])
         made[_place(node, key)] = carries[key[1]] if joined is None else joined(each)
 
 
@@ -82,7 +82,7 @@ def _stacked(each: list[Any]) -> Argument:
     shape = (1, *each[0].shape)
     rows = tuple(_call(ops.reshape.op, (a,), {"shape": shape}, shape) for a in each)
     whole = (len(each), *each[0].shape)
-    return _call(OPS["concatenate"], rows, {"axis": 0}, whole)
+    return _call(concatenate_op, rows, {"axis": 0}, whole)
 
 
 def _summed(each: list[Any]) -> Argument:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from autonn.engine import ops
 from autonn.engine.apply import call_of
 from autonn.engine.lineage import (
     age_of,
@@ -25,7 +26,10 @@ from autonn.engine.lineage import (
 )
 from autonn.engine.modes import Trace, is_tracing, tracing
 from autonn.engine.op import STOP_GRADIENT, Op, elementwise
+from autonn.engine.ops.contraction import einsum_op
 from autonn.engine.ops.indexing import Slot, is_basic
+from autonn.engine.ops.joining import concatenate_op
+from autonn.engine.ops.labels import one_hot_rows
 from autonn.engine.ops.rowwise import along_axis, reduces, spelled_axes, sums
 from autonn.engine.tensor import Tensor, leaf, values_of
 from autonn.engine.trees import tree_leaves, tree_unflatten
@@ -171,7 +175,7 @@ class _Replay:
         found = [
             self.known[age_of(a)] if isinstance(a, Tensor) else _Value(a, False) for a in operands
         ]
-        if op.draws or op.name in _NEVER:
+        if op.draws:
             raise _refusal(op)
         if op is STOP_GRADIENT:
             x, batched = found[0]
@@ -179,7 +183,7 @@ class _Replay:
         if not any(v.batched for v in found):
             return _Value(call_of(op)(*(v.value for v in found), **attributes), False)
         call = _Call(op, found, tuple(map(np.shape, operands)), attributes, tensor, self.count)
-        rule = _RULES.get(op.name) or _BY_ROWS.get(op.rows)
+        rule = _RULES.get(op) or _BY_ROWS.get(op.rows)
         if rule is not None:
             return _Value(rule(call), True)
         return self.taken_apart(call, operands)
@@ -206,17 +210,11 @@ class _Replay:
         return _Replay(self.count, start, known).of(result)
 
 
-# What says nothing of rows and is no function of its operands alone.
-_NEVER = frozenset({"scan", "pick"})
-
-
 def _refusal(op: Op) -> NotImplementedError:
-    why = "draws for each example" if op.draws else "has no rule"
-    return NotImplementedError(
-        f"vmap: {op.name} {why}; "
-        + ("draw before, and pass what was drawn" if op.draws else "go through the examples")
-        + ("" if op.draws else " by autonn.scan, or write it in other ops")
-    )
+    why = "has no rule; go through the examples by autonn.scan, or write it in other ops"
+    if op.draws:
+        why = "draws, which would be once for all examples; draw before, and pass what was drawn"
+    return NotImplementedError(f"vmap: {op.name} {why}")
 
 
 class _Call(NamedTuple):
@@ -371,19 +369,18 @@ def _einsum(call: _Call) -> Any:
     return np.einsum(f"{','.join(terms)}->{free}{result}", *(v.value for v in call.given))
 
 
-_RULES: dict[str, Callable[[_Call], Any]] = {
-    "matmul": _matmul,
-    "reshape": _reshape,
-    "broadcast_to": _broadcast,
-    "transpose": _transpose,
-    "getitem": _getitem,
-    "put": _put,
-    "gather": _gather,
-    "scatter": _scatter,
-    "concatenate": _concatenate,
-    "einsum": _einsum,
-    "one_hot": lambda call: call(call.given[0].value),
-    "rows_within": lambda call: call(call.given[0].value),
+_RULES: dict[Op, Callable[[_Call], Any]] = {
+    ops.matmul.op: _matmul,
+    ops.reshape.op: _reshape,
+    ops.broadcast_to.op: _broadcast,
+    ops.transpose.op: _transpose,
+    ops.getitem.op: _getitem,
+    ops.put.op: _put,
+    ops.gather.op: _gather,
+    ops.scatter.op: _scatter,
+    concatenate_op: _concatenate,
+    einsum_op: _einsum,
+    one_hot_rows.op: lambda call: call(call.given[0].value),
 }
 _BY_ROWS: dict[Any, Callable[[_Call], Any]] = {
     elementwise: _elementwise,

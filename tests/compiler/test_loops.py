@@ -19,14 +19,16 @@ from autonn import (
     jvp,
     relu,
     scan,
+    softmax,
     value_and_grad,
 )
 from autonn.compiler import emit, loops, simplify, trace
 from autonn.compiler.unrolling import unrolled
-from autonn.engine import ops, scanning
+from autonn.engine import looping, ops
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import values_of
 from autonn.engine.trees import tree_leaves
+from autonn.random import bernoulli, normal
 
 RNG = np.random.default_rng(0)
 X, W, H = RNG.normal(size=(5, 4, 3)), RNG.normal(size=(3, 3)) / 2, RNG.normal(size=(4, 3))
@@ -126,7 +128,7 @@ def test_products_with_curvature_and_directions() -> None:
     hold(lambda w: jvp(steps, w, ones), W)
 
 
-told = scanning._told
+told = looping._told
 
 
 def test_float32_stays_so() -> None:
@@ -137,8 +139,8 @@ def test_float32_stays_so() -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        (scanning, "_told", lambda g: list(told(g))[:1]),
-        (scanning.Loop, "_residuals", lambda self, results, before: []),
+        (looping, "_told", lambda g: list(told(g))[:1]),
+        (looping.Loop, "_residuals", lambda self, results, before: []),
         (loops, "_as_product", lambda body, key: (body.inputs[0],)),
     ],
     ids=["a gradient is lost", "nothing is kept", "a wrong product"],
@@ -147,6 +149,51 @@ def test_a_wrong_way_back_is_seen(spoil: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(*spoil)
     with pytest.raises((AssertionError, CannotCompileError, KeyError, IndexError, ValueError)):
         hold(with_slopes(backwards), X, W, H)
+
+
+# ---- steps that are drawn
+
+MAKES: list[Callable[..., Any]] = [
+    lambda a, b, w: np.tanh(a + b),
+    lambda a, b, w: ops.sigmoid(a) * b,
+    lambda a, b, w: np.sin(a @ w),
+    lambda a, b, w: relu(a - b),
+    lambda a, b, w: softmax(a) + b / 10,
+    lambda a, b, w: np.concatenate([a[:, :1], b[:, 1:]], axis=1),
+    lambda a, b, w: a - np.mean(b, axis=0),
+    lambda a, b, w: np.where(a > 0.1, a, b / 2),
+    lambda a, b, w: np.tanh(w.T @ b.T).T + np.cos(a.T).T / 2,
+    lambda a, b, w: np.tanh(scan(lambda c, x: (np.sin(c) * x, c), a, np.stack([b, a]))[0]),
+]
+
+
+def drawn_cost(seed: int) -> Callable[..., Any]:
+    """Draw what a step makes of two carries and a slice, and what of it is passed on and given."""
+    rng = np.random.default_rng(seed)
+    calls = [(MAKES[rng.integers(len(MAKES))], *rng.integers(0, 99, 2)) for _ in range(6)]
+    passed, given = rng.integers(0, 99, 2), rng.integers(0, 99, 2)
+    reverse, lengths = bool(seed % 2), [3, 0, 2, 1] if seed % 3 else None
+
+    def cost(x: Any, w: Any, h: Any) -> Any:
+        def f(carry: Any, x: Any) -> Any:
+            pool = [*carry, x]
+            for make, i, j in calls:
+                pool.append(make(pool[i % len(pool)], pool[j % len(pool)], w))
+            found = [pool[k % len(pool)] for k in (*passed, *given)]
+            return [np.tanh(a) for a in found[:2]], found[2:]
+
+        last, ys = scan(f, [h, h * 2], x[:3], reverse=reverse, lengths=lengths)
+        return sum(np.sum(np.sin(a)) for a in (*last, *ys))
+
+    return cost
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_drawn_steps_and_their_ways_back(seed: int) -> None:
+    cost = drawn_cost(seed)
+    hold(with_slopes(cost), X, W, H, tolerance=1e-10)
+    curved = lambda *a: sum(np.sum(g * np.cos(g)) for g in grad(cost, (0, 1, 2))(*a))  # noqa: E731
+    hold(with_slopes(curved), X, W, H, tolerance=1e-8)
 
 
 # ---- what is around
@@ -181,6 +228,28 @@ def test_each_step_draws_anew_and_its_gradient_sees_the_same() -> None:
     program, f = compile(value_and_grad(lambda x: dropped(x, rng))), value_and_grad(dropped)
     for _ in range(3):
         agree(program(X), f(X, twin))
+
+
+def test_draws_keep_their_order_in_loops_in_loops_and_on_all_ways_back() -> None:
+    def cost(w: Any, x: Any, rng: Any) -> Any:
+        def inner(c: Any, t: Any) -> Any:
+            return np.sin(c * t) @ w * normal(rng, (4, 3)), c
+
+        def outer(c: Any, x: Any) -> Any:
+            d, ys = scan(inner, c, np.arange(1.0, 3.0))
+            return d + x * bernoulli(rng, (4, 3)), np.sum(ys, axis=0)
+
+        last, ys = scan(outer, H * normal(rng, (4, 3)), x)
+        return np.sum(np.sin(ys)) + np.sum(last * normal(rng, (4, 3)))
+
+    def curved(w: Any, x: Any, rng: Any) -> Any:
+        return sum(np.sum(g * g) for g in grad(cost, (0, 1))(w, x, rng))
+
+    for f in (cost, curved):
+        rng, twin = np.random.default_rng(5), np.random.default_rng(5)
+        program = compile(value_and_grad(lambda w, x, f=f, rng=rng: f(w, x, rng), (0, 1)))
+        for _ in range(2):
+            agree(program(W, X[:3]), value_and_grad(f, (0, 1))(W, X[:3], twin), 1e-10)
 
 
 # ---- what it costs

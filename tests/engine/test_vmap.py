@@ -86,6 +86,7 @@ FUNCTIONS: list[tuple[Any, Any, tuple[Any, ...]]] = [
     (grad(lambda w, i: np.sum(np.tanh(w[i]) ** 2)), (0, 0), (TABLES, IDS)),
     (grad(lambda w, i: np.sum(np.tanh(w[i]) ** 2)), (0, None), (TABLES, IDS[0])),
     (grad(lambda a, x: np.sum(np.where(x > 0, x, a[0]).T * 2 + np.flip(x))), (None, 0), (A[0], X)),
+    (grad(lambda x, y: np.sum(autonn.one_hot(y[None], 4) @ W * x)), (0, 0), (X, Y)),
     (hessian(lambda x: np.sum(np.sin(x) * x[0] ** 2)), (0,), (X,)),
 ]  # fmt: skip
 
@@ -163,10 +164,10 @@ def test_bad_calls_say_what_came_and_what_to_do(
     assert_refused(call, error, words)
 
 
-@pytest.mark.parametrize("name", ["matmul", "getitem", "put", "gather", "scatter", "reshape"])
-def test_a_wrong_rule_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    right: Any = batching._RULES[name]
-    monkeypatch.setitem(batching._RULES, name, lambda call: right(call)[::-1])
+@pytest.mark.parametrize("op", batching._RULES, ids=lambda op: op.name)
+def test_a_wrong_rule_is_seen(op: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    right: Any = batching._RULES[op]
+    monkeypatch.setitem(batching._RULES, op, lambda call: right(call)[::-1])
 
     def is_seen(f: Any, axes: Any, args: Any) -> bool:
         try:

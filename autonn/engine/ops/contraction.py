@@ -74,6 +74,8 @@ _einsum = define(
     hint="equal letters stand for equal lengths",
 )
 
+einsum_op = _einsum.op
+
 
 @implements(np.einsum)
 def einsum(subscripts: Any, *operands: Operand, optimize: Any = False) -> Any:

@@ -58,6 +58,9 @@ _concatenate = define(
 )
 
 
+concatenate_op = _concatenate.op
+
+
 @implements(np.concatenate)
 def concatenate(tensors: Sequence[Operand], axis: int | None = 0) -> Any:
     """Join tensors along an axis that they have already."""
