@@ -119,3 +119,105 @@ def test_digits_deep(capsys: pytest.CaptureFixture[str]) -> None:
     held_out = numbers(starting(lines, "held-out accuracy"))[-1]
     assert 0.91 < held_out == round(held_out, 3) < training  # a share of 1,000
     assert_written("deep_learning_curve.png", "deep_worst_mistakes.png")
+
+
+def test_digits_conv(capsys: pytest.CaptureFixture[str]) -> None:
+    """One of its sixty epochs."""
+    lines = printed("digits_conv.py --epochs 1", capsys)
+    assert numbers(lines[0]) == [4000, 1000]
+    assert numbers(starting(lines, "held-out accuracy"))[-1] > 0.7
+    assert_written("conv_shown.png", "conv_worst_mistakes.png")
+
+
+def test_gpt(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first twelve of its thousand steps; the text differs with the version of Python."""
+    lines = printed("gpt.py --steps 12", capsys)
+    characters, different = numbers(lines[0])
+    assert characters > 200_000 > 1000 > different > 80
+    costs = [float(line.split()[-1]) for line in lines if line.startswith("--- step")]
+    assert len(costs) == 2
+    assert 5.5 > costs[0] > 4.6 > costs[-1] > 2.5
+    assert 2.2 < numbers(starting(lines, "cost of the best pairs"))[-1] < 2.7
+    assert_written("gpt.png")
+
+
+def test_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """Three of its twenty epochs; all reach 2.3."""
+    lines = printed("names.py --epochs 3", capsys)
+    assert numbers(lines[0]) == [353, 40]
+    pairs = numbers(starting(lines, "cost of a character, by counting"))[-1]
+    for title in ("cost, from three", "cost, from all"):
+        assert 2.2 < numbers(starting(lines, title))[-1] < pairs + 0.3
+        (invented,) = (b for a, b in itertools.pairwise(lines) if a.startswith(title))
+        assert re.fullmatch(r"[a-z]+( [a-z]+){11}", invented)
+    assert_written("names.png")
+
+
+def test_vae(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("vae.py --epochs 2", capsys)
+    first, last = (numbers(line)[-1] for line in lines if line.startswith("epoch"))
+    assert 250 > last < first / 1.5
+    assert_written("vae.png")
+
+
+def test_gan(capsys: pytest.CaptureFixture[str]) -> None:
+    """A twentieth of the game, after which the points have left the heap."""
+    lines = printed("gan.py --steps 300", capsys)
+    shares = [float(line.split("%")[0].split()[-1]) for line in lines if line.startswith("step")]
+    assert len(shares) == 6
+    assert shares[0] < 1 < shares[-1]
+    assert_written("gan.png")
+
+
+def test_pinn(capsys: pytest.CaptureFixture[str]) -> None:
+    """Sixty of its iterations."""
+    lines = printed("pinn.py --iterations 60", capsys)
+    first, last = (
+        numbers(starting(lines, f"cost after iteration {k}"))[-1] for k in ("1 ", "  60")
+    )
+    assert 1.3 < first < 2
+    assert last < 0.3 * first
+    assert numbers(starting(lines, "error"))[-1] < 0.4
+    assert_written("pinn.png")
+
+
+def test_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("policy.py --updates 10", capsys)
+    pushes = [numbers(line.replace("update", ""))[-1] for line in lines if "pushes" in line]
+    assert pushes[0] < 25
+    assert pushes[-1] > 4 * pushes[0]
+    assert_written("policy.png")
+
+
+def test_word2vec(capsys: pytest.CaptureFixture[str]) -> None:
+    """One of its five epochs: of what it finds, this is found first."""
+    lines = printed("word2vec.py --epochs 1", capsys)
+    assert "false" in starting(lines, "true:")
+    assert_written("word2vec.png")
+
+
+def test_resnet(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("resnet.py --epochs 1 --blocks 1", capsys)
+    without, cost = (float(line.split("cost")[1].split(",")[0]) for line in lines[:2])
+    assert 1 < cost < 2.25 > without > 1
+    assert_written("resnet.png")
+
+
+def test_maml(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("maml.py --steps 20", capsys)
+    for name in ("learned to learn", "learned the mean"):
+        before, after, later = numbers(starting(lines, name))
+        assert later < before < 10
+        assert 0 < after < 10
+    assert_written("maml.png")
+
+
+def test_hmc(capsys: pytest.CaptureFixture[str]) -> None:
+    """A tenth of its networks: where there are points, they agree; where there are none, less."""
+    lines = printed("hmc.py --samples 50", capsys)
+    assert float(lines[0].split("%")[0].split()[-1]) > 70
+    spread = {line.split()[0]: float(line.split("+-")[1]) for line in lines if "+-" in line}
+    for place in ("-3.0", "-2.0", "2.0"):
+        assert spread[place] < 0.08 < 0.2 < spread["0.0"]
+        assert spread[place] < spread["5.0"]
+    assert_written("hmc.png")
