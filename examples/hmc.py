@@ -7,7 +7,7 @@ Training finds one network that fits. By Bayes' rule every network has its proba
 the better it fits and the smaller its weights. Hamiltonian Monte Carlo (Duane et al., 1987; Neal,
 2011) walks among them in these shares: it lets a ball roll over the landscape of the cost for a
 while, from a push in a random direction, which takes one gradient for each step of its way, and
-starts anew from where it came. After 20 seconds the picture shows what was to be shown: near the
+starts anew from where it came. After ten seconds the picture shows what was to be shown: near the
 points all networks agree within the noise, and where there are none they say that they don't know.
 """
 

@@ -29,7 +29,7 @@ PLACES = 1000
 
 
 class Wave(Module):
-    """u(t, x): what is known, and what the network adds where nothing is known."""
+    """A wave u(t, x): what is known, and what the network adds where nothing is known."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.network = Sequential(
@@ -37,8 +37,8 @@ class Wave(Module):
             Linear(20, 20, rng=rng), Tanh(), Linear(20, 1, rng=rng),
         )  # fmt: skip
 
-    def forward(self, t: Any, x: Any) -> Any:
-        """Compute u, which is -sin(pi x) at t = 0 and 0 at x = -1 and x = 1 whatever is learned."""
+    def u(self, t: Any, x: Any) -> Any:
+        """Compute u, which is -sin(pi x) at t = 0 and 0 at x = -1 and 1 whatever is learned."""
         added = self.network(np.stack([t, x], axis=1))[:, 0]
         return t * (1 - x * x) * added - np.sin(np.pi * x)
 
@@ -55,12 +55,12 @@ class Missed(Module):
         def total(
             t: Any, x: Any
         ) -> Any:  # each u has its own t and x: its derivatives, side by side
-            return np.sum(self.wave(t, x))
+            return np.sum(self.wave.u(t, x))
 
         t, x = places[:, 0], places[:, 1]
         u_x = grad(total, argnums=1)
         u_xx = grad(lambda t, x: np.sum(u_x(t, x)), argnums=1)
-        return grad(total)(t, x) + self.wave(t, x) * u_x(t, x) - NU * u_xx(t, x)
+        return grad(total)(t, x) + self.wave.u(t, x) * u_x(t, x) - NU * u_xx(t, x)
 
 
 def exact(t: Vector, x: Vector) -> Vector:
@@ -68,7 +68,8 @@ def exact(t: Vector, x: Vector) -> Vector:
     z, weights = np.polynomial.hermite.hermgauss(80)
     y = x[:, None] - z * np.sqrt(4 * NU * t[:, None])
     came = weights * np.exp(-np.cos(np.pi * y) / (2 * np.pi * NU))
-    return -np.sum(np.sin(np.pi * y) * came, axis=1) / np.sum(came, axis=1)
+    u: Vector = -np.sum(np.sin(np.pi * y) * came, axis=1) / np.sum(came, axis=1)
+    return u
 
 
 def draw(wave: Wave) -> None:
@@ -77,7 +78,7 @@ def draw(wave: Wave) -> None:
     left, right = figure.subplots(1, 2)
     x = np.linspace(-1, 1, 201)
     times = np.linspace(0, 1, 101)
-    field = [wave(np.full_like(x, t), x).numpy() for t in times]
+    field = [wave.u(np.full_like(x, t), x).numpy() for t in times]
     shown = left.pcolormesh(times, x, np.transpose(field), cmap="RdBu_r", rasterized=True)
     figure.colorbar(shown, ax=left, label="u")
     left.set(xlabel="t", ylabel="x")
@@ -104,7 +105,7 @@ def main() -> None:
         epochs=iterations,
     )  # fmt: skip
     t, x = rng.uniform((0, -1), (1, 1), (5000, 2)).T
-    right, found = exact(t, x), wave(t, x).numpy()
+    right, found = exact(t, x), wave.u(t, x).numpy()
     print(f"cost after iteration 1         {history.cost[0]:12.7f}")
     print(f"cost after iteration {len(history):4}      {history.cost[-1]:12.7f}")
     error = np.linalg.norm(found - right) / np.linalg.norm(right)

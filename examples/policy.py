@@ -42,7 +42,9 @@ def trials(model: Sequential, rng: np.random.Generator) -> tuple[Array, NDArray[
     A life is 1 for each push before the pole fell by 12 degrees, or the cart left the track.
     """
     state, alive = rng.uniform(-0.05, 0.05, (CARTS, 4)), np.ones(CARTS, bool)
-    states, pushes, lives = [], [], []
+    states: list[Array] = []
+    pushes: list[NDArray[np.int64]] = []
+    lives: list[Array] = []
     while alive.any() and len(states) < LONGEST:
         chances = np.asarray(softmax(model.predict(state / SCALE)))
         right = rng.random(CARTS) < chances[:, 1]
@@ -59,8 +61,9 @@ def advantages(lives: Array) -> Array:
     left = np.cumsum(lives[::-1], axis=0)[::-1]
     left = np.minimum(left, 100)  # what is far off has hardly to do with this push
     usual = np.sum(left * lives, axis=1) / np.maximum(lives.sum(axis=1), 1)
-    better = (left - usual[:, None]) * lives
-    return better / (better[lives > 0].std() + 1e-8)
+    better: Array = (left - usual[:, None]) * lives
+    better /= better[lives > 0].std() + 1e-8
+    return better
 
 
 def draw(lengths: Array, states: Array) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri
+from threadpoolctl import threadpool_limits
 
 from autonn import (
     Linear,
@@ -55,7 +56,8 @@ class Autoencoder(Module):
         With them come the places, and the logarithms of the clouds' variances.
         """
         pictures, noise = given
-        place, log_variance = np.split(self.encoder(pictures), 2, axis=1)
+        code = self.encoder(pictures)
+        place, log_variance = code[:, :2], code[:, 2:]
         return self.decoder(place + np.exp(log_variance / 2) * noise), place, log_variance
 
 
@@ -107,4 +109,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):  # small products: threads would wait for each other
+        main()

@@ -81,7 +81,7 @@ def draw(rows: NDArray[np.float64], words: list[str]) -> None:
     places = units @ np.linalg.svd(units)[2][:2].T
     figure = Figure(figsize=(7.5, 6.5), layout="constrained")
     ax = figure.subplots()
-    ax.scatter(*places.T, c=group, cmap="tab10", s=12)
+    ax.scatter(places[:, 0], places[:, 1], c=group, cmap="tab10", s=12)
     ax.margins(0.1)
     for word, place in zip(shown, places, strict=True):
         ax.annotate(word, place, xytext=(4, 2), textcoords="offset points", fontsize=10)
@@ -112,12 +112,12 @@ def main() -> None:
             shown = np.column_stack([company[rows], made_up])
             costs.append(step((word[rows, None], shown), seen))
         print(f"epoch {epoch + 1}   cost {np.mean(costs):.4f}", flush=True)
-    rows = model.word.weight.numpy()
+    learned = np.asarray(model.word.weight.numpy(), dtype=np.float64)
     print()
     for name in ("list", "true", "raised", "integer", "first", "module", "if", "add"):
-        near = (words[k] for k in neighbours(rows, words.index(name), 5))
+        near = (words[k] for k in neighbours(learned, words.index(name), 5))
         print(f"{name:>10}: {', '.join(near)}")
-    draw(rows, words)
+    draw(learned, words)
     print(f"\nSome of them are in {PLOTS / 'word2vec.png'}")
 
 

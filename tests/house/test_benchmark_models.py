@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -68,6 +69,35 @@ def apart(models: Any, name: str) -> Any:
     found = models.results(*models.torchs(name, "float64"))
     assert found.keys() == expected.keys()
     return models.differences(found, expected, "float64")
+
+
+# ---- how the cost grows
+
+
+@pytest.mark.parametrize("sizes", [(8, 16, 2, 0), (4, 16, 0, 3)])
+def test_who_is_measured_as_it_grows_computes_the_same(
+    benchmark: Any, sizes: tuple[int, int, int, int]
+) -> None:
+    growth = benchmark("growth")
+    expected = growth.prepare(growth.OURS, sizes)
+    assert len(expected) == 1 + (2 * (sizes[2] + 1) if sizes[2] else 6)
+    for name, package in growth.PACKAGES.items():
+        if importlib.util.find_spec(package):
+            found = growth.prepare(name, sizes)
+            assert growth.apart(found, expected) < 1e-4, name
+            assert growth.apart(found, [1.01 * a for a in expected]) > 1e-3
+
+
+def test_a_panel_is_drawn_for_all_that_grows(benchmark: Any, tmp_path: Path) -> None:
+    growth = benchmark("growth")
+    found = {
+        panel: {name: [1.0 + k for k in range(len(sizes))] for name in growth.PACKAGES}
+        for panel, sizes in growth.PANELS.items()
+    }
+    assert found.keys() == growth.GROWS.keys()
+    growth.draw(str(tmp_path / "growth.png"), found)
+    head = (tmp_path / "growth.png").read_bytes()[:24]
+    assert int.from_bytes(head[16:20], "big") > 3 * int.from_bytes(head[20:24], "big")
 
 
 # ---- the index of the examples
