@@ -72,7 +72,7 @@ class Learner(Module):
         x, y = given
         answers = []
         for k in range(TASKS):
-            weights = self.learn(self.network.named_parameters(), x[k, :SHOWN], y[k])
+            weights = self.learn(dict(self.network.named_parameters()), x[k, :SHOWN], y[k])
             answers.append(functional_call(self.network, weights, x[k, SHOWN:]))
         return np.stack(answers)
 
