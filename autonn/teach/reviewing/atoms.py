@@ -1,0 +1,122 @@
+"""What a line could have been made of: the values that its program names, as they were there."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from autonn.teach.reviewing.programs import Part
+from autonn.teach.reviewing.recording import plain
+from autonn.teach.reviewing.watching import Line
+
+__all__ = ["Atom", "atoms_of", "callees_of", "evaluated", "written"]
+
+
+@dataclass
+class Atom:
+    """A value by the expression that reads it."""
+
+    text: str
+    tree: ast.expr
+    value: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape; () of a number."""
+        return np.shape(self.value)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a single number."""
+        return self.shape == ()
+
+
+_JOINERS = (type(np.c_), type(np.r_))
+
+
+def written(text: str) -> ast.expr:
+    """Parse an expression."""
+    return ast.parse(text, mode="eval").body
+
+
+def evaluated(tree: ast.expr, line: Line) -> Any:
+    """Evaluate an expression where a line ran first; None where it has no value there."""
+    try:
+        code = compile(ast.Expression(tree), "<review>", "eval")
+        with np.errstate(all="ignore"):
+            value = plain(eval(code, dict(line.part.function.__globals__), line.env))
+            # np.c_ and np.r_ have items without end: who asks for their shape waits for ever.
+            return None if isinstance(value, _JOINERS) else value
+    except Exception:
+        return None
+
+
+def _is_numeric(x: Any) -> bool:
+    if isinstance(x, bool | np.bool_):
+        return False
+    return isinstance(x, int | float | np.number) or (
+        isinstance(x, np.ndarray) and x.dtype.kind in "fiub"
+    )
+
+
+def _references(part: Part) -> Iterator[ast.expr]:
+    """Yield what a function reads by name, attribute and item; items also one place further."""
+    for node in ast.walk(part.definition):
+        if isinstance(node, ast.Name | ast.Attribute):
+            if isinstance(node.ctx, ast.Load | ast.Store):
+                yield node
+        elif isinstance(node, ast.Subscript) and _is_plain(node.slice):
+            yield node
+            if not isinstance(node.slice, ast.Tuple | ast.Slice) and not (
+                isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
+            ):
+                for op in (ast.Sub(), ast.Add()):
+                    index = ast.BinOp(node.slice, op, ast.Constant(1))
+                    yield ast.Subscript(node.value, index, ast.Load())
+
+
+def _is_plain(index: ast.expr) -> bool:
+    """Whether an index calls nothing."""
+    return not any(isinstance(n, ast.Call) for n in ast.walk(index))
+
+
+def atoms_of(line: Line) -> list[Atom]:
+    """List the numbers and arrays that the function of a line names and that were there."""
+    found: dict[str, Atom] = {}
+    for node in _references(line.part):
+        tree = copy.deepcopy(node)
+        tree.ctx = ast.Load()  # type: ignore[attr-defined]
+        text = ast.unparse(tree)
+        if text in found or text == "self" or text.count(".T") > 1:
+            continue
+        ast.fix_missing_locations(tree)
+        value = evaluated(tree, line)
+        if _is_numeric(value):
+            if np.ndim(value) == 0:
+                value = np.asarray(value).item()
+            found[text] = Atom(text, tree, value)
+    return list(found.values())
+
+
+def callees_of(part: Part, parts: list[Part], line: Line) -> dict[str, int]:
+    """Map what the functions of a program call to the number of arguments it is given."""
+    found: dict[str, int] = {}
+    for other in (part, *parts):
+        for node in ast.walk(other.definition):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                value = evaluated(node.func, line)
+                own = getattr(value, "__func__", value) is line.part.function
+                if callable(value) and not isinstance(value, type) and not own:
+                    found.setdefault(ast.unparse(node.func), len(node.args))
+    for name, value in line.part.function.__globals__.items():
+        if isinstance(value, FunctionType) and value.__code__.co_filename == line.part.file:
+            if value is line.part.function:
+                continue
+            found.setdefault(name, value.__code__.co_argcount)
+    return found

@@ -1,0 +1,257 @@
+"""The search for the wrong line: repairs are tried until all gradients come out right.
+
+What a line computed and is known to be right is not suspected, unless by a factor alone. Of
+several repairs the smallest is believed, and of equals the earliest.
+"""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autonn.engine.tensor import Array
+from autonn.teach.reviewing.atoms import atoms_of, callees_of
+from autonn.teach.reviewing.edits import Edit, Slots, Surroundings, simple_edits
+from autonn.teach.reviewing.judging import Judgement, Program
+from autonn.teach.reviewing.larger_edits import Helpers, larger_edits, moves
+from autonn.teach.reviewing.matching import Entry, Match, Pool
+from autonn.teach.reviewing.programs import HOOKS
+from autonn.teach.reviewing.watching import Hooks, Line
+
+__all__ = ["Finding", "Search"]
+
+
+@dataclass
+class Finding:
+    """A line and what repairs it: a change of its text, or another value after it."""
+
+    line: Line
+    cost: float
+    cause: str
+    expected: str
+    edit: Edit | None = None
+    entry: Entry | None = None
+
+
+class TooLong(Exception):
+    """A changed program does not come to an end."""
+
+
+class _Running(Helpers):
+    """What a changed program may call; its loops and functions ask whether it takes too long."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.perf_counter() + seconds
+
+    def tick(self) -> None:
+        """Go on, or raise."""
+        if time.perf_counter() > self.end:
+            raise TooLong
+
+
+class Search:
+    """Tries repairs of a program whose gradients are wrong, for a limited time."""
+
+    def __init__(
+        self, judgement: Judgement, program: Program, pool: Pool, sizes: dict[int, str],
+        seconds: float,
+    ) -> None:  # fmt: skip
+        self.judgement, self.program, self.pool, self.sizes = judgement, program, pool, sizes
+        self.end = time.perf_counter() + seconds
+        self.slots = _slots(program)
+        self.tried = 0
+        start = time.perf_counter()
+        judgement.call.run()
+        self.patience = 10 * (time.perf_counter() - start) + 0.01
+        self.matches = {line.number: _matches(self, line) for line in program.lines}
+        self.found: list[Finding] = []
+
+    # ---- which lines
+
+    def suspects(self) -> list[Line]:
+        """List the lines that the cost does not depend on, in the order in which they first ran."""
+        judgement = self.judgement
+        inside = {id(node) for node in judgement.derivation.nodes}
+        first: dict[int, int] = {}
+        forward: set[int] = set()
+        for k, event in enumerate(judgement.events):
+            first.setdefault(event.line.number, k)
+            if any(id(node) in inside for node in event.nodes):
+                forward.add(event.line.number)
+        if not judgement.cost_is_right:
+            forward = set()
+        lines = [line for line in self.program.lines if line.number in first]
+        lines.sort(key=lambda line: first[line.number])
+        return [line for line in lines if line.number not in forward]
+
+    def is_known(self, line: Line) -> bool:
+        """Whether all that a line computed are derived values, up to m or 1/m."""
+        found = self.matches[line.number]
+        m = self.pool.examples or 1
+        clean = (1.0, float(m), 1.0 / m)
+        return bool(found) and all(
+            f is not None and any(abs(f.factor / c - 1) < 1e-6 for c in clean) for f in found
+        )
+
+    def _doubt(self, line: Line, edit: Edit) -> float:
+        """Say how unlikely a line is, for what it computed: what is exactly right is no mistake.
+
+        A factor m runs through a program whose deltas are sums, and ends where a gradient does.
+        """
+        found = self.matches[line.number]
+        if not self.is_known(line):
+            return 0.0
+        if all(f is not None and abs(f.factor - 1) < 1e-6 for f in found):
+            return 3.0
+        if any(f is not None and f.entry.kind == "gradient" for f in found):
+            return 0.0
+        return 0.5 if edit.scales else 3.0
+
+    # ---- the search
+
+    def run(self) -> Finding | None:
+        """Find the best repair; None where none was found in time."""
+        lines = self.suspects()
+        around = {line.number: self._surroundings(line) for line in lines}
+        for kinds in ((simple_edits, moves), (larger_edits,)):
+            for line in lines:
+                for kind in kinds:
+                    self._try_all(line, kind(around[line.number]))
+            best = self.best(lines)
+            if best is not None and best.cost < 3:
+                return best
+        self._try_values(lines)
+        return self.best(lines)
+
+    def best(self, lines: list[Line]) -> Finding | None:
+        """Return the smallest repair, of equals the earliest."""
+        order = {line.number: k for k, line in enumerate(lines)}
+        key: Callable[[Finding], Any] = lambda f: (round(f.cost, 3), order[f.line.number])
+        return min(self.found, key=key, default=None)
+
+    def _surroundings(self, line: Line) -> Surroundings:
+        """Collect what a line could have been made of."""
+        return Surroundings(
+            line, self.slots, atoms_of(line), callees_of(line.part, self.program.parts, line),
+            self.sizes,
+        )  # fmt: skip
+
+    def _try_all(self, line: Line, edits: Iterator[Edit]) -> None:
+        """Try the changes of a line, until one repairs or the time is over."""
+        for edit in edits:
+            if time.perf_counter() > self.end:
+                return
+            cost = edit.cost + self._doubt(line, edit)
+            if any(f.line is line and f.cost <= cost for f in self.found):
+                continue
+            text = self._tried(line, edit)
+            if text is not None:
+                self.found.append(Finding(line, cost, edit.cause, text, edit))
+
+    def _tried(self, line: Line, edit: Edit) -> str | None:
+        """Run the program with one change; return the changed line if all comes out right."""
+        self.tried += 1
+        statement = line.statement
+        slot = self.slots[id(statement)]
+        undo = edit.do()
+        try:
+            code = line.part.compiled()
+            if code is None:
+                return None
+            result = self.judgement.call.run({line.part: code}, _Running(self.patience))
+            if not self.judgement.met_by(result):
+                return None
+            body = getattr(slot[0], slot[1])
+            now = statement if statement in body or slot[2] is None else body[slot[2]]
+            return _shown(now)
+        except Exception:
+            return None
+        finally:
+            undo()
+
+    # ---- another value in place of what a line computed
+
+    def _try_values(self, lines: list[Line]) -> None:
+        """Put derived values in the place of what lines computed, the earliest first."""
+        for line in lines:
+            events = [e for e in self.judgement.events if e.line is line and len(e.values) == 1]
+            if not events or self.is_known(line) or isinstance(line.statement, ast.For):
+                continue
+            last, value = len(events) - 1, events[-1].values[0]
+            for entry in self.pool.of_shape(value.shape):
+                for factor in self._scales():
+                    if time.perf_counter() > self.end + 0.5:
+                        return
+                    if self._repairs(line, last, entry.value * factor):
+                        times = "" if factor == 1 else f"{factor:g} * "
+                        self.found.append(
+                            Finding(line, 4.0, "", f"{line.target} = {times}{entry.label}", None,
+                                    Entry(entry.value * factor, entry.label, entry.kind))
+                        )  # fmt: skip
+                        break
+
+    def _scales(self) -> list[float]:
+        m = self.pool.examples
+        return [1.0, float(m), 1.0 / m] if m else [1.0]
+
+    def _repairs(self, line: Line, which: int, value: Array) -> bool:
+        """Whether all comes out right with another value after a run of a line."""
+        hooks = Hooks(self.program.lines, record=False)
+
+        def replaced(given: Any, count: int) -> Any:
+            """Put the value there, at its time."""
+            if count != which:
+                return given
+            if isinstance(given, np.ndarray):
+                given[...] = value
+                return given
+            return value
+
+        hooks.replace[line.number] = replaced
+        try:
+            return self.judgement.met_by(self.judgement.call.run(self.program.watched, hooks))
+        except Exception:
+            return False
+
+
+def _matches(search: Search, line: Line) -> list[Match | None]:
+    """Find what each value that a line computed is, of the first runs of it."""
+    events = [e for e in search.judgement.events if e.line is line][:40]
+    return [search.pool.find(value) for e in events for value in e.values]
+
+
+def _slots(program: Program) -> Slots:
+    """Say of each node of the learner's functions where it hangs; count the rounds of loops."""
+    slots: Slots = {}
+    tops = {id(part.top): part.top for part in program.parts}
+    for top in tops.values():
+        for node in list(ast.walk(top)):
+            if isinstance(node, ast.For | ast.While | ast.FunctionDef):
+                tick = ast.parse(f"{HOOKS}.tick()").body[0]
+                node.body.insert(0, _located(tick, node))
+        for parent in ast.walk(top):
+            for name, value in ast.iter_fields(parent):
+                if isinstance(value, list):
+                    for k, child in enumerate(value):
+                        if isinstance(child, ast.AST):
+                            slots[id(child)] = (parent, name, k)
+                elif isinstance(value, ast.AST):
+                    slots[id(value)] = (parent, name, None)
+    return slots
+
+
+def _located(new: ast.stmt, at: ast.AST) -> ast.stmt:
+    for node in ast.walk(new):
+        ast.copy_location(node, at)
+    return new
+
+
+def _shown(statement: ast.AST) -> str:
+    """Write a changed statement for a reader."""
+    text = ast.unparse(statement).splitlines()[0]
+    return text.replace(f"{HOOKS}.", "")
