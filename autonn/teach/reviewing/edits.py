@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from autonn.teach.reviewing.atoms import Atom, evaluated, written
 from autonn.teach.reviewing.watching import Line
 
-__all__ = ["Edit", "Slots", "Surroundings", "simple_edits", "swap"]
+__all__ = ["Edit", "Slots", "Surroundings", "other_edits", "simple_edits", "swap"]
 
 Slots = dict[int, tuple[Any, str, int | None]]
 
@@ -39,7 +39,7 @@ class Edit:
     cost: float
     cause: str
     scales: bool = False
-    after: bool = False  # whether the line is right, and one is missing after it
+    late: bool = False  # whether of several lines that it would repair, the last is meant
 
 
 @dataclass
@@ -51,6 +51,13 @@ class Surroundings:
     atoms: list[Atom]
     callees: dict[str, int]
     sizes: dict[int, str]  # numbers that lengths in the data have, and what they count
+    known: dict[int, Any] = field(default_factory=dict)
+
+    def value(self, node: Any) -> Any:
+        """Return what an expression of the line was, when it first ran; None if that is unknown."""
+        if id(node) not in self.known:
+            self.known[id(node)] = evaluated(node, self.line)
+        return self.known[id(node)]
 
 
 def swap(slots: Slots, node: ast.AST, new: Any) -> Callable[[], Callable[[], None]]:
@@ -120,6 +127,10 @@ def simple_edits(s: Surroundings) -> Iterator[Edit]:
         yield from _constants(s, node)
         yield from _transpositions(s, node)
         yield from _slices(s, node)
+
+
+def other_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes that take another value or function that the program names."""
     for node in expressions(s.line):
         yield from _other_values(s, node)
         yield from _other_calls(s, node)
@@ -187,12 +198,13 @@ def _factors(s: Surroundings) -> Iterator[Edit]:
         )  # fmt: skip
         for factor, op, text in _known_factors(s):
             yield Edit(swap(s.slots, node, _times(node, factor, op)), cost + 0.05, text + of,
-                       depth == 0)  # fmt: skip
+                       depth == 0, "mean should" in text)  # fmt: skip
 
 
 def _known_factors(s: Surroundings) -> Iterator[tuple[ast.expr, ast.operator, str]]:
     """Yield numbers to multiply and to divide by, and what it means if they repair a line."""
-    names = {a.value: a.text for a in s.atoms if a.is_number and isinstance(a.value, int | float)}
+    numbers = [a for a in s.atoms if a.is_number]
+    names = {a.value: a.text for a in sorted(numbers, key=lambda a: -len(a.text))}
     for size, what in s.sizes.items():
         if size > 1:
             name = names.get(size, "m" if "example" in what else str(size))
@@ -258,6 +270,7 @@ def _operands(s: Surroundings, node: ast.BinOp, text: str) -> Iterator[Edit]:
     if isinstance(node.op, ast.Mult | ast.Div):
         kind = "factor" if isinstance(node.op, ast.Mult) else "division by"
         yield Edit(swap(s.slots, node, node.left), 0.3, f"the {kind} `{right}` is too much in `{text}`")  # fmt: skip
+    yield from _two_factors(s, node)
     if isinstance(node.op, ast.Mult):
         yield Edit(swap(s.slots, node, node.right), 0.3, f"the factor `{left}` is too much in `{text}`")  # fmt: skip
     if isinstance(node.op, ast.Add | ast.Sub):
@@ -269,6 +282,20 @@ def _operands(s: Surroundings, node: ast.BinOp, text: str) -> Iterator[Edit]:
         new = ast.BinOp(node.right, node.op, node.left)
         what = "the sign is wrong" if isinstance(node.op, ast.Sub) else "the product is the wrong way round"  # fmt: skip
         yield Edit(swap(s.slots, node, new), 0.12, f"{what}: `{ast.unparse(new)}` in place of `{text}`", node is root_of(s.line))  # fmt: skip
+
+
+def _two_factors(s: Surroundings, node: ast.BinOp) -> Iterator[Edit]:
+    """Leave out two factors of a product of three, as a slope a(1 - a) that is too much."""
+    inner = node.left
+    if not isinstance(node.op, ast.Mult) or not isinstance(inner, ast.BinOp):
+        return
+    if isinstance(inner.op, ast.Mult):
+        for kept, out in ((inner.left, (inner.right, node.right)),
+                          (node.right, (inner.left, inner.right)),
+                          (inner.right, (inner.left, node.right))):  # fmt: skip
+            text = " * ".join(f"({ast.unparse(x)})" if isinstance(x, ast.BinOp) else ast.unparse(x)
+                              for x in out)  # fmt: skip
+            yield Edit(swap(s.slots, node, kept), 0.5, f"the factor `{text}` is too much in `{ast.unparse(node)}`")  # fmt: skip
 
 
 def _constants(s: Surroundings, node: Any) -> Iterator[Edit]:
@@ -312,7 +339,7 @@ def _transpositions(s: Surroundings, node: Any) -> Iterator[Edit]:
             yield Edit(swap(s.slots, node, node.func.value), 0.2, f"a transposition is too much in `{ast.unparse(node)}`")  # fmt: skip
     if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp | ast.Call):
         return
-    value = evaluated(node, s.line)
+    value = s.value(node)
     if isinstance(value, np.ndarray) and value.ndim == 2 and 1 not in value.shape:
         new_node = ast.Attribute(node, "T", ast.Load())
         cause = f"a transposition is missing: `{ast.unparse(new_node)}` in place of `{ast.unparse(node)}`"  # fmt: skip
@@ -327,7 +354,7 @@ def _slices(s: Surroundings, node: Any) -> Iterator[Edit]:
     for k, part in enumerate(parts):
         if not isinstance(part, ast.Slice) or part.step is not None:
             continue
-        shape = np.shape(evaluated(node.value, s.line))
+        shape = np.shape(s.value(node.value))
         spans = [(1, None), (None, -1), (None, None)] if k < len(shape) else []
         for low, high in spans:
             new = ast.Slice(
@@ -355,14 +382,15 @@ def _other_values(s: Surroundings, node: Any) -> Iterator[Edit]:
     if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
         return
     text = ast.unparse(node)
-    value = evaluated(node, s.line)
+    value = s.value(node)
     if not isinstance(value, int | float | np.generic | np.ndarray):
         return
     for atom in s.atoms:
-        if atom.text == text or np.shape(value) != atom.shape or _same(atom.value, value):
+        if atom.text == text or np.ndim(value) != len(atom.shape) or _same(atom.value, value):
             continue
         index = np.ndim(value) == 0 and isinstance(value, int) and isinstance(atom.value, int)
-        cost = (0.45 if index else 0.3) + 0.1 * ("+ 1]" in atom.text or "- 1]" in atom.text)
+        cost = 0.45 if index else 0.3 if np.shape(value) == atom.shape else 0.4
+        cost += 0.1 * ("+ 1]" in atom.text or "- 1]" in atom.text)
         cause = f"the wrong value is taken: `{atom.text}` in place of `{text}`"
         if isinstance(s.slots[id(node)][0], ast.Call) and np.ndim(value):
             cause = f"the function is taken at the wrong value: at `{atom.text}` in place of `{text}`"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autonn.teach.reviewing.atoms import Atom, evaluated, written
+from autonn.teach.reviewing.atoms import Atom, written
 from autonn.teach.reviewing.edits import Edit, Surroundings, expressions, root_of, swap, terms_of
 from autonn.teach.reviewing.programs import HOOKS
 
@@ -66,7 +66,7 @@ def _squashed(text: str) -> Iterator[tuple[str, str]]:
 
 def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
     """Multiply by the slope of an activation, by another value, or divide by one."""
-    value = evaluated(node, s.line)
+    value = s.value(node)
     if not isinstance(value, np.ndarray) or not value.shape:
         return
     of = "" if k == 0 else f" in `{ast.unparse(node)}`"
@@ -76,6 +76,8 @@ def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
         for text, name in [*_squashed(atom.text), *_own(s, atom)]:
             cause = f"the slope of the activation is missing{of}: a factor {name}"
             yield Edit(_multiplied(s, node, text), 1.0 + 0.05 * (k > 0), cause)
+        cause = f"the factor `1 - {atom.text}` is missing{of}: the slope is a(1 - a)"
+        yield Edit(_multiplied(s, node, f"(1 - {atom.text})"), 1.05 + 0.05 * (k > 0), cause)
         cause = f"the factor `{atom.text}` is missing{of}"
         yield Edit(_multiplied(s, node, atom.text), 1.1 + 0.05 * (k > 0), cause)
 
@@ -101,7 +103,7 @@ def _other_slopes(s: Surroundings, node: Any) -> Iterator[Edit]:
     """Take the slope of another activation, or that at another value."""
     if not isinstance(node, ast.BinOp | ast.Call | ast.Compare | ast.Name | ast.Subscript):
         return
-    value = evaluated(node, s.line)
+    value = s.value(node)
     if not isinstance(value, np.ndarray | np.number | float):
         return
     text = ast.unparse(node)
@@ -132,7 +134,7 @@ def _coefficients(s: Surroundings) -> Iterator[tuple[str, str]]:
 
 def _terms(s: Surroundings, node: Any) -> Iterator[Edit]:
     """Add a term that is missing: a value at hand, with a number."""
-    value = evaluated(node, s.line)
+    value = s.value(node)
     if not isinstance(value, np.ndarray) or not value.shape:
         return
     for atom in s.atoms:
@@ -161,7 +163,7 @@ def _unbiased(s: Surroundings) -> Iterator[Edit]:
     for node in expressions(s.line):
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
             continue
-        value = evaluated(node, s.line)
+        value = s.value(node)
         if not isinstance(value, np.ndarray) or value.ndim > 2 or not value.shape:
             continue
         for axis in range(value.ndim):

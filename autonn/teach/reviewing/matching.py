@@ -70,15 +70,17 @@ class Pool:
     def _add_local(self, judgement: Judgement) -> None:
         """Take in the slopes of activations: what dJ/dz is beside dJ/da, number by number."""
         derived = judgement.derivation
-        named = [k for k, node in enumerate(derived.nodes) if id(node) in self.names][:200]
-        for j, after in enumerate(named):
-            for before in named[max(0, j - 3) : j]:
-                z, a = derived.nodes[before], derived.nodes[after]
-                below, above = np.asarray(derived.slopes[before]), np.asarray(derived.slopes[after])
-                if z.value.shape != a.value.shape or z.value.size < 2 or not above.all():
+        slopes = [np.asarray(slope) for slope in derived.slopes[:400]]
+        for before, below in enumerate(slopes):
+            for after in range(before + 1, min(before + 9, len(slopes))):
+                above = slopes[after]
+                if below.shape != above.shape or below.size < 2 or not above.all():
                     continue
-                label = f"d{self.names[id(a)]}/d{self.names[id(z)]}"
-                self._add(below / above, label, "local")
+                local = below / above
+                if np.all(np.abs(local) < 1e6) and not np.allclose(local, local.flat[0]):
+                    a, z = (self.names.get(id(derived.nodes[k]), "") for k in (after, before))
+                    label = f"d{a}/d{z}" if a and z else "the slope of an activation"
+                    self._add(local, label, "local")
 
     def _add(self, value: Array, label: str, kind: str) -> None:
         """Take in one value, and its parts: without the bias, one example of the batch."""
@@ -139,10 +141,10 @@ class Pool:
         yield from sorted(found, key=lambda e: order[e.kind])
 
 
-def _rank(match: Match) -> tuple[bool, bool, int, int]:
+def _rank(match: Match) -> tuple[bool, bool, bool, int, int]:
     order = {"gradient": 0, "value": 1, "slope": 2, "sent": 3, "local": 4}
     exact = abs(match.factor - 1) < 1e-9
-    return (not exact, match.transposed, order[match.entry.kind], len(match.entry.label))
+    return (match.entry.kind == "local", not exact, match.transposed, order[match.entry.kind], len(match.entry.label))
 
 
 def _known_by(value: Array) -> tuple[float, float] | None:

@@ -115,16 +115,17 @@ def parts_of(f: Callable[..., Any], run: Callable[[], Any]) -> tuple[list[Part],
     seen: dict[CodeType, FrameType] = {}
 
     def note(frame: FrameType, event: str, _: Any) -> None:
+        """Remember a function where it is called; its lines are not asked for."""
         code = frame.f_code
-        if event == "call" and code not in seen and not code.co_filename.startswith(others):
+        if code not in seen and not code.co_filename.startswith(others):
             seen[code] = frame
 
-    before = sys.getprofile()
-    sys.setprofile(note)
+    before = sys.gettrace()
+    sys.settrace(note)
     try:
         result = run()
     finally:
-        sys.setprofile(before)
+        sys.settrace(before)
     trees: dict[str, tuple[ast.Module, list[str]] | None] = {}
     found = []
     for code, frame in seen.items():

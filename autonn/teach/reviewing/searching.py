@@ -16,12 +16,12 @@ import numpy as np
 
 from autonn.engine.tensor import Array
 from autonn.teach.reviewing.atoms import atoms_of, callees_of
-from autonn.teach.reviewing.edits import Edit, Slots, Surroundings, simple_edits
+from autonn.teach.reviewing.edits import Edit, Slots, Surroundings, other_edits, simple_edits
 from autonn.teach.reviewing.judging import Judgement, Program
 from autonn.teach.reviewing.larger_edits import Helpers, larger_edits, moves
 from autonn.teach.reviewing.matching import Entry, Match, Pool
 from autonn.teach.reviewing.programs import HOOKS
-from autonn.teach.reviewing.watching import Hooks, Line
+from autonn.teach.reviewing.watching import Event, Hooks, Line
 
 __all__ = ["Finding", "Search"]
 
@@ -46,11 +46,11 @@ class _Running(Helpers):
     """What a changed program may call; its loops and functions ask whether it takes too long."""
 
     def __init__(self, seconds: float) -> None:
-        self.end = time.perf_counter() + seconds
+        self.end = time.thread_time() + seconds
 
     def tick(self) -> None:
         """Go on, or raise."""
-        if time.perf_counter() > self.end:
+        if time.thread_time() > self.end:
             raise TooLong
 
 
@@ -62,12 +62,12 @@ class Search:
         seconds: float,
     ) -> None:  # fmt: skip
         self.judgement, self.program, self.pool, self.sizes = judgement, program, pool, sizes
-        self.end = time.perf_counter() + seconds
+        self.end = time.thread_time() + seconds
         self.slots = _slots(program)
         self.tried = 0
-        start = time.perf_counter()
+        start = time.thread_time()
         judgement.call.run()
-        self.patience = 10 * (time.perf_counter() - start) + 0.01
+        self.patience = 10 * (time.thread_time() - start) + 0.01
         self.matches = {line.number: _matches(self, line) for line in program.lines}
         self.found: list[Finding] = []
 
@@ -78,16 +78,25 @@ class Search:
         judgement = self.judgement
         inside = {id(node) for node in judgement.derivation.nodes}
         first: dict[int, int] = {}
+        wrong: dict[int, int] = {}  # when it first computed what is no derived value
         forward: set[int] = set()
         for k, event in enumerate(judgement.events):
             first.setdefault(event.line.number, k)
-            if any(id(node) in inside for node in event.nodes):
+            if event.line.number not in wrong and not self._is_found(event):
+                wrong[event.line.number] = k
+            if event.nodes and all(id(node) in inside for node in event.nodes):
                 forward.add(event.line.number)
         if not judgement.cost_is_right:
             forward = set()
         lines = [line for line in self.program.lines if line.number in first]
-        lines.sort(key=lambda line: first[line.number])
+        lines.sort(key=lambda line: wrong.get(line.number, first[line.number]))
         return [line for line in lines if line.number not in forward]
+
+    def _is_found(self, event: Event) -> bool:
+        """Whether what a line computed at one time are derived values."""
+        if isinstance(event.line.statement, ast.AugAssign) and event.line.loops:
+            return True
+        return all(self.pool.find(value) is not None for value in event.values)
 
     def is_known(self, line: Line) -> bool:
         """Whether all that a line computed are derived values, up to m or 1/m."""
@@ -104,6 +113,8 @@ class Search:
         A factor m runs through a program whose deltas are sums, and ends where a gradient does.
         """
         found = self.matches[line.number]
+        if self._is_copy(line):
+            return 0.4 if edit.scales else -0.1 if isinstance(line.statement.value, ast.Call) else 0.0
         if not self.is_known(line):
             return 0.0
         if all(f is not None and abs(f.factor - 1) < 1e-6 for f in found):
@@ -112,13 +123,21 @@ class Search:
             return 0.0
         return 0.5 if edit.scales else 3.0
 
+    def _is_copy(self, line: Line) -> bool:
+        """Whether a line gives what another gave before, to be changed after it."""
+        value = getattr(line.statement, "value", None)
+        if isinstance(value, ast.Call):
+            name = value.func.attr if isinstance(value.func, ast.Attribute) else ""
+            return name in ("copy", "array", "asarray", "deepcopy")
+        return isinstance(value, ast.Name) and isinstance(line.statement, ast.Assign)
+
     # ---- the search
 
     def run(self) -> Finding | None:
         """Find the best repair; None where none was found in time."""
         lines = self.suspects()
         around = {line.number: self._surroundings(line) for line in lines}
-        for kinds in ((simple_edits, moves), (larger_edits,)):
+        for kinds in ((simple_edits, moves), (other_edits,), (larger_edits,)):
             for line in lines:
                 for kind in kinds:
                     self._try_all(line, kind(around[line.number]))
@@ -131,7 +150,12 @@ class Search:
     def best(self, lines: list[Line]) -> Finding | None:
         """Return the smallest repair, of equals the earliest."""
         order = {line.number: k for k, line in enumerate(lines)}
-        key: Callable[[Finding], Any] = lambda f: (round(f.cost, 3), order[f.line.number])
+
+        def key(f: Finding) -> tuple[float, int]:
+            """Where a mean is missing, it is where the sum is taken: late."""
+            late = f.edit is not None and f.edit.late
+            return round(f.cost, 3), order[f.line.number] * (-1 if late else 1)
+
         return min(self.found, key=key, default=None)
 
     def _surroundings(self, line: Line) -> Surroundings:
@@ -144,7 +168,7 @@ class Search:
     def _try_all(self, line: Line, edits: Iterator[Edit]) -> None:
         """Try the changes of a line, until one repairs or the time is over."""
         for edit in edits:
-            if time.perf_counter() > self.end:
+            if time.thread_time() > self.end:
                 return
             cost = edit.cost + self._doubt(line, edit)
             if any(f.line is line and f.cost <= cost for f in self.found):
@@ -185,7 +209,7 @@ class Search:
             last, value = len(events) - 1, events[-1].values[0]
             for entry in self.pool.of_shape(value.shape):
                 for factor in self._scales():
-                    if time.perf_counter() > self.end + 0.5:
+                    if time.thread_time() > self.end + 0.5:
                         return
                     if self._repairs(line, last, entry.value * factor):
                         times = "" if factor == 1 else f"{factor:g} * "
@@ -221,7 +245,10 @@ class Search:
 
 def _matches(search: Search, line: Line) -> list[Match | None]:
     """Find what each value that a line computed is, of the first runs of it."""
-    events = [e for e in search.judgement.events if e.line is line][:40]
+    events = [e for e in search.judgement.events if e.line is line]
+    if isinstance(line.statement, ast.AugAssign) and line.loops:
+        events = events[-1:]  # of a sum that is added up, the last is the sum
+    events = events[:12] + events[-4:] if len(events) > 16 else events
     return [search.pool.find(value) for e in events for value in e.values]
 
 
