@@ -15,7 +15,7 @@ from autonn.teach.reviewing.programs import Part
 from autonn.teach.reviewing.recording import plain
 from autonn.teach.reviewing.watching import Line
 
-__all__ = ["Atom", "atoms_of", "callees_of", "evaluated", "written"]
+__all__ = ["Atom", "atoms_of", "callees_of", "counted", "evaluated", "written"]
 
 
 @dataclass
@@ -66,19 +66,44 @@ def _is_numeric(x: Any) -> bool:
 
 
 def _references(part: Part) -> Iterator[ast.expr]:
-    """Yield what a function reads by name, attribute and item; items also one place further."""
+    """Yield what a function reads by name, attribute and item, and items at each other's places."""
+    containers: dict[str, ast.expr] = {}
+    places: dict[str, ast.expr] = {}
     for node in ast.walk(part.definition):
         if isinstance(node, ast.Name | ast.Attribute):
-            if isinstance(node.ctx, ast.Load | ast.Store):
-                yield node
+            yield node
+            containers.setdefault(ast.unparse(node), node)
         elif isinstance(node, ast.Subscript) and _is_plain(node.slice):
             yield node
-            if not isinstance(node.slice, ast.Tuple | ast.Slice) and not (
-                isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
-            ):
-                for op in (ast.Sub(), ast.Add()):
-                    index = ast.BinOp(node.slice, op, ast.Constant(1))
-                    yield ast.Subscript(node.value, index, ast.Load())
+            if not any(isinstance(n, ast.Slice) for n in ast.walk(node.slice)):
+                places.setdefault(ast.unparse(node.slice), node.slice)
+    for place in list(places.values()):
+        for other in _beside(place):
+            places.setdefault(ast.unparse(other), other)
+    for container in containers.values():
+        for place in list(places.values())[:24]:
+            yield ast.Subscript(container, place, ast.Load())
+
+
+def _beside(place: ast.expr) -> Iterator[ast.expr]:
+    """Yield the places before and after one that is a name, or a name and a number."""
+    name, shift = place, 0
+    if isinstance(place, ast.BinOp) and isinstance(place.right, ast.Constant):
+        if isinstance(place.op, ast.Add | ast.Sub) and isinstance(place.right.value, int):
+            shift = place.right.value * (1 if isinstance(place.op, ast.Add) else -1)
+            name = place.left
+    if isinstance(name, ast.Name):
+        for k in (shift - 1, shift + 1):
+            op: ast.operator = ast.Add() if k > 0 else ast.Sub()
+            yield ast.BinOp(name, op, ast.Constant(abs(k))) if k else name
+
+
+def counted(atoms: list[Atom]) -> dict[int, str]:
+    """Say which whole numbers that a program names are lengths of its arrays."""
+    first = {a.shape[0] for a in atoms if a.shape}
+    lengths = {n for a in atoms for n in a.shape}
+    numbers = {a.value for a in atoms if isinstance(a.value, int) and a.value > 1}
+    return {n: "examples" if n in first else "values" for n in numbers & lengths}
 
 
 def _is_plain(index: ast.expr) -> bool:
@@ -86,9 +111,18 @@ def _is_plain(index: ast.expr) -> bool:
     return not any(isinstance(n, ast.Call) for n in ast.walk(index))
 
 
+def _may_hold(container: ast.expr, line: Line, held: dict[str, bool]) -> bool:
+    """Whether something has items: a list, tuple or dict, or an array."""
+    text = ast.unparse(container)
+    if text not in held:
+        held[text] = isinstance(evaluated(container, line), list | tuple | dict | np.ndarray)
+    return held[text]
+
+
 def atoms_of(line: Line) -> list[Atom]:
     """List the numbers and arrays that the function of a line names and that were there."""
     found: dict[str, Atom] = {}
+    held: dict[str, bool] = {}
     for node in _references(line.part):
         tree = copy.deepcopy(node)
         tree.ctx = ast.Load()  # type: ignore[attr-defined]
@@ -96,6 +130,8 @@ def atoms_of(line: Line) -> list[Atom]:
         if text in found or text == "self" or text.count(".T") > 1:
             continue
         ast.fix_missing_locations(tree)
+        if isinstance(tree, ast.Subscript) and not _may_hold(tree.value, line, held):
+            continue
         value = evaluated(tree, line)
         if _is_numeric(value):
             if np.ndim(value) == 0:

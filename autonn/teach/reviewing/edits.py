@@ -16,7 +16,7 @@ import numpy as np
 from autonn.teach.reviewing.atoms import Atom, evaluated, written
 from autonn.teach.reviewing.watching import Line
 
-__all__ = ["Edit", "Slots", "Surroundings", "other_edits", "simple_edits", "swap"]
+__all__ = ["Edit", "Slots", "Surroundings", "factor_edits", "other_edits", "simple_edits", "swap"]
 
 Slots = dict[int, tuple[Any, str, int | None]]
 
@@ -90,6 +90,9 @@ def expressions(line: Line) -> list[Any]:
     s = line.statement
     roots = [s.iter] if isinstance(s, ast.For) else [s.test] if hasattr(s, "test") else []
     roots = roots or [s.value]
+    for target in [*getattr(s, "targets", []), getattr(s, "target", None)]:
+        if isinstance(target, ast.Subscript) and not isinstance(s, ast.For):
+            roots.append(target.slice)
     found: list[Any] = []
     stack = roots[::-1]
     while stack:
@@ -123,16 +126,21 @@ def simple_edits(s: Surroundings) -> Iterator[Edit]:
     yield from _assignments(s)
     yield from _factors(s)
     for node in expressions(s.line):
+        yield from _other_values(s, node)
         yield from _operators(s, node)
         yield from _constants(s, node)
         yield from _transpositions(s, node)
         yield from _slices(s, node)
 
 
+def factor_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes by a factor alone."""
+    yield from (edit for edit in _factors(s) if edit.scales)
+
+
 def other_edits(s: Surroundings) -> Iterator[Edit]:
     """Yield the changes that take another value or function that the program names."""
     for node in expressions(s.line):
-        yield from _other_values(s, node)
         yield from _other_calls(s, node)
 
 
@@ -203,8 +211,7 @@ def _factors(s: Surroundings) -> Iterator[Edit]:
 
 def _known_factors(s: Surroundings) -> Iterator[tuple[ast.expr, ast.operator, str]]:
     """Yield numbers to multiply and to divide by, and what it means if they repair a line."""
-    numbers = [a for a in s.atoms if a.is_number]
-    names = {a.value: a.text for a in sorted(numbers, key=lambda a: -len(a.text))}
+    names = _names_of_sizes(s)
     for size, what in s.sizes.items():
         if size > 1:
             name = names.get(size, "m" if "example" in what else str(size))
@@ -227,6 +234,19 @@ def _known_factors(s: Surroundings) -> Iterator[tuple[ast.expr, ast.operator, st
             if size > 1 and "example" in what and not isinstance(atom.value, int):
                 both = ast.BinOp(atom.tree, ast.Div(), ast.Constant(size))
                 yield both, ast.Mult(), f"the factor `{atom.text}`/m is missing (m = {size})"
+
+
+def _names_of_sizes(s: Surroundings) -> dict[int, str]:
+    """Name numbers as the program does, best by what it divides by."""
+    divisors = {
+        ast.unparse(n.right)
+        for n in ast.walk(s.line.part.definition)
+        if isinstance(n, ast.BinOp | ast.AugAssign) and isinstance(n.op, ast.Div)
+        for n in [n if isinstance(n, ast.BinOp) else ast.BinOp(n.target, n.op, n.value)]
+    }
+    numbers = [a for a in s.atoms if a.is_number and a.text.isidentifier() and a.text != "_"]
+    numbers.sort(key=lambda a: (a.text in divisors, -len(a.text)))
+    return {a.value: a.text for a in numbers}
 
 
 # ---- inside an expression
@@ -281,7 +301,7 @@ def _operands(s: Surroundings, node: ast.BinOp, text: str) -> Iterator[Edit]:
     if isinstance(node.op, ast.Sub | ast.MatMult):
         new = ast.BinOp(node.right, node.op, node.left)
         what = "the sign is wrong" if isinstance(node.op, ast.Sub) else "the product is the wrong way round"  # fmt: skip
-        yield Edit(swap(s.slots, node, new), 0.12, f"{what}: `{ast.unparse(new)}` in place of `{text}`", node is root_of(s.line))  # fmt: skip
+        yield Edit(swap(s.slots, node, new), 0.25 if isinstance(node.op, ast.MatMult) else 0.12, f"{what}: `{ast.unparse(new)}` in place of `{text}`", node is root_of(s.line))  # fmt: skip
 
 
 def _two_factors(s: Surroundings, node: ast.BinOp) -> Iterator[Edit]:
@@ -312,6 +332,7 @@ def _constants(s: Surroundings, node: Any) -> Iterator[Edit]:
     others: list[int | float] = [value + 1, value - 1] if isinstance(value, int) else []
     others += [value * 2, value / 2, -value, value + 1.0, value - 1.0]
     parent = s.slots[id(node)][0]
+    placed = isinstance(parent, ast.BinOp) and isinstance(s.slots[id(parent)][0], ast.Subscript)
     for new in dict.fromkeys(others):
         if new == value or (isinstance(parent, ast.keyword) and not isinstance(new, int)):
             continue
@@ -323,7 +344,7 @@ def _constants(s: Surroundings, node: Any) -> Iterator[Edit]:
             cause = f"the power in {what} is wrong: {new:g} in place of {value}"
             if new == 2:
                 cause = f"a square is missing: {what} should have the power 2"
-        yield Edit(swap(s.slots, node, ast.Constant(new)), 0.3, cause)
+        yield Edit(swap(s.slots, node, ast.Constant(new)), 0.5 if placed else 0.3, cause)
 
 
 def _transpositions(s: Surroundings, node: Any) -> Iterator[Edit]:
@@ -347,9 +368,16 @@ def _transpositions(s: Surroundings, node: Any) -> Iterator[Edit]:
 
 
 def _slices(s: Surroundings, node: Any) -> Iterator[Edit]:
-    """Move the bounds of a slice by one, or leave one out."""
+    """Move the bounds of a slice by one, or leave one out; exchange two places."""
     if not isinstance(node, ast.Subscript):
         return
+    if isinstance(node.slice, ast.Tuple):
+        elts = node.slice.elts
+        for k in range(len(elts) - 1):
+            order = [*elts[:k], elts[k + 1], elts[k], *elts[k + 2 :]]
+            swapped = ast.Subscript(node.value, ast.Tuple(order, ast.Load()), node.ctx)
+            cause = f"the places are exchanged: `{ast.unparse(swapped)}` in place of `{ast.unparse(node)}`"  # fmt: skip
+            yield Edit(swap(s.slots, node, swapped), 0.3, cause)
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     for k, part in enumerate(parts):
         if not isinstance(part, ast.Slice) or part.step is not None:

@@ -32,6 +32,7 @@ def larger_edits(s: Surroundings) -> Iterator[Edit]:
     if root is None or isinstance(s.line.statement, ast.For):
         return
     yield from _unbiased(s)
+    yield from _steps(s)
     places = _places(s, root)
     for k, node in enumerate(places):
         yield from _slopes(s, node, k)
@@ -110,7 +111,8 @@ def _other_slopes(s: Surroundings, node: Any) -> Iterator[Edit]:
     for atom in s.atoms:
         if atom.shape != np.shape(value):
             continue
-        for new, name in [*_squashed(atom.text), *_own(s, atom)]:
+        calls = [pair for f, _ in _own(s, atom) for pair in _squashed(f)]
+        for new, name in [*_squashed(atom.text), *_own(s, atom), *calls]:
             if new.strip("()") != text:
                 cause = f"the slope `{text}` is the wrong one: {name}, is wanted"
                 yield Edit(swap(s.slots, node, written(new)), 1.3, cause)
@@ -175,6 +177,59 @@ def _unbiased(s: Surroundings) -> Iterator[Edit]:
             )
             yield Edit(swap(s.slots, node, new), 0.6, cause)
     del statement
+
+
+# ---- steps
+
+
+def _steps(s: Surroundings) -> Iterator[Edit]:
+    """Insert a step after a line that changes a part: a factor, a slope or a term left out."""
+    statement = s.line.statement
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if isinstance(statement, ast.AugAssign):
+        target = statement.target
+    elif not isinstance(target, ast.Subscript):
+        return
+    base = target.value if isinstance(target, ast.Subscript) else target
+    slot = s.slots[id(statement)]
+    if not isinstance(base, ast.Name | ast.Attribute) or slot[2] is None:
+        return
+    text, value = ast.unparse(base), s.value(base)
+    if not isinstance(value, np.ndarray):
+        return
+    for new, cause, cost in _steps_on(s, value):
+        step = ast.parse(f"{text} = {text} {new}").body[0]
+        why = f"after this line a step is missing: `{text} = {text} {new}`: {cause}"
+        yield Edit(_inserted(getattr(slot[0], slot[1]), statement, step), cost, why)
+
+
+def _steps_on(s: Surroundings, value: Any) -> Iterator[tuple[str, str, float]]:
+    """Yield what a value could be changed by, why, and at what cost."""
+    for n, what in s.sizes.items():
+        if n > 1:
+            yield f"/ {n}", f"the factor 1/m is missing (m = {n}, the number of {what})", 0.5
+    yield "* -1", "the sign is wrong", 0.5
+    for atom in s.atoms:
+        if _fits(atom, value.shape):
+            for text, name in [*_squashed(atom.text), *_own(s, atom)]:
+                yield f"* {text}", f"the slope of the activation is missing, a factor {name}", 1.05
+        if atom.shape == value.shape:
+            for number, _ in _coefficients(s):
+                yield f"+ ({number}) * {atom.text}", f"the term `{atom.text}` is missing", 1.25
+        if atom.is_number and atom.value not in (0, 1, -1):
+            yield f"/ {atom.text}", f"it has to be divided by `{atom.text}`", 0.6
+            yield f"* {atom.text}", f"the factor `{atom.text}` is missing", 0.6
+
+
+def _inserted(body: list[Any], statement: Any, step: ast.stmt) -> Callable[[], Callable[[], None]]:
+    def do() -> Callable[[], None]:
+        """Insert the step after the statement."""
+        for node in ast.walk(step):
+            ast.copy_location(node, statement)
+        body.insert(body.index(statement) + 1, step)
+        return lambda: body.remove(step)
+
+    return do
 
 
 # ---- lines that stand elsewhere, or are too much

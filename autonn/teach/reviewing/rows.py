@@ -27,6 +27,9 @@ def _data(call: Call) -> dict[int, Any]:
 def examples_of(call: Call) -> int | None:
     """Guess the number of examples: the length that most arrays of the data have."""
     data = list(_data(call).values())
+    if call.owner is not None and not data:
+        held = getattr(call.owner, "__dict__", {}).values()
+        data = [a for a in held if isinstance(a, np.ndarray) and a.ndim]
     if not data:
         return None
     counts: dict[int, int] = {}

@@ -15,8 +15,15 @@ from typing import Any
 import numpy as np
 
 from autonn.engine.tensor import Array
-from autonn.teach.reviewing.atoms import atoms_of, callees_of
-from autonn.teach.reviewing.edits import Edit, Slots, Surroundings, other_edits, simple_edits
+from autonn.teach.reviewing.atoms import atoms_of, callees_of, counted
+from autonn.teach.reviewing.edits import (
+    Edit,
+    Slots,
+    Surroundings,
+    factor_edits,
+    other_edits,
+    simple_edits,
+)
 from autonn.teach.reviewing.judging import Judgement, Program
 from autonn.teach.reviewing.larger_edits import Helpers, larger_edits, moves
 from autonn.teach.reviewing.matching import Entry, Match, Pool
@@ -70,6 +77,8 @@ class Search:
         self.patience = 10 * (time.thread_time() - start) + 0.01
         self.matches = {line.number: _matches(self, line) for line in program.lines}
         self.found: list[Finding] = []
+        self.order: dict[int, int] = {}
+        self.surroundings: dict[int, Surroundings] = {}
 
     # ---- which lines
 
@@ -88,6 +97,13 @@ class Search:
                 forward.add(event.line.number)
         if not judgement.cost_is_right:
             forward = set()
+        for line in self.program.lines:
+            if isinstance(line.statement, ast.For):
+                inside_it = {getattr(n, "number", None) for n in ast.walk(line.statement)}
+                runs = [k for number, k in first.items() if number in inside_it]
+                if runs:
+                    first[line.number] = min(runs)
+                    line.env = judgement.events[min(runs)].line.env
         lines = [line for line in self.program.lines if line.number in first]
         lines.sort(key=lambda line: wrong.get(line.number, first[line.number]))
         return [line for line in lines if line.number not in forward]
@@ -114,7 +130,9 @@ class Search:
         """
         found = self.matches[line.number]
         if self._is_copy(line):
-            return 0.4 if edit.scales else -0.1 if isinstance(line.statement.value, ast.Call) else 0.0
+            if isinstance(line.statement.value, ast.Call):
+                return 0.4 if edit.scales else -0.1
+            return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else 0.0
         if not self.is_known(line):
             return 0.0
         if all(f is not None and abs(f.factor - 1) < 1e-6 for f in found):
@@ -136,34 +154,52 @@ class Search:
     def run(self) -> Finding | None:
         """Find the best repair; None where none was found in time."""
         lines = self.suspects()
-        around = {line.number: self._surroundings(line) for line in lines}
-        for kinds in ((simple_edits, moves), (other_edits,), (larger_edits,)):
-            for line in lines:
-                for kind in kinds:
-                    self._try_all(line, kind(around[line.number]))
-            best = self.best(lines)
-            if best is not None and best.cost < 3:
-                return best
-        self._try_values(lines)
-        return self.best(lines)
+        open_ones = [line for line in lines if not self._is_sure(line)]
+        sure = [line for line in lines if self._is_sure(line)]
+        self.order = {line.number: k for k, line in enumerate(lines)}
+        passes: list[tuple[list[Line], Any]] = [
+            (open_ones, simple_edits), (sure, factor_edits), (open_ones, moves),
+            (open_ones, larger_edits), (open_ones, other_edits),
+        ]  # fmt: skip
+        for some, kind in passes:
+            for line in some:
+                self._try_all(line, kind(self._around(line)))
+            if self.found and self._least() <= (0.35 if kind is simple_edits else 2):
+                break
+        if self._least() > 2:
+            self._try_values(lines)
+        if self._least() > 2 and not self.found:
+            for kind in (simple_edits, moves, larger_edits, other_edits):
+                for line in sure:
+                    self._try_all(line, kind(self._around(line)))
+        return self.best()
 
-    def best(self, lines: list[Line]) -> Finding | None:
+    def _least(self) -> float:
+        return min((f.cost for f in self.found), default=9.0)
+
+    def _is_sure(self, line: Line) -> bool:
+        """Whether a line computed what is right, and is no copy that was to be changed."""
+        return self.is_known(line) and not self._is_copy(line)
+
+    def best(self) -> Finding | None:
         """Return the smallest repair, of equals the earliest."""
-        order = {line.number: k for k, line in enumerate(lines)}
 
         def key(f: Finding) -> tuple[float, int]:
             """Where a mean is missing, it is where the sum is taken: late."""
             late = f.edit is not None and f.edit.late
-            return round(f.cost, 3), order[f.line.number] * (-1 if late else 1)
+            return round(f.cost, 3), self.order[f.line.number] * (-1 if late else 1)
 
         return min(self.found, key=key, default=None)
 
-    def _surroundings(self, line: Line) -> Surroundings:
+    def _around(self, line: Line) -> Surroundings:
         """Collect what a line could have been made of."""
-        return Surroundings(
-            line, self.slots, atoms_of(line), callees_of(line.part, self.program.parts, line),
-            self.sizes,
-        )  # fmt: skip
+        if line.number not in self.surroundings:
+            atoms = atoms_of(line)
+            self.surroundings[line.number] = Surroundings(
+                line, self.slots, atoms, callees_of(line.part, self.program.parts, line),
+                self.sizes | counted(atoms),
+            )  # fmt: skip
+        return self.surroundings[line.number]
 
     def _try_all(self, line: Line, edits: Iterator[Edit]) -> None:
         """Try the changes of a line, until one repairs or the time is over."""
@@ -171,8 +207,12 @@ class Search:
             if time.thread_time() > self.end:
                 return
             cost = edit.cost + self._doubt(line, edit)
-            if any(f.line is line and f.cost <= cost for f in self.found):
-                continue
+            if cost > self._least() or (cost == self._least() and not edit.late):
+                earlier = self.best()
+                if cost > self._least() or (
+                    earlier and self.order[earlier.line.number] <= self.order[line.number]
+                ):
+                    continue
             text = self._tried(line, edit)
             if text is not None:
                 self.found.append(Finding(line, cost, edit.cause, text, edit))
@@ -204,7 +244,7 @@ class Search:
         """Put derived values in the place of what lines computed, the earliest first."""
         for line in lines:
             events = [e for e in self.judgement.events if e.line is line and len(e.values) == 1]
-            if not events or self.is_known(line) or isinstance(line.statement, ast.For):
+            if not events or self._is_sure(line) or isinstance(line.statement, ast.For):
                 continue
             last, value = len(events) - 1, events[-1].values[0]
             for entry in self.pool.of_shape(value.shape):

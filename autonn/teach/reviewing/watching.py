@@ -55,6 +55,8 @@ class Line:
             return ast.unparse(s.targets[0]).strip("()")
         if isinstance(s, ast.AugAssign | ast.AnnAssign):
             return ast.unparse(s.target)
+        if isinstance(s, ast.For):
+            return ast.unparse(s.target)
         if isinstance(s, ast.Return):
             return "the returned value"
         call = s.value
@@ -94,7 +96,7 @@ def _collect(part: Part, body: list[Any], loops: int, found: list[Line]) -> None
     for s in body:
         valued = isinstance(s, ast.Return | ast.AnnAssign) and s.value is not None
         spoken = isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)
-        if isinstance(s, ast.Assign | ast.AugAssign) or valued or spoken:
+        if isinstance(s, ast.Assign | ast.AugAssign | ast.For) or valued or spoken:
             s.number = len(found)
             found.append(Line(part, s, len(found), loops))
         deeper = loops + isinstance(s, ast.For | ast.While)
@@ -142,7 +144,7 @@ class _Rewriting(ast.NodeTransformer):
             node.body = [s for b in node.body for s in _listed(self.visit(b))]  # type: ignore[attr-defined]
             return node
         super().generic_visit(node)
-        if number is None or not isinstance(node, ast.stmt):
+        if number is None or not isinstance(node, ast.stmt) or isinstance(node, ast.For):
             return node
         place = ast.Constant(number)
         if isinstance(node, ast.AugAssign):
