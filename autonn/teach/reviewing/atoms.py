@@ -125,7 +125,9 @@ def atoms_of(line: Line) -> list[Atom]:
     held: dict[str, bool] = {}
     for node in _references(line.part):
         tree = copy.deepcopy(node)
-        tree.ctx = ast.Load()  # type: ignore[attr-defined]
+        for inner in ast.walk(tree):
+            if hasattr(inner, "ctx"):
+                inner.ctx = ast.Load()
         text = ast.unparse(tree)
         if text in found or text == "self" or text.count(".T") > 1:
             continue
@@ -137,11 +139,31 @@ def atoms_of(line: Line) -> list[Atom]:
             if np.ndim(value) == 0:
                 value = np.asarray(value).item()
             found[text] = Atom(text, tree, value)
-    return list(found.values())
+    return _different(list(found.values()))
+
+
+def _different(atoms: list[Atom]) -> list[Atom]:
+    """Of several with the same array keep the shortest name; numbers keep all of theirs."""
+    kept: list[Atom] = []
+    seen: set[Any] = set()
+    for atom in sorted(atoms, key=lambda a: (not a.text.isidentifier(), len(a.text))):
+        index = atom.tree.slice if isinstance(atom.tree, ast.Subscript) else None
+        moves = index is not None and any(isinstance(n, ast.Name) for n in ast.walk(index))
+        key: Any = (atom.shape, np.asarray(atom.value, dtype=float).tobytes(), moves)
+        if atom.is_number and atom.text.isidentifier():
+            kept.append(atom)  # numbers that are equal by chance, as counters at first
+            seen.add(key)
+        elif key not in seen:
+            seen.add(key)
+            kept.append(atom)
+    return kept
 
 
 def callees_of(part: Part, parts: list[Part], line: Line) -> dict[str, int]:
-    """Map what the functions of a program call to the number of arguments it is given."""
+    """Map what the functions of a program call to the number of arguments it is given.
+
+    The learner's own functions of one value, which may be slopes, have -1.
+    """
     found: dict[str, int] = {}
     for other in (part, *parts):
         for node in ast.walk(other.definition):

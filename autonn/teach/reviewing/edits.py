@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from autonn.teach.reviewing.atoms import Atom, evaluated, written
+from autonn.teach.reviewing.programs import Part
 from autonn.teach.reviewing.watching import Line
 
-__all__ = ["Edit", "Slots", "Surroundings", "factor_edits", "other_edits", "simple_edits", "swap"]
+__all__ = ["Edit", "Slots", "Surroundings", "factor_edits", "form_edits", "other_edits", "simple_edits", "swap"]
 
 Slots = dict[int, tuple[Any, str, int | None]]
 
@@ -51,7 +52,14 @@ class Surroundings:
     atoms: list[Atom]
     callees: dict[str, int]
     sizes: dict[int, str]  # numbers that lengths in the data have, and what they count
-    known: dict[int, Any] = field(default_factory=dict)
+    parts: list[Part]
+    known: dict[Any, Any] = field(default_factory=dict)
+
+    def function(self, name: str) -> Any:
+        """Return a function by the name that the line calls it by."""
+        if name not in self.known:
+            self.known[name] = evaluated(written(name), self.line)
+        return self.known[name]
 
     def value(self, node: Any) -> Any:
         """Return what an expression of the line was, when it first ran; None if that is unknown."""
@@ -127,10 +135,22 @@ def simple_edits(s: Surroundings) -> Iterator[Edit]:
     yield from _factors(s)
     for node in expressions(s.line):
         yield from _other_values(s, node)
-        yield from _operators(s, node)
-        yield from _constants(s, node)
-        yield from _transpositions(s, node)
-        yield from _slices(s, node)
+        yield from _formed(s, node)
+
+
+def form_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the small changes of a line that computes no numbers of its own: counts, loops."""
+    yield from _assignments(s)
+    for node in expressions(s.line):
+        yield from _formed(s, node)
+
+
+def _formed(s: Surroundings, node: Any) -> Iterator[Edit]:
+    """Yield the changes of how an expression is written."""
+    yield from _operators(s, node)
+    yield from _constants(s, node)
+    yield from _transpositions(s, node)
+    yield from _slices(s, node)
 
 
 def factor_edits(s: Surroundings) -> Iterator[Edit]:

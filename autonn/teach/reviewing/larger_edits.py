@@ -86,8 +86,15 @@ def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
 def _own(s: Surroundings, atom: Atom) -> Iterator[tuple[str, str]]:
     """Yield the program's own functions of one value, as slopes."""
     for callee, count in s.callees.items():
-        if count in (1, 2) and atom.shape and not callee.startswith("np."):
+        if count == 1 and atom.shape and _is_own(s, callee):
             yield f"{callee}({atom.text})", f"`{callee}({atom.text})`"
+
+
+def _is_own(s: Surroundings, callee: str) -> bool:
+    """Whether a function is the learner's own."""
+    value = s.function(callee)
+    code = getattr(getattr(value, "__func__", value), "__code__", None)
+    return any(part.code is code or part.function.__code__ is code for part in s.parts)
 
 
 def _fits(atom: Atom, shape: tuple[int, ...]) -> bool:

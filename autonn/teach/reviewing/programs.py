@@ -78,8 +78,19 @@ def _placed(tree: ast.Module, code: CodeType) -> tuple[ast.stmt, Any]:
                 and name == code.co_name
                 and _first_line(node) == code.co_firstlineno
             ):
-                return top, node
+                return _alone(top, node), node
     raise LookupError(code.co_name)
+
+
+def _alone(top: ast.stmt, definition: ast.AST) -> ast.stmt:
+    """Leave out of classes what is not the function: a part is compiled a thousand times."""
+    if top is definition or not isinstance(top, ast.ClassDef):
+        return top
+    for inner in top.body:
+        if any(node is definition for node in ast.walk(inner)):
+            alone = ast.ClassDef(top.name, [], [], [_alone(inner, definition)], [])
+            return ast.copy_location(alone, top)
+    return top
 
 
 def _code_in(code: CodeType, wanted: CodeType) -> CodeType | None:

@@ -69,6 +69,7 @@ def _method(name: str) -> Callable[..., Any]:
         return getattr(x, name)(*args, **kwargs)
 
     call.__name__ = name
+    call.is_method = True  # type: ignore[attr-defined]
     return call
 
 

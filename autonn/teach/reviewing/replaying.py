@@ -113,8 +113,9 @@ def _again(
 
     args = [given(a) for a in node.args]
     named = {key: given(a) for key, a in node.kwargs.items()}
-    if node.function in (put, add_at) and not isinstance(args[0], Tensor):
-        args[0] = Tensor(args[0])
+    on_first = node.function in (put, add_at) or hasattr(node.function, "is_method")
+    if on_first and not isinstance(args[0], Tensor):
+        args[0] = Tensor(args[0])  # an array's own method does not ask what it is given
     try:
         out = node.function(*args, **named)
     except Exception as error:
@@ -132,15 +133,24 @@ def _moved(node: Node, args: list[Any], named: dict[str, Any], error: Exception)
     if len(here) != 1 or any(isinstance(a, Tensor) for a in named.values()):
         raise NotDifferentiated(f"{_name(node.function)}: {error}") from error
     (k,) = here
-    size = args[k].size
-    marks = -7.25 - np.arange(size).reshape(args[k].shape)
-    assert node.function is not None
+    function = node.function
+    assert function is not None
+
+    def marked(shift: float) -> Any:
+        """Run it on numbers that say where they stood."""
+        marks = shift - np.arange(args[k].size).reshape(args[k].shape)
+        out = np.asarray(function(*args[:k], marks, *args[k + 1 :], **named))
+        return out, np.rint(shift - out).astype(int)
+
     try:
-        places = node.function(*args[:k], marks, *args[k + 1 :], **named)
+        (first, index), (second, again) = marked(-7.25), marked(-1234567.5)
     except Exception:
         raise NotDifferentiated(f"{_name(node.function)}: {error}") from error
-    index = np.rint(-7.25 - places).astype(int)
-    exact = (index >= 0) & (index < size) & (-7.25 - index == places)
+    fixed = first == second
+    inside = (index >= 0) & (index < args[k].size) & (index == again)
+    exact = inside & (-7.25 - index == first) & (-1234567.5 - again == second)
+    if not np.all(fixed | exact):
+        raise NotDifferentiated(f"{_name(node.function)}: {error}") from error
     read = np.reshape(args[k], -1)[np.where(exact, index, 0)]
     return np.where(exact, read, node.value)
 

@@ -21,6 +21,7 @@ from autonn.teach.reviewing.edits import (
     Slots,
     Surroundings,
     factor_edits,
+    form_edits,
     other_edits,
     simple_edits,
 )
@@ -135,6 +136,8 @@ class Search:
             return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else 0.0
         if not self.is_known(line):
             return 0.0
+        if not self._is_sure(line):
+            return 0.6
         if all(f is not None and abs(f.factor - 1) < 1e-6 for f in found):
             return 3.0
         if any(f is not None and f.entry.kind == "gradient" for f in found):
@@ -157,29 +160,40 @@ class Search:
         open_ones = [line for line in lines if not self._is_sure(line)]
         sure = [line for line in lines if self._is_sure(line)]
         self.order = {line.number: k for k, line in enumerate(lines)}
-        passes: list[tuple[list[Line], Any]] = [
-            (open_ones, simple_edits), (sure, factor_edits), (open_ones, moves),
-            (open_ones, larger_edits), (open_ones, other_edits),
-        ]  # fmt: skip
-        for some, kind in passes:
-            for line in some:
-                self._try_all(line, kind(self._around(line)))
-            if self.found and self._least() <= (0.35 if kind is simple_edits else 2):
-                break
+        counting = [line for line in open_ones if not self.matches[line.number]]
+        open_ones = [line for line in open_ones if self.matches[line.number]]
+        self._try_kinds(open_ones, simple_edits)
+        self._try_kinds(counting, form_edits)
+        if self._least() > 0.35:
+            self._try_kinds(sure, factor_edits)
+            self._try_kinds([*open_ones, *counting], moves)
         if self._least() > 2:
             self._try_values(lines)
+            proved = [f.line for f in self.found if f.entry is not None][:1]
+            self._try_kinds(proved, larger_edits, other_edits)
+        if self._least() > 2:
+            self._try_kinds(open_ones, larger_edits)
+            self._try_kinds(open_ones, other_edits)
         if self._least() > 2 and not self.found:
-            for kind in (simple_edits, moves, larger_edits, other_edits):
-                for line in sure:
-                    self._try_all(line, kind(self._around(line)))
+            self._try_kinds(sure, simple_edits, moves, larger_edits, other_edits)
         return self.best()
+
+    def _try_kinds(self, lines: list[Line], *kinds: Any) -> None:
+        """Try the changes of some kinds on some lines."""
+        for kind in kinds:
+            for line in lines:
+                self._try_all(line, kind(self._around(line)))
 
     def _least(self) -> float:
         return min((f.cost for f in self.found), default=9.0)
 
     def _is_sure(self, line: Line) -> bool:
-        """Whether a line computed what is right, and is no copy that was to be changed."""
-        return self.is_known(line) and not self._is_copy(line)
+        """Whether a line computed what is right, and is no copy that was to be changed.
+
+        A value of the forward pass may stand where its slope should.
+        """
+        slopes = all(f is not None and f.entry.kind != "value" for f in self.matches[line.number])
+        return self.is_known(line) and slopes and not self._is_copy(line)
 
     def best(self) -> Finding | None:
         """Return the smallest repair, of equals the earliest."""
@@ -197,7 +211,7 @@ class Search:
             atoms = atoms_of(line)
             self.surroundings[line.number] = Surroundings(
                 line, self.slots, atoms, callees_of(line.part, self.program.parts, line),
-                self.sizes | counted(atoms),
+                self.sizes | counted(atoms), self.program.parts,
             )  # fmt: skip
         return self.surroundings[line.number]
 
