@@ -17,7 +17,7 @@ from autonn.teach.reviewing.atoms import Atom, evaluated, written
 from autonn.teach.reviewing.programs import Part
 from autonn.teach.reviewing.watching import Line
 
-__all__ = ["Edit", "Slots", "Surroundings", "factor_edits", "form_edits", "other_edits", "simple_edits", "swap"]
+__all__ = ["Edit", "Slots", "Surroundings", "factor_edits", "flow_edits", "form_edits", "other_edits", "simple_edits", "swap"]
 
 Slots = dict[int, tuple[Any, str, int | None]]
 
@@ -40,6 +40,7 @@ class Edit:
     cost: float
     cause: str
     scales: bool = False
+    flows: bool = False  # whether it changes when, or how often, a right value is taken
     late: bool = False  # whether of several lines that it would repair, the last is meant
 
 
@@ -131,7 +132,6 @@ def terms_of(node: Any) -> list[Any]:
 
 def simple_edits(s: Surroundings) -> Iterator[Edit]:
     """Yield the small changes of a line, the likely ones first."""
-    yield from _assignments(s)
     yield from _factors(s)
     for node in expressions(s.line):
         yield from _other_values(s, node)
@@ -142,6 +142,8 @@ def form_edits(s: Surroundings) -> Iterator[Edit]:
     """Yield the small changes of a line that computes no numbers of its own: counts, loops."""
     yield from _assignments(s)
     for node in expressions(s.line):
+        if isinstance(s.value(node), np.ndarray):
+            yield from _other_values(s, node)
         yield from _formed(s, node)
 
 
@@ -156,6 +158,11 @@ def _formed(s: Surroundings, node: Any) -> Iterator[Edit]:
 def factor_edits(s: Surroundings) -> Iterator[Edit]:
     """Yield the changes by a factor alone."""
     yield from (edit for edit in _factors(s) if edit.scales)
+
+
+def flow_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes of how a value is assigned."""
+    yield from _assignments(s)
 
 
 def other_edits(s: Surroundings) -> Iterator[Edit]:
@@ -188,12 +195,12 @@ def _assignments(s: Surroundings) -> Iterator[Edit]:
                 else f"`{target}` is overwritten where a term was to be added to it: "
                 f"`{_OPERATORS[type(op)]}=` in place of `=`"
             )
-            yield Edit(swap(s.slots, statement, new), 0.2, cause)
+            yield Edit(swap(s.slots, statement, new), 0.2, cause, flows=True)
     if isinstance(statement, ast.AugAssign):
         load = ast.Assign([statement.target], statement.value)
         cause = f"`{target}` is added to where it should be set: `=` in place of `{{}}=`"
         sign = _OPERATORS.get(type(statement.op), "")
-        yield Edit(swap(s.slots, statement, load), 0.3, cause.format(sign))
+        yield Edit(swap(s.slots, statement, load), 0.3, cause.format(sign), flows=True)
         other = _OPPOSITE.get(type(statement.op))
         if other is not None:
             changed = ast.AugAssign(statement.target, other(), statement.value)
@@ -226,7 +233,7 @@ def _factors(s: Surroundings) -> Iterator[Edit]:
         )  # fmt: skip
         for factor, op, text in _known_factors(s):
             yield Edit(swap(s.slots, node, _times(node, factor, op)), cost + 0.05, text + of,
-                       depth == 0, "mean should" in text)  # fmt: skip
+                       depth == 0, late="mean should" in text)  # fmt: skip
 
 
 def _known_factors(s: Surroundings) -> Iterator[tuple[ast.expr, ast.operator, str]]:
@@ -258,12 +265,11 @@ def _known_factors(s: Surroundings) -> Iterator[tuple[ast.expr, ast.operator, st
 
 def _names_of_sizes(s: Surroundings) -> dict[int, str]:
     """Name numbers as the program does, best by what it divides by."""
-    divisors = {
-        ast.unparse(n.right)
-        for n in ast.walk(s.line.part.definition)
-        if isinstance(n, ast.BinOp | ast.AugAssign) and isinstance(n.op, ast.Div)
-        for n in [n if isinstance(n, ast.BinOp) else ast.BinOp(n.target, n.op, n.value)]
-    }
+    divisors: set[str] = set()
+    for n in ast.walk(s.line.part.definition):
+        if isinstance(n, ast.BinOp | ast.AugAssign) and isinstance(n.op, ast.Div):
+            by = n.right if isinstance(n, ast.BinOp) else n.value
+            divisors |= {x.id for x in ast.walk(by) if isinstance(x, ast.Name)}
     numbers = [a for a in s.atoms if a.is_number and a.text.isidentifier() and a.text != "_"]
     numbers.sort(key=lambda a: (a.text in divisors, -len(a.text)))
     return {a.value: a.text for a in numbers}

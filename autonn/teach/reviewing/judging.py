@@ -133,8 +133,7 @@ def judged(call: Call, program: Program, cost: Callable[..., Any] | None = None)
         derivation = derive(node_of(recorded))
         slopes = _slopes(derivation, starts)
         _confirm(of_cost, slopes)
-    except NotDifferentiated as e:
-        print(e)
+    except NotDifferentiated:
         derivation, how = Derivation(), "taken from differences of the cost"
         slopes = _by_differences(of_cost)
     names = [name for name, _ in call.leaves()]

@@ -254,21 +254,21 @@ def moves(s: Surroundings) -> Iterator[Edit]:
     if k > 0 and isinstance(body[k - 1], ast.For | ast.While):
         loop = body[k - 1]
         cause = f"the line stands outside its loop: `{target}` should be computed each time round"
-        yield Edit(_moved(body, statement, loop.body, len(loop.body)), 0.5, cause)
+        yield Edit(_moved(body, statement, loop.body, len(loop.body)), 0.5, cause, flows=True)
     outer = s.slots.get(id(parent))
     if isinstance(parent, ast.For | ast.While) and outer is not None and outer[2] is not None:
         around = getattr(outer[0], outer[1])
         cause = f"the line stands inside the loop: `{target}` should be computed once, after it"
         at = around.index(parent)
-        yield Edit(_moved(body, statement, around, at + 1), 0.5, cause)
+        yield Edit(_moved(body, statement, around, at + 1), 0.5, cause, flows=True)
     if k > 0:
         cause = f"the line comes too late: it should stand before `{_first(body[k - 1])}`"
-        yield Edit(_moved(body, statement, body, k - 1), 0.7, cause)
+        yield Edit(_moved(body, statement, body, k - 1), 0.7, cause, flows=True)
     if k + 1 < len(body):
         cause = f"the line comes too early: it should stand after `{_first(body[k + 1])}`"
-        yield Edit(_moved(body, statement, body, k + 1), 0.7, cause)
+        yield Edit(_moved(body, statement, body, k + 1), 0.7, cause, flows=True)
     cause = f"the line is too much: without it `{target}` is right"
-    yield Edit(_replaced(body, statement, ast.Pass()), 0.6, cause)
+    yield Edit(_replaced(body, statement, ast.Pass()), 0.6, cause, flows=True)
 
 
 def _first(statement: Any) -> str:

@@ -20,7 +20,7 @@ from autonn.teach.reviewing.trials import Call
 
 __all__ = ["review"]
 
-_SECONDS = 4.0  # for the search; most repairs are found in a tenth of it
+_SECONDS = 8.0  # for the search; most repairs are found in a tenth of it
 
 
 def review(

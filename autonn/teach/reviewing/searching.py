@@ -16,11 +16,13 @@ import numpy as np
 
 from autonn.engine.tensor import Array
 from autonn.teach.reviewing.atoms import atoms_of, callees_of, counted
+from autonn.teach.reviewing.causes import told_apart
 from autonn.teach.reviewing.edits import (
     Edit,
     Slots,
     Surroundings,
     factor_edits,
+    flow_edits,
     form_edits,
     other_edits,
     simple_edits,
@@ -134,7 +136,7 @@ class Search:
             if isinstance(line.statement.value, ast.Call):
                 return 0.4 if edit.scales else -0.1
             return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else 0.0
-        if not self.is_known(line):
+        if not self.is_known(line) or edit.cost >= 1 or edit.flows:
             return 0.0
         if not self._is_sure(line):
             return 0.6
@@ -157,26 +159,42 @@ class Search:
     def run(self) -> Finding | None:
         """Find the best repair; None where none was found in time."""
         lines = self.suspects()
-        open_ones = [line for line in lines if not self._is_sure(line)]
-        sure = [line for line in lines if self._is_sure(line)]
         self.order = {line.number: k for k, line in enumerate(lines)}
-        counting = [line for line in open_ones if not self.matches[line.number]]
-        open_ones = [line for line in open_ones if self.matches[line.number]]
+        counting = [line for line in lines if not self.matches[line.number]]
+        computing = [line for line in lines if self.matches[line.number]]
+        open_ones = [line for line in computing if not self._is_sure(line)]
+        sure = [line for line in computing if self._is_sure(line)]
+        self._try_kinds(computing, flow_edits, factor_edits)
         self._try_kinds(open_ones, simple_edits)
         self._try_kinds(counting, form_edits)
         if self._least() > 0.35:
-            self._try_kinds(sure, factor_edits)
-            self._try_kinds([*open_ones, *counting], moves)
+            self._try_kinds(lines, moves)
         if self._least() > 2:
             self._try_values(lines)
-            proved = [f.line for f in self.found if f.entry is not None][:1]
-            self._try_kinds(proved, larger_edits, other_edits)
+            proved = [self.order[f.line.number] for f in self.found]
+            last = min(proved, default=len(lines))
+            for line in computing:
+                if self.order[line.number] <= last:
+                    self._try_kinds([line], larger_edits)
+                if self._least() < 2:
+                    break
         if self._least() > 2:
-            self._try_kinds(open_ones, larger_edits)
+            self._try_kinds(computing, larger_edits)
             self._try_kinds(open_ones, other_edits)
-        if self._least() > 2 and not self.found:
-            self._try_kinds(sure, simple_edits, moves, larger_edits, other_edits)
+        if not self.found:
+            self._try_kinds(sure, simple_edits, other_edits)
         return self.best()
+
+    def _least(self) -> float:
+        return min((f.cost for f in self.found), default=9.0)
+
+    def _is_sure(self, line: Line) -> bool:
+        """Whether a line computed what is right, and is no copy that was to be changed.
+
+        A value of the forward pass may stand where its slope should.
+        """
+        slopes = all(f is not None and f.entry.kind != "value" for f in self.matches[line.number])
+        return self.is_known(line) and slopes and not self._is_copy(line)
 
     def _try_kinds(self, lines: list[Line], *kinds: Any) -> None:
         """Try the changes of some kinds on some lines."""
@@ -268,10 +286,13 @@ class Search:
                     if self._repairs(line, last, entry.value * factor):
                         times = "" if factor == 1 else f"{factor:g} * "
                         self.found.append(
-                            Finding(line, 4.0, "", f"{line.target} = {times}{entry.label}", None,
-                                    Entry(entry.value * factor, entry.label, entry.kind))
+                            Finding(line, 4.0, self._told(line, value, entry.value * factor),
+                                    f"{line.target} = {times}{entry.label}", None, entry)
                         )  # fmt: skip
                         break
+
+    def _told(self, line: Line, wrong: Array, right: Array) -> str:
+        return told_apart(line.target, wrong, right, self.pool, self._around(line).atoms)
 
     def _scales(self) -> list[float]:
         m = self.pool.examples
