@@ -14,6 +14,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
+    teach        training, plots        gradients written by hand, reviewed line by line
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from autonn.data import load_digits
     from autonn.engine.gradcheck import GradientError, gradcheck
     from autonn.files import load_weights, save_weights
+    from autonn.teach import review
     from autonn.training.fitting import fit
     from autonn.training.stepping import train_step
 
@@ -173,6 +175,7 @@ __all__ = [
     "optim",
     "plots",
     "relu",
+    "review",
     "save_weights",
     "sigmoid",
     "silu",
@@ -188,9 +191,11 @@ __all__ = [
 _LATER = {
     "GradientError": "engine.gradcheck", "gradcheck": "engine.gradcheck",
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
-    "fit": "training.fitting", "train_step": "training.stepping",
+    "fit": "training.fitting", "train_step": "training.stepping", "review": "teach",
 }  # fmt: skip
-_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "threads", "training"})
+_ROOMS = frozenset(
+    {"checks", "data", "files", "optim", "plots", "teach", "threads", "training"}
+)
 
 
 def __getattr__(name: str) -> Any:

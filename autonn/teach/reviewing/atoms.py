@@ -139,6 +139,12 @@ def atoms_of(line: Line) -> list[Atom]:
             if np.ndim(value) == 0:
                 value = np.asarray(value).item()
             found[text] = Atom(text, tree, value)
+    for atom in list(found.values()):
+        for part in ("[:, 1:]", "[1:]") if len(atom.shape) in (1, 2) else ():
+            if len(atom.shape) == 2 or part == "[1:]":
+                text = atom.text + part  # without its bias
+                value = atom.value[:, 1:] if part == "[:, 1:]" else atom.value[1:]
+                found.setdefault(text, Atom(text, written(text), value))
     return _different(list(found.values()))
 
 

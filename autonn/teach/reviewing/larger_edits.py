@@ -12,7 +12,7 @@ from autonn.teach.reviewing.atoms import Atom, written
 from autonn.teach.reviewing.edits import Edit, Surroundings, expressions, root_of, swap, terms_of
 from autonn.teach.reviewing.programs import HOOKS
 
-__all__ = ["Helpers", "larger_edits", "moves"]
+__all__ = ["Helpers", "larger_edits", "moves", "slope_edits"]
 
 
 class Helpers:
@@ -36,10 +36,18 @@ def larger_edits(s: Surroundings) -> Iterator[Edit]:
     places = _places(s, root)
     for k, node in enumerate(places):
         yield from _slopes(s, node, k)
-    for node in places:
+    for node in terms_of(root):
         yield from _terms(s, node)
+
+
+def slope_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes that take the slope of another activation."""
+    root = root_of(s.line)
     for node in expressions(s.line):
-        yield from _other_slopes(s, node)
+        parent = s.slots[id(node)][0]
+        product = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)
+        if product or node is root:
+            yield from _other_slopes(s, node)
 
 
 def _places(s: Surroundings, root: Any) -> list[Any]:
@@ -74,7 +82,9 @@ def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
     for atom in s.atoms:
         if not _fits(atom, value.shape):
             continue
-        for text, name in [*_squashed(atom.text), *_own(s, atom)]:
+        own = list(_own(s, atom))
+        calls = [pair for f, _ in own for pair in _squashed(f)]
+        for text, name in [*_squashed(atom.text), *own, *calls]:
             cause = f"the slope of the activation is missing{of}: a factor {name}"
             yield Edit(_multiplied(s, node, text), 1.0 + 0.05 * (k > 0), cause)
         cause = f"the factor `1 - {atom.text}` is missing{of}: the slope is a(1 - a)"
@@ -86,15 +96,8 @@ def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
 def _own(s: Surroundings, atom: Atom) -> Iterator[tuple[str, str]]:
     """Yield the program's own functions of one value, as slopes."""
     for callee, count in s.callees.items():
-        if count == 1 and atom.shape and _is_own(s, callee):
+        if count == 1 and atom.shape and s.is_own(callee):
             yield f"{callee}({atom.text})", f"`{callee}({atom.text})`"
-
-
-def _is_own(s: Surroundings, callee: str) -> bool:
-    """Whether a function is the learner's own."""
-    value = s.function(callee)
-    code = getattr(getattr(value, "__func__", value), "__code__", None)
-    return any(part.code is code or part.function.__code__ is code for part in s.parts)
 
 
 def _fits(atom: Atom, shape: tuple[int, ...]) -> bool:
@@ -109,18 +112,20 @@ def _multiplied(s: Surroundings, node: Any, text: str) -> Callable[[], Callable[
 
 def _other_slopes(s: Surroundings, node: Any) -> Iterator[Edit]:
     """Take the slope of another activation, or that at another value."""
-    if not isinstance(node, ast.BinOp | ast.Call | ast.Compare | ast.Name | ast.Subscript):
-        return
     value = s.value(node)
     if not isinstance(value, np.ndarray | np.number | float):
         return
     text = ast.unparse(node)
+    seen: set[bytes] = set()
     for atom in s.atoms:
         if atom.shape != np.shape(value):
             continue
         calls = [pair for f, _ in _own(s, atom) for pair in _squashed(f)]
         for new, name in [*_squashed(atom.text), *_own(s, atom), *calls]:
-            if new.strip("()") != text:
+            known = s.function(new)
+            key = np.asarray(known, dtype=float).tobytes() if np.shape(known) == atom.shape else b""
+            if key and key not in seen and new.strip("()") != text:
+                seen.add(key)
                 cause = f"the slope `{text}` is the wrong one: {name}, is wanted"
                 yield Edit(swap(s.slots, node, written(new)), 1.3, cause)
 

@@ -29,10 +29,50 @@ def review(
     argnums: int | tuple[int, ...] = 0,
     cost: Callable[..., Any] | None = None,
 ) -> Review:
-    """Check a gradient written by hand, and find the line that makes it wrong."""
+    """Check a gradient written by hand against dJ/dx of its own J, and find the line that is wrong.
+
+    `f` runs as it is, and its lines are watched. The right gradient is that of the J that it
+    returns, differentiated by autonn. Then changes of single lines are tried, each of which takes
+    back one kind of mistake: a factor, a sign, a slope, a transposition, a term, another variable,
+    a line outside its loop. The line is the one whose change makes all gradients right.
+
+    Parameters
+    ----------
+    f
+        A function in plain NumPy that returns ``(J, *gradients)`` or ``(J, gradients)``: arrays,
+        tuples, lists, dicts of them or one flat vector. A method is one too. It is called many
+        times, on copies of its arguments, and what it prints is not shown.
+    args
+        What it is called with. Of many examples a few are taken, where `f` takes them.
+    argnums
+        Which arguments the gradients belong to: one position, or a tuple of them.
+    cost
+        A function of the same arguments that returns the right J, where that of `f` is in doubt.
+
+    Returns
+    -------
+    A `Review`: `right`, `line`, `file`, `variable`, `expected`, `cause`; printed, the listing.
+
+    Raises
+    ------
+    TypeError
+        If `f` does not return a cost and gradients.
+    ValueError
+        If there are not as many gradients as arguments named.
+
+    Examples
+    --------
+    >>> def line(w, x, y):
+    ...     error = x @ w - y
+    ...     J = np.sum(error**2) / (2 * len(x))
+    ...     return J, x.T @ error / len(x)
+    >>> x = np.array([[1.0, 2.0], [3.0, 1.0], [0.5, 1.0]])
+    >>> review(line, np.array([0.3, -0.2]), x, np.array([1.0, 0.0, 2.0])).right
+    True
+    """
     positions = within(positions_of(argnums), args)
     call = Call(f, args, positions)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         return _reviewed(call, cost)
 

@@ -28,7 +28,7 @@ from autonn.teach.reviewing.edits import (
     simple_edits,
 )
 from autonn.teach.reviewing.judging import Judgement, Program
-from autonn.teach.reviewing.larger_edits import Helpers, larger_edits, moves
+from autonn.teach.reviewing.larger_edits import Helpers, larger_edits, moves, slope_edits
 from autonn.teach.reviewing.matching import Entry, Match, Pool
 from autonn.teach.reviewing.programs import HOOKS
 from autonn.teach.reviewing.watching import Event, Hooks, Line
@@ -160,8 +160,8 @@ class Search:
         """Find the best repair; None where none was found in time."""
         lines = self.suspects()
         self.order = {line.number: k for k, line in enumerate(lines)}
-        counting = [line for line in lines if not self.matches[line.number]]
-        computing = [line for line in lines if self.matches[line.number]]
+        computing = [line for line in lines if self._computes(line)]
+        counting = [line for line in lines if not self._computes(line)]
         open_ones = [line for line in computing if not self._is_sure(line)]
         sure = [line for line in computing if self._is_sure(line)]
         self._try_kinds(computing, flow_edits, factor_edits)
@@ -175,15 +175,21 @@ class Search:
             last = min(proved, default=len(lines))
             for line in computing:
                 if self.order[line.number] <= last:
-                    self._try_kinds([line], larger_edits)
+                    kinds = [larger_edits] if line in sure else [larger_edits, slope_edits]
+                    self._try_kinds([line], *kinds)
                 if self._least() < 2:
                     break
         if self._least() > 2:
             self._try_kinds(computing, larger_edits)
-            self._try_kinds(open_ones, other_edits)
+            self._try_kinds(open_ones, slope_edits, other_edits)
         if not self.found:
             self._try_kinds(sure, simple_edits, other_edits)
         return self.best()
+
+    def _computes(self, line: Line) -> bool:
+        """Whether a line gives numbers, not counts nor the zeros that a sum starts from."""
+        events = [e for e in self.judgement.events if e.line is line]
+        return any(value.any() for e in events for value in e.values)
 
     def _least(self) -> float:
         return min((f.cost for f in self.found), default=9.0)
