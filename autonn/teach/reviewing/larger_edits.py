@@ -136,9 +136,11 @@ def _other_slopes(s: Surroundings, node: Any) -> Iterator[Edit]:
 def _coefficients(s: Surroundings) -> Iterator[tuple[str, str]]:
     """Yield the numbers that a term may stand with."""
     yield "1", ""
-    sizes = [(n, what) for n, what in s.sizes.items() if "example" in what]
+    sizes = [(n, what) for n, what in s.sizes.items() if "example" in what][:2]
+    computed = {n.id for n in ast.walk(s.line.part.definition)
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}  # fmt: skip
     for atom in s.atoms:
-        if atom.is_number and isinstance(atom.value, float | np.floating):
+        if atom.is_number and isinstance(atom.value, float) and atom.text not in computed:
             yield atom.text, f"{atom.text} * "
             for n, _ in sizes:
                 yield f"{atom.text} / {n}", f"{atom.text}/m * "

@@ -20,7 +20,7 @@ from autonn.teach.reviewing.trials import Call
 
 __all__ = ["review"]
 
-_SECONDS = 8.0  # for the search; most repairs are found in a tenth of it
+SECONDS = 8.0  # for the search; most repairs are found in a tenth of it
 
 
 def review(
@@ -99,7 +99,7 @@ def _reviewed(call: Call, cost: Callable[..., Any] | None) -> Review:
     pool = Pool(judgement, m)
     finding, search = None, None
     if not judgement.is_right:
-        search = Search(judgement, program, pool, _sizes(judgement, m), _SECONDS)
+        search = Search(judgement, program, pool, _sizes(judgement, m), SECONDS)
         finding = search.run()
     return shown(judgement, program, pool, search, finding, rows)
 

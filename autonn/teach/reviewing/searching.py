@@ -285,7 +285,7 @@ class Search:
             if not events or self._is_sure(line) or isinstance(line.statement, ast.For):
                 continue
             last, value = len(events) - 1, events[-1].values[0]
-            for entry in self.pool.of_shape(value.shape):
+            for entry in list(self.pool.of_shape(value.shape))[:24]:
                 for factor in self._scales():
                     if time.thread_time() > self.end + 0.5:
                         return
