@@ -193,9 +193,7 @@ _LATER = {
     "load_digits": "data", "load_weights": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping", "review": "teach",
 }  # fmt: skip
-_ROOMS = frozenset(
-    {"checks", "data", "files", "optim", "plots", "teach", "threads", "training"}
-)
+_ROOMS = frozenset({"checks", "data", "files", "optim", "plots", "teach", "threads", "training"})
 
 
 def __getattr__(name: str) -> Any:

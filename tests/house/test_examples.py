@@ -119,3 +119,14 @@ def test_digits_deep(capsys: pytest.CaptureFixture[str]) -> None:
     held_out = numbers(starting(lines, "held-out accuracy"))[-1]
     assert 0.91 < held_out == round(held_out, 3) < training  # a share of 1,000
     assert_written("deep_learning_curve.png", "deep_worst_mistakes.png")
+
+
+def test_homework(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("homework.py", capsys)
+    (wrong,) = (line for line in lines if "✗" in line)
+    assert "delta2 = delta3 @ Theta2[:, 1:]" in wrong
+    number = wrong.split()[0]
+    cause = starting(lines, f"line {number}, delta2:")
+    assert "slope of the activation is missing" in cause
+    assert "a(1 - a)" in cause
+    assert starting(lines, "mended:").endswith("the cost and all gradients are right")

@@ -4,8 +4,8 @@
     PYTHONPATH=tests python -m tools.planted_reviews recurrent  # those of one program
 
 A program is a text in `tests/teach/programs`: the right one, then mistakes, each a part that is
-replaced (`-`), by what (`+`), words of the cause to be found (`?`), and the line to be blamed (`@`),
-where it is not the one replaced.
+replaced (`-`), by what (`+`), words of the cause to be found (`?`), and the line to be blamed
+(`@`), where it is not the one replaced.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Plant:
 
 def right_programs() -> dict[str, str]:
     """Read the programs as they should be, by name."""
-    return {p.stem: p.read_text().partition("\n=====\n")[0] + "\n" for p in sorted(FOLDER.glob("*.txt"))}
+    return {
+        p.stem: p.read_text().partition("\n=====\n")[0] + "\n" for p in sorted(FOLDER.glob("*.txt"))
+    }
 
 
 def plants() -> Iterator[Plant]:
@@ -114,7 +116,9 @@ def main(*wanted: str) -> None:
                 print(f"{plant.name} ({took:.1f} s) {what}: {plant.change}")
                 print(f"    said: {found.cause} | {found.expected}")
     lines, causes = (sum(c[k] for c in counts) for k in (0, 1))
-    print(f"{len(counts)} mistakes: {lines} lines, {causes} causes; right programs blamed: {blamed}")
+    print(
+        f"{len(counts)} mistakes: {lines} lines, {causes} causes; right programs blamed: {blamed}"
+    )
 
 
 if __name__ == "__main__":

@@ -89,9 +89,9 @@ def _beside(place: ast.expr) -> Iterator[ast.expr]:
     """Yield the places before and after one that is a name, or a name and a number."""
     name, shift = place, 0
     if isinstance(place, ast.BinOp) and isinstance(place.right, ast.Constant):
-        if isinstance(place.op, ast.Add | ast.Sub) and isinstance(place.right.value, int):
-            shift = place.right.value * (1 if isinstance(place.op, ast.Add) else -1)
-            name = place.left
+        by = place.right.value
+        sign = {ast.Add: 1, ast.Sub: -1}.get(type(place.op), 0)
+        name, shift = (place.left, sign * by) if sign and isinstance(by, int) else (place, 0)
     if isinstance(name, ast.Name):
         for k in (shift - 1, shift + 1):
             op: ast.operator = ast.Add() if k > 0 else ast.Sub()

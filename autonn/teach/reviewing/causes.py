@@ -1,4 +1,4 @@
-"""What a wrong value is beside the right one, in a sentence: for lines that no small change mends."""
+"""What a wrong value is beside the right one, for lines that no small change mends."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ def told_apart(target: str, wrong: Array, right: Array, pool: Pool, atoms: list[
         return f"`{target}` has to be multiplied by {ratio[finite][0]:.6g}"
     if right.ndim == 2 and right.shape[0] == right.shape[1] and np.allclose(wrong.T, right):
         return f"`{target}` is transposed"
-    if wrong.ndim == 1 or wrong.shape == right.shape:
-        if np.allclose(np.sort(wrong, axis=None), np.sort(right, axis=None)):
-            return f"`{target}` has the right numbers in the wrong places: a transposition or order"
+    if np.allclose(np.sort(wrong, axis=None), np.sort(right, axis=None)):
+        return f"`{target}` has the right numbers in the wrong places: a transposition or order"
     difference = right - wrong
     for atom in atoms:
-        if atom.shape == right.shape and _is_multiple(difference, np.asarray(atom.value, float)):
+        value = np.asarray(atom.value, float)
+        if value.shape == right.shape and _is_multiple(difference, value):
             return f"a term is missing from `{target}`: a multiple of `{atom.text}`"
-        if atom.shape == right.shape and finite.all():
-            if np.allclose(ratio, np.asarray(atom.value, float)):
-                return f"the factor `{atom.text}` is missing from `{target}`"
+        if value.shape == right.shape and finite.all() and np.allclose(ratio, value):
+            return f"the factor `{atom.text}` is missing from `{target}`"
     found = pool.find(difference)
     if found is not None:
         return f"a term is missing from `{target}`: {found.factor:.4g} * {found.entry.label}"

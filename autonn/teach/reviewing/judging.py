@@ -192,7 +192,7 @@ def _by_differences(call: Call) -> list[Array]:
     for leaf, slope in zip(leaves, slopes, strict=True):
         for index in np.ndindex(leaf.shape):
             old = leaf[index]
-            h = 1e-5 * max(1.0, abs(old))
+            h = 1e-5 * max(1.0, float(abs(old)))
             at = []
             for step in (h, -h):
                 leaf[index] = old + step

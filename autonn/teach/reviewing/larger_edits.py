@@ -255,7 +255,8 @@ def moves(s: Surroundings) -> Iterator[Edit]:
     slot = s.slots.get(id(statement))
     if slot is None or slot[2] is None:
         return
-    parent, name, k = slot
+    parent, name = slot[:2]
+    k = int(slot[2])
     body = getattr(parent, name)
     target = s.line.target
     if k > 0 and isinstance(body[k - 1], ast.For | ast.While):
@@ -282,7 +283,9 @@ def _first(statement: Any) -> str:
     return ast.unparse(statement).splitlines()[0]
 
 
-def _moved(body: list[Any], statement: Any, to: list[Any], at: int) -> Callable[[], Callable[[], None]]:
+def _moved(
+    body: list[Any], statement: Any, to: list[Any], at: int
+) -> Callable[[], Callable[[], None]]:
     """Make the change that takes a statement from one place to another."""
 
     def do() -> Callable[[], None]:

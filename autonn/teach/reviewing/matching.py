@@ -91,13 +91,19 @@ class Pool:
             self.entries.append(Entry(value[1:], f"{label} without its first row", kind))
             if kind == "value":
                 ones = np.ones((len(value), 1))
-                self.entries.append(Entry(np.hstack([ones, value]), f"{label} with a column of 1", kind))
+                self.entries.append(
+                    Entry(np.hstack([ones, value]), f"{label} with a column of 1", kind)
+                )
                 row = np.ones((1, value.shape[1]))
-                self.entries.append(Entry(np.vstack([row, value]), f"{label} with a row of 1", kind))
+                self.entries.append(
+                    Entry(np.vstack([row, value]), f"{label} with a row of 1", kind)
+                )
         elif value.ndim == 1 and value.size > 1:
             self.entries.append(Entry(value[1:], f"{label} without its first entry", kind))
             if kind == "value":
-                self.entries.append(Entry(np.append(1.0, value), f"{label} with a 1 in front", kind))
+                self.entries.append(
+                    Entry(np.append(1.0, value), f"{label} with a 1 in front", kind)
+                )
         m = self.examples
         if m is not None and value.ndim >= 1 and m <= 20:
             for axis in {0, value.ndim - 1}:
@@ -144,7 +150,13 @@ class Pool:
 def _rank(match: Match) -> tuple[bool, bool, bool, int, int]:
     order = {"gradient": 0, "value": 1, "slope": 2, "sent": 3, "local": 4}
     exact = abs(match.factor - 1) < 1e-9
-    return (match.entry.kind == "local", not exact, match.transposed, order[match.entry.kind], len(match.entry.label))
+    return (
+        match.entry.kind == "local",
+        not exact,
+        match.transposed,
+        order[match.entry.kind],
+        len(match.entry.label),
+    )
 
 
 def _known_by(value: Array) -> tuple[float, float] | None:
@@ -180,5 +192,3 @@ def _names(judgement: Judgement) -> dict[int, str]:
                 if target != "the returned value":
                     names.setdefault(id(node), target)
     return names
-
-

@@ -6,7 +6,6 @@ keep their numbers, closures their cells, and methods their class.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -20,8 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
-
-import autonn
 
 __all__ = ["Part", "Statement", "parts_of", "swapped"]
 
@@ -49,7 +46,7 @@ class Part:
         self.top, self.definition = _placed(tree, self.code)
 
     def compiled(self, top: ast.stmt | None = None) -> CodeType | None:
-        """Compile the statement of the file, changed or as it is, and return the function's code."""
+        """Compile the statement of the file, as it is or changed; return the function's code."""
         module = ast.Module([top or self.top], [])
         flags = self.code.co_flags & __future__.annotations.compiler_flag
         found = _code_in(
@@ -114,7 +111,7 @@ def _not_the_learners() -> tuple[str, ...]:
     """List the folders whose functions are nobody's homework: Python, packages, this library."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = [sysconfig.get_path(name) for name in names]
-    return tuple(f"{folder}/" for folder in (*folders, str(Path(autonn.__file__).parent)) if folder)
+    return tuple(f"{folder}/" for folder in (*folders, str(Path(__file__).parents[2])) if folder)
 
 
 def parts_of(f: Callable[..., Any], run: Callable[[], Any]) -> tuple[list[Part], Any]:
@@ -200,20 +197,26 @@ def _functions(x: Any, seen: set[int]) -> Iterator[FunctionType]:
                 yield from _functions(cell.cell_contents, seen)
             except ValueError:  # not filled yet
                 continue
-    elif isinstance(x, functools.partial):
-        yield from _functions(x.func, seen)
-    elif isinstance(x, staticmethod | classmethod) or inspect.ismethod(x):
-        yield from _functions(x.__func__, seen)
-    elif isinstance(x, property):
-        yield from _functions(x.fget, seen)
-    elif isinstance(x, type) and x is not object:
-        for base in x.__mro__[:-1]:
-            for value in vars(base).values():
-                yield from _functions(value, seen)
     elif isinstance(x, dict | list | tuple) and len(x) < 50:
         for value in x.values() if isinstance(x, dict) else x:
             if callable(value):
                 yield from _functions(value, seen)
+    else:
+        for value in _held(x):
+            yield from _functions(value, seen)
+
+
+def _held(x: Any) -> list[Any]:
+    """List what may be functions in a method, a partial call, a property or a class."""
+    if isinstance(x, functools.partial):
+        return [x.func]
+    if isinstance(x, staticmethod | classmethod) or inspect.ismethod(x):
+        return [x.__func__]
+    if isinstance(x, property):
+        return [x.fget]
+    if isinstance(x, type) and x is not object:
+        return [value for base in x.__mro__[:-1] for value in vars(base).values()]
+    return []
 
 
 # ---- in changed forms

@@ -1,4 +1,4 @@
-"""Arrays that keep a record of what became of them, so that any plain program can be differentiated.
+"""Arrays that keep a record of what became of them, so that plain programs can be differentiated.
 
 A learner's function fills arrays in place, loops over examples and turns costs into floats; a
 Tensor allows none of that. A `Watched` array is a NumPy array that computes what NumPy computes,
@@ -8,6 +8,7 @@ gives a plain value: its record ends there, and who relies on one has to check i
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -140,16 +141,16 @@ class Watched(np.ndarray):
         self[...] = result
         return self
 
-    def __iadd__(self, other: Any) -> Any:
+    def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._in_place(np.add, other)
 
-    def __isub__(self, other: Any) -> Any:
+    def __isub__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._in_place(np.subtract, other)
 
-    def __imul__(self, other: Any) -> Any:
+    def __imul__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._in_place(np.multiply, other)
 
-    def __itruediv__(self, other: Any) -> Any:
+    def __itruediv__(self, other: Any) -> Any:  # type: ignore[misc]
         return self._in_place(np.divide, other)
 
     @property
@@ -159,7 +160,9 @@ class Watched(np.ndarray):
 
     def reshape(self, *shape: Any, **options: Any) -> Any:
         """Reshape, by a view where NumPy gives one."""
-        return _viewed(self, plain(self).reshape(*shape, **options), _method("reshape"), shape, options)
+        return _viewed(
+            self, plain(self).reshape(*shape, **options), _method("reshape"), shape, options
+        )
 
     def transpose(self, *axes: Any) -> Any:
         """Permute the axes, a view."""
@@ -171,13 +174,18 @@ class Watched(np.ndarray):
 
     def item(self, *args: Any) -> Any:
         """Give the only number, with its record."""
-        return _recorded(_method("reshape"), (self, ()), {}) if self.size == 1 else plain(self).item(*args)
+        return (
+            _recorded(_method("reshape"), (self, ()), {})
+            if self.size == 1
+            else plain(self).item(*args)
+        )
 
 
 for _name in (
     "sum", "mean", "dot", "flatten", "copy", "astype", "max", "min", "clip", "squeeze", "std",
     "var", "cumsum", "prod", "trace", "repeat", "take", "swapaxes", "round", "diagonal",
 ):  # fmt: skip
+
     def _bound(self: Watched, *args: Any, _name: str = _name, **kwargs: Any) -> Any:
         return _recorded(_method(_name), (self, *args), kwargs)
 
@@ -367,10 +375,8 @@ _STANDS_FOR: dict[Any, Callable[..., Any]] = {
 
 def called(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call what a program calls; new arrays are watched, so that what fills them is seen."""
-    try:
+    with contextlib.suppress(TypeError):  # what cannot be hashed stands for itself
         function = _STANDS_FOR.get(function, function)
-    except TypeError:  # what cannot be hashed stands for itself
-        pass
     result = function(*args, **kwargs)
     return watch(result) if type(result) is np.ndarray and result.base is None else result
 

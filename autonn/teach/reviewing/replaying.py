@@ -83,7 +83,7 @@ def derive(cost: Node, extra: Iterable[Node] = ()) -> Derivation:
     with enable_grad(), np.errstate(all="ignore"):
         for k, node in enumerate(nodes):
             tensors.append(_again(node, k, place, tensors, uses))
-        result = np.reshape(tensors[-1], ()) if tensors[-1].shape else tensors[-1]
+        result: Any = tensors[-1].reshape(()) if tensors[-1].shape else tensors[-1]
         if not result.requires_grad:
             raise NotDifferentiated("the cost does not depend on what it is differentiated by")
         found = gradients(result, [*tensors, *(tensor for _, _, tensor in uses)])

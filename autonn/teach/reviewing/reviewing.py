@@ -20,7 +20,7 @@ from autonn.teach.reviewing.trials import Call
 
 __all__ = ["review"]
 
-SECONDS = 8.0  # for the search; most repairs are found in a tenth of it
+SECONDS = 6.0  # for the search; most repairs are found in a tenth of it
 
 
 def review(
@@ -78,6 +78,7 @@ def review(
 
 
 def _reviewed(call: Call, cost: Callable[..., Any] | None) -> Review:
+    """Judge with a few examples, or with all where these show nothing; then search the line."""
     fewer = fewer_rows(call)
     rows: list[int] | None = None
     judgement: Judgement | None = None

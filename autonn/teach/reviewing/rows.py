@@ -1,4 +1,4 @@
-"""A few examples in place of all: a wrong line is as wrong with ten of them, and much sooner found."""
+"""A few examples in place of all: a wrong line is as wrong with ten of them, and found sooner."""
 
 from __future__ import annotations
 
@@ -79,5 +79,3 @@ def _chosen(data: dict[int, Any], m: int, few: int) -> list[int]:
             chosen.append(k)
     chosen += [k for k in range(m) if k not in chosen][: few - len(chosen)]
     return sorted(chosen[:few])
-
-

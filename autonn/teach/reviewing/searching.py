@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,8 @@ import numpy as np
 from autonn.engine.tensor import Array
 from autonn.teach.reviewing.atoms import atoms_of, callees_of, counted
 from autonn.teach.reviewing.causes import told_apart
-from autonn.teach.reviewing.edits import (
-    Edit,
-    Slots,
-    Surroundings,
+from autonn.teach.reviewing.edits import Edit, Slots, Surroundings
+from autonn.teach.reviewing.expression_edits import (
     factor_edits,
     flow_edits,
     form_edits,
@@ -208,17 +206,6 @@ class Search:
             for line in lines:
                 self._try_all(line, kind(self._around(line)))
 
-    def _least(self) -> float:
-        return min((f.cost for f in self.found), default=9.0)
-
-    def _is_sure(self, line: Line) -> bool:
-        """Whether a line computed what is right, and is no copy that was to be changed.
-
-        A value of the forward pass may stand where its slope should.
-        """
-        slopes = all(f is not None and f.entry.kind != "value" for f in self.matches[line.number])
-        return self.is_known(line) and slopes and not self._is_copy(line)
-
     def best(self) -> Finding | None:
         """Return the smallest repair, of equals the earliest."""
 
@@ -282,10 +269,10 @@ class Search:
         """Put derived values in the place of what lines computed, the earliest first."""
         for line in lines:
             events = [e for e in self.judgement.events if e.line is line and len(e.values) == 1]
-            if not events or self._is_sure(line) or isinstance(line.statement, ast.For):
+            if not events or self._is_sure(line) or not self._computes(line):
                 continue
             last, value = len(events) - 1, events[-1].values[0]
-            for entry in list(self.pool.of_shape(value.shape))[:24]:
+            for entry in list(self.pool.of_shape(value.shape))[:12]:
                 for factor in self._scales():
                     if time.thread_time() > self.end + 0.5:
                         return

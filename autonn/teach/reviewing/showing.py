@@ -167,8 +167,8 @@ def _verdicts(judgement: Judgement) -> list[tuple[str, str]]:
         elif given.size != right.size:
             verdict = f"has the shape {given.shape}, and should have {right.shape}"
         else:
-            off = np.linalg.norm(given.ravel() - right.ravel())
-            size = np.linalg.norm(given) + np.linalg.norm(right)
+            off = float(np.linalg.norm(given.ravel() - right.ravel()))
+            size = float(np.linalg.norm(given) + np.linalg.norm(right))
             verdict = f"wrong, relative difference {off / max(size, 1e-300):.3g}"
         found.append((f"the gradient for {name}, {judgement.how}", verdict))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from autonn.engine.trees import tree_leaves
 from autonn.teach.reviewing.programs import Part, swapped
 from autonn.teach.reviewing.recording import plain
 
-__all__ = ["Call", "Outputs", "TOLERANCE", "agrees", "names_of"]
+__all__ = ["TOLERANCE", "Call", "Outputs", "agrees", "names_of"]
 
 # How far a gradient may be from the right one, of its largest element: constants that keep
 # logarithms from 0 (1e-8 or so) are in many costs, and in few gradients.
@@ -79,9 +80,13 @@ def names_of(f: Callable[..., Any], args: Sequence[Any]) -> list[str]:
 class Call:
     """A function and its arguments, called on copies each time, with the same random numbers."""
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any], positions: Sequence[int]) -> None:
+    def __init__(
+        self, f: Callable[..., Any], args: Sequence[Any], positions: Sequence[int]
+    ) -> None:
         self.f, self.positions = f, tuple(positions)
-        self.args = [_as_arrays(a) if k in positions else _plain_data(a) for k, a in enumerate(args)]
+        self.args = [
+            _as_arrays(a) if k in positions else _plain_data(a) for k, a in enumerate(args)
+        ]
         self.owner = getattr(f, "__self__", None)
         self.names = names_of(f, self.args)
         self.draws = True  # whether a run may change the global generators
@@ -106,11 +111,16 @@ class Call:
         lift: Callable[[Any, bool], Any] | None = None,
     ) -> Any:
         """Call it, with functions in changed forms; `lift` makes of each array what is given."""
+
+        def given(x: Any, is_wanted: bool) -> Any:
+            """Give a copy of an array, or what `lift` makes of it."""
+            return lift(x, is_wanted) if lift else _copied(x)
+
         args = [
-            _mapped(a, lambda x, k=k: lift(x, k in self.positions) if lift else _copied(x))
+            _mapped(a, functools.partial(given, is_wanted=k in self.positions))
             for k, a in enumerate(self.args)
         ]
-        f = self.f
+        f: Any = self.f
         if self.owner is not None and not isinstance(self.owner, type):
             try:
                 f = f.__func__.__get__(copy.deepcopy(self.owner))

@@ -151,7 +151,7 @@ class _Rewriting(ast.NodeTransformer):
             read = copy.deepcopy(node.target)
             for n in ast.walk(read):
                 if hasattr(n, "ctx") and n is read:
-                    n.ctx = ast.Load()  # type: ignore[attr-defined]
+                    n.ctx = ast.Load()
             return [node, ast.Assign([node.target], _hook("see", place, read))]
         if isinstance(node, ast.Expr):
             call = node.value
