@@ -134,6 +134,8 @@ def atoms_of(line: Line) -> list[Atom]:
         ast.fix_missing_locations(tree)
         if isinstance(tree, ast.Subscript) and not _may_hold(tree.value, line, held):
             continue
+        if not hasattr(node, "lineno") and isinstance(evaluated(tree.value, line), np.ndarray):  # type: ignore[attr-defined]
+            continue  # rows of arrays are of use only where the program takes them itself
         value = evaluated(tree, line)
         if _is_numeric(value):
             if np.ndim(value) == 0:
@@ -156,8 +158,8 @@ def _different(atoms: list[Atom]) -> list[Atom]:
         index = atom.tree.slice if isinstance(atom.tree, ast.Subscript) else None
         moves = index is not None and any(isinstance(n, ast.Name) for n in ast.walk(index))
         key: Any = (atom.shape, np.asarray(atom.value, dtype=float).tobytes(), moves)
-        if atom.is_number and atom.text.isidentifier():
-            kept.append(atom)  # numbers that are equal by chance, as counters at first
+        if atom.text.isidentifier() and (atom.is_number or not np.any(atom.value)):
+            kept.append(atom)  # equal by chance, as counters and sums are at first
             seen.add(key)
         elif key not in seen:
             seen.add(key)

@@ -12,7 +12,15 @@ from autonn.teach.reviewing.atoms import Atom, written
 from autonn.teach.reviewing.edits import Edit, Surroundings, expressions, root_of, swap, terms_of
 from autonn.teach.reviewing.programs import HOOKS
 
-__all__ = ["Helpers", "larger_edits", "moves", "slope_edits"]
+__all__ = [
+    "Helpers",
+    "bias_edits",
+    "factor_slope_edits",
+    "moves",
+    "slope_edits",
+    "step_edits",
+    "term_edits",
+]
 
 
 class Helpers:
@@ -26,18 +34,30 @@ class Helpers:
         return out
 
 
-def larger_edits(s: Surroundings) -> Iterator[Edit]:
-    """Yield the larger changes of a line."""
+def bias_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes that leave the bias out."""
+    if root_of(s.line) is not None:
+        yield from _unbiased(s)
+
+
+def factor_slope_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes that multiply by a slope, or by another value at hand."""
     root = root_of(s.line)
-    if root is None or isinstance(s.line.statement, ast.For):
-        return
-    yield from _unbiased(s)
-    yield from _steps(s)
-    places = _places(s, root)
-    for k, node in enumerate(places):
+    for k, node in enumerate(_places(s, root)) if root is not None else ():
         yield from _slopes(s, node, k)
-    for node in terms_of(root):
+
+
+def term_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes that add a term."""
+    root = root_of(s.line)
+    for node in terms_of(root) if root is not None else ():
         yield from _terms(s, node)
+
+
+def step_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes that insert a step after a line."""
+    if root_of(s.line) is not None:
+        yield from _steps(s)
 
 
 def slope_edits(s: Surroundings) -> Iterator[Edit]:
@@ -76,11 +96,11 @@ def _squashed(text: str) -> Iterator[tuple[str, str]]:
 def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
     """Multiply by the slope of an activation, by another value, or divide by one."""
     value = s.value(node)
-    if not isinstance(value, np.ndarray) or not value.shape:
+    if not isinstance(value, np.ndarray | float | np.floating):
         return
     of = "" if k == 0 else f" in `{ast.unparse(node)}`"
     for atom in s.atoms:
-        if not _fits(atom, value.shape):
+        if not _fits(atom, np.shape(value)):
             continue
         own = list(_own(s, atom))
         calls = [pair for f, _ in own for pair in _squashed(f)]
@@ -96,12 +116,14 @@ def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
 def _own(s: Surroundings, atom: Atom) -> Iterator[tuple[str, str]]:
     """Yield the program's own functions of one value, as slopes."""
     for callee, count in s.callees.items():
-        if count == 1 and atom.shape and s.is_own(callee):
+        if count == 1 and s.is_own(callee):
             yield f"{callee}({atom.text})", f"`{callee}({atom.text})`"
 
 
 def _fits(atom: Atom, shape: tuple[int, ...]) -> bool:
     """Whether a value could be a factor of one of that shape: all its elements have their own."""
+    if not shape:
+        return isinstance(atom.value, float)
     squeezed = tuple(n for n in atom.shape if n != 1)
     return bool(atom.shape) and squeezed == tuple(n for n in shape if n != 1)
 
@@ -137,8 +159,7 @@ def _coefficients(s: Surroundings) -> Iterator[tuple[str, str]]:
     """Yield the numbers that a term may stand with."""
     yield "1", ""
     sizes = [(n, what) for n, what in s.sizes.items() if "example" in what][:2]
-    computed = {n.id for n in ast.walk(s.line.part.definition)
-                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}  # fmt: skip
+    computed = _assigned(s)
     for atom in s.atoms:
         if atom.is_number and isinstance(atom.value, float) and atom.text not in computed:
             yield atom.text, f"{atom.text} * "
@@ -148,15 +169,24 @@ def _coefficients(s: Surroundings) -> Iterator[tuple[str, str]]:
         yield f"1 / {n}", "1/m * "
 
 
+def _assigned(s: Surroundings) -> set[str]:
+    """Return the names that the function of a line gives values to."""
+    names = (n for n in ast.walk(s.line.part.definition) if isinstance(n, ast.Name))
+    return {n.id for n in names if isinstance(n.ctx, ast.Store)}
+
+
 def _terms(s: Surroundings, node: Any) -> Iterator[Edit]:
     """Add a term that is missing: a value at hand, with a number."""
     value = s.value(node)
     if not isinstance(value, np.ndarray) or not value.shape:
         return
+    assigned = _assigned(s)
     for atom in s.atoms:
         if atom.shape != value.shape:
             continue
         for number, shown in _coefficients(s):
+            if shown and s.line.loops and atom.text in assigned:
+                continue  # what a loop computes is no parameter, which alone is penalised
             penalty = " (the penalty)" if shown else ""
             for axis in (None, 1, 0):
                 if axis is not None and (value.ndim < axis + 1 or not shown):
@@ -224,7 +254,7 @@ def _steps_on(s: Surroundings, value: Any) -> Iterator[tuple[str, str, float]]:
             yield f"/ {n}", f"the factor 1/m is missing (m = {n}, the number of {what})", 0.5
     yield "* -1", "the sign is wrong", 0.5
     for atom in s.atoms:
-        if _fits(atom, value.shape):
+        if _fits(atom, value.shape) and not s.line.loops:
             for text, name in [*_squashed(atom.text), *_own(s, atom)]:
                 yield f"* {text}", f"the slope of the activation is missing, a factor {name}", 1.05
         if atom.shape == value.shape:

@@ -20,7 +20,7 @@ from autonn.teach.reviewing.trials import Call
 
 __all__ = ["review"]
 
-SECONDS = 6.0  # for the search; most repairs are found in a tenth of it
+SECONDS = 10.0  # for the search; most repairs are found in a tenth of it
 
 
 def review(

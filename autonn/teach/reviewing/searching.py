@@ -26,7 +26,15 @@ from autonn.teach.reviewing.expression_edits import (
     simple_edits,
 )
 from autonn.teach.reviewing.judging import Judgement, Program
-from autonn.teach.reviewing.larger_edits import Helpers, larger_edits, moves, slope_edits
+from autonn.teach.reviewing.larger_edits import (
+    Helpers,
+    bias_edits,
+    factor_slope_edits,
+    moves,
+    slope_edits,
+    step_edits,
+    term_edits,
+)
 from autonn.teach.reviewing.matching import Entry, Match, Pool
 from autonn.teach.reviewing.programs import HOOKS
 from autonn.teach.reviewing.watching import Event, Hooks, Line
@@ -106,7 +114,13 @@ class Search:
                     first[line.number] = min(runs)
                     line.env = judgement.events[min(runs)].line.env
         lines = [line for line in self.program.lines if line.number in first]
-        lines.sort(key=lambda line: wrong.get(line.number, first[line.number]))
+
+        def turn(line: Line) -> int:
+            """Take a copy of what is right in its turn: a step may be left out after it."""
+            at = first[line.number]
+            return at if self._is_copy(line) else wrong.get(line.number, at)
+
+        lines.sort(key=turn)
         return [line for line in lines if line.number not in forward]
 
     def _is_found(self, event: Event) -> bool:
@@ -133,7 +147,7 @@ class Search:
         if self._is_copy(line):
             if isinstance(line.statement.value, ast.Call):
                 return 0.4 if edit.scales else -0.1
-            return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else 0.0
+            return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else -0.1
         if not self.is_known(line) or edit.cost >= 1 or edit.flows:
             return 0.0
         if not self._is_sure(line):
@@ -162,24 +176,25 @@ class Search:
         counting = [line for line in lines if not self._computes(line)]
         open_ones = [line for line in computing if not self._is_sure(line)]
         sure = [line for line in computing if self._is_sure(line)]
+        self._try_kinds(lines, moves)
         self._try_kinds(computing, flow_edits, factor_edits)
-        self._try_kinds(open_ones, simple_edits)
+        returns = [line for line in open_ones if isinstance(line.statement, ast.Return)]
+        self._try_kinds([line for line in open_ones if line not in returns], simple_edits)
+        self._try_kinds(returns, simple_edits)
         self._try_kinds(counting, form_edits)
-        if self._least() > 0.35:
-            self._try_kinds(lines, moves)
         if self._least() > 2:
             self._try_values(lines)
             proved = [self.order[f.line.number] for f in self.found]
             last = min(proved, default=len(lines))
-            for line in computing:
-                if self.order[line.number] <= last:
-                    kinds = [larger_edits] if line in sure else [larger_edits, slope_edits]
-                    self._try_kinds([line], *kinds)
+            early = [line for line in computing if self.order[line.number] <= last]
+            for kind in (bias_edits, factor_slope_edits, term_edits, slope_edits, step_edits):
+                self._try_kinds(early, kind)
+                if self._least() > 2:
+                    self._try_kinds([line for line in computing if line not in early], kind)
                 if self._least() < 2:
                     break
         if self._least() > 2:
-            self._try_kinds(computing, larger_edits)
-            self._try_kinds(open_ones, slope_edits, other_edits)
+            self._try_kinds(open_ones, other_edits)
         if not self.found:
             self._try_kinds(sure, simple_edits, other_edits)
         return self.best()
