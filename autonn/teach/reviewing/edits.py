@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -167,7 +167,7 @@ def assignments(s: Surroundings) -> Iterator[Edit]:
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         last = "the last example" if s.line.loops == 1 else "the last one"
         for op in (ast.Add(), ast.Sub()) if s.line.loops else (ast.Add(),):
-            new: ast.stmt = ast.AugAssign(statement.targets[0], op, statement.value)
+            new: ast.stmt = ast.AugAssign(cast(Any, statement.targets[0]), op, statement.value)
             cause = (
                 f"`{target}` is overwritten each time round the loop, so that only {last} is left: "
                 f"the sum over all is wanted, `{OPERATORS[type(op)]}=` in place of `=`"
