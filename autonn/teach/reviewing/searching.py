@@ -271,8 +271,8 @@ class Search:
             if not self.judgement.met_by(result):
                 return None
             body = getattr(slot[0], slot[1])
-            now = statement if statement in body or slot[2] is None else body[slot[2]]
-            return _shown(now)
+            elsewhere = slot[2] is None or slot[2] >= len(body)
+            return _shown(statement if elsewhere or statement in body else body[slot[2]])
         except Exception:
             return None
         finally:
