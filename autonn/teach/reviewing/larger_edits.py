@@ -52,6 +52,8 @@ def term_edits(s: Surroundings) -> Iterator[Edit]:
     root = root_of(s.line)
     for node in terms_of(root) if root is not None else ():
         yield from _terms(s, node)
+    if root is not None and s.line.loops:
+        yield from _products(s, root)
 
 
 def step_edits(s: Surroundings) -> Iterator[Edit]:
@@ -153,6 +155,23 @@ def _other_slopes(s: Surroundings, node: Any) -> Iterator[Edit]:
 
 
 # ---- terms
+
+
+def _products(s: Surroundings, node: Any) -> Iterator[Edit]:
+    """Add a product that is missing: what comes back through a matrix, on another way."""
+    value = s.value(node)
+    if not isinstance(value, np.ndarray) or not value.shape:
+        return
+    matrices = [a for a in s.atoms if len(a.shape) == 2 and a.text.isidentifier()]
+    others = [a for a in s.atoms if len(a.shape) == value.ndim and a.text.isidentifier()]
+    for m in matrices[:8]:
+        for v in others[:12]:
+            forms = (f"{m.text}.T @ {v.text}", f"{v.text} @ {m.text}", f"{v.text} @ {m.text}.T")
+            for text in forms:
+                if np.shape(s.function(text)) == value.shape and m is not v:
+                    new = ast.BinOp(node, ast.Add(), written(text))
+                    cause = f"the term + {text} is missing: what comes back through `{m.text}`"
+                    yield Edit(swap(s.slots, node, new), 1.3, cause)
 
 
 def _coefficients(s: Surroundings) -> Iterator[tuple[str, str]]:
