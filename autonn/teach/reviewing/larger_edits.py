@@ -103,6 +103,9 @@ def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
     of = "" if k == 0 else f" in `{ast.unparse(node)}`"
     for atom in s.atoms:
         if not _fits(atom, np.shape(value)):
+            if atom.shape and atom.shape == np.shape(value)[-len(atom.shape) :]:
+                cause = f"the factor `{atom.text}` is missing{of}"
+                yield Edit(_multiplied(s, node, atom.text), 1.15 + 0.05 * (k > 0), cause)
             continue
         own = list(_own(s, atom))
         calls = [pair for f, _ in own for pair in _squashed(f)]
