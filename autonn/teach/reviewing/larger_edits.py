@@ -288,6 +288,8 @@ def _steps_on(s: Surroundings, value: Any) -> Iterator[tuple[str, str, float]]:
 
 
 def _inserted(body: list[Any], statement: Any, step: ast.stmt) -> Callable[[], Callable[[], None]]:
+    """Make the change that inserts a step after a statement."""
+
     def do() -> Callable[[], None]:
         """Insert the step after the statement."""
         for node in ast.walk(step):
@@ -358,6 +360,8 @@ def _moved(
 
 
 def _replaced(body: list[Any], statement: Any, new: Any) -> Callable[[], Callable[[], None]]:
+    """Make the change that puts another statement in the place of one."""
+
     def do() -> Callable[[], None]:
         """Put another statement in its place."""
         k = body.index(statement)
