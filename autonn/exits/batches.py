@@ -17,6 +17,7 @@ import numpy as np
 
 from autonn.compiler.graph import Given, Graph, Node
 from autonn.compiler.trace import trace
+from autonn.compiler.unrolling import unrolled
 from autonn.engine.lineage import path_of
 from autonn.engine.tensor import Array, Tensor
 from autonn.engine.trees import tree_leaves
@@ -122,7 +123,7 @@ def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = Fa
     with whole, model.evaluating() if layers else nullcontext():
         for size in SIZES:
             rows = [x[np.arange(size) % len(x)] for x in arrays]
-            graphs.append(trace(evaluation, *rows))
+            graphs.append(unrolled(trace(evaluation, *rows)))
     outputs = [o for o in graphs[0].outputs[: counted[0]] if isinstance(o, Node)]
     made = BatchGraph(graphs[0], outputs, _twins(*graphs))
     if isinstance(model, Module):

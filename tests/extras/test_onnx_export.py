@@ -103,7 +103,7 @@ def test_the_file_loads_in_old_runtimes_and_tells_its_names(tmp_path: Path) -> N
     made = onnx.load(path)
     onnx.checker.check_model(made, full_check=True)
     assert (made.ir_version, made.opset_import[0].version) == (8, 17)
-    assert {a.name for a in made.graph.initializer} == set(model.named_parameters())
+    assert {a.name for a in made.graph.initializer} == set(dict(model.named_parameters()))
     assert [n.op_type for n in made.graph.node] == ["Gemm", "Sigmoid"] * 2 + ["Identity"]
     (given,), (result,) = made.graph.input, made.graph.output
     assert given.name == "image"
