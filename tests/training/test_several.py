@@ -18,6 +18,7 @@ from autonn import (
     Module,
     Tanh,
     Tensor,
+    TripletLoss,
     fit,
     optim,
     softmax,
@@ -255,3 +256,21 @@ def test_several_inputs_are_predicted_as_the_model_is_called() -> None:
     for key in OUT:
         assert type(one[key]) is np.ndarray
         assert np.array_equal(one[key], other[key])
+
+
+def test_a_loss_that_reads_no_targets_goes_without() -> None:
+    triplets = np.random.default_rng(0).normal(size=(20, 3, 5))
+    runs = [
+        fit(
+            Layer(5, 2, rng=0), triplets, y, loss=TripletLoss(2.0),
+            optimizer=optim.SGD(lr=0.1), epochs=3, batch_size=7, seed=0,
+        )
+        for y in (None, np.zeros(20))
+    ]  # fmt: skip
+    assert runs[0].cost == runs[1].cost
+    assert runs[0].cost[-1] < runs[0].cost[0]
+    assert_refused(
+        lambda: fit(Layer(5, 2), X, loss=TripletLoss(), optimizer="adam"),
+        ValueError,
+        ["TripletLoss", "np.stack([a, p, n], axis=1)"],
+    )
