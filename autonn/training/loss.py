@@ -25,7 +25,7 @@ class Loss(Protocol):
     - ``takes_weights = True``, or False: whether it takes `weights`; of others the parameters tell.
     - ``classifies = True``, or False: whether the targets are classes, so that there is an
       accuracy to measure. Of others `fit` looks at the targets.
-    - ``needs_targets = False``: that it has a `check`, and still goes without targets; y may be None.
+    - ``needs_targets = False``: that it goes without targets, though it has a `check`.
     - ``boundary = 0.0``: above which a single output is read as class 1, where it is no
       probability; of others that is 1/2.
     - ``check(targets, shape)``: raises for targets that it can't take, given the shape of their

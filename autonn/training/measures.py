@@ -266,8 +266,8 @@ def _require_labels(name: str, predictions: Any, targets: Any) -> None:
     if predictions.shape != targets.shape or not np.isin(targets, (0, 1)).all():
         raise ValueError(
             f"fit: metrics: {name} takes labels of 0 and 1 in the shape of the predictions, "
-            f"{predictions.shape}, not {targets.dtype} of shape {targets.shape}; for one class a row "
-            "take 'accuracy', or a function of your own of predictions and targets"
+            f"{predictions.shape}, not {targets.dtype} of shape {targets.shape}; for "
+            "one class a row take 'accuracy', or a function of your own"
         )
 
 
