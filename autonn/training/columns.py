@@ -12,7 +12,7 @@ from autonn.engine.modes import no_grad
 from autonn.engine.tensor import Array
 from autonn.nn.module import Module
 from autonn.training.examples import Examples
-from autonn.training.loss import Loss, classifies
+from autonn.training.loss import Loss, classifies, has_check
 from autonn.training.losses import Losses
 from autonn.training.structures import arrays_of, call, is_structure, way_of_calling
 
@@ -71,7 +71,9 @@ def _as_predicted(y: Array, loss: Loss, told: Callable[[], Any]) -> Array:
     width = predictions.shape[1:]
     if y.ndim == 1 and width == (1,):
         return y[:, None]
-    if y.ndim == 2 and len(width) < 2 and width != (1,):
+    if y.ndim == 2 and len(width) == 1 and width != (1,):
+        return y[:, 0]
+    if y.ndim == 2 and not width and has_check(loss):  # a loss of one's own may mean all pairs
         return y[:, 0]
     return y
 
