@@ -11,7 +11,7 @@ import pytest
 from tools.refusals import assert_refused
 from tools.runs import X, Y, close, every_checkpoint, network, train
 
-from autonn import CrossEntropy, Sequential, Sigmoid, Tensor, fit, optim
+from autonn import CrossEntropy, Sequential, Tensor, fit, optim
 from autonn.data import batches
 from autonn.training import History
 
@@ -299,7 +299,7 @@ def test_what_cannot_be_compiled_trains_by_batches_too_and_the_history_says_why(
             return out if float(np.sum(out)) < 1e9 else out * 0.0
 
     def again(compiled: bool | None) -> Any:
-        model = Reads(*network().modules, Sigmoid())
+        model = Reads(*network().modules)
         return fit(model, BATCHES, optimizer=optim.SGD(lr=0.1), compile=compiled, **GIVEN)
 
     history = again(None)
