@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from autonn import checks
 from autonn.nn.module import Module
@@ -21,7 +20,9 @@ from autonn.teach import target_rules as targets
 from autonn.teach.trial import Trial
 from autonn.training import Finding, Loss
 from autonn.training.examples import Examples
-from autonn.training.loss import checked_loss
+from autonn.training.feeds import is_stream
+from autonn.training.loss import needs_targets
+from autonn.training.losses import as_loss
 from autonn.training.parts import checked_parts
 from autonn.training.stepping import TrainStep
 
@@ -74,14 +75,14 @@ class Findings(tuple[Finding, ...]):
 
 def lint(
     model: Module,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    loss: Loss,
-    optimizer: Optimizer | None = None,
+    loss: Loss | str,
+    optimizer: Optimizer | str | None = None,
     l2: float = 0.0,
     batch_size: int | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    validation: tuple[Any, Any] | None = None,
     step: Callable[[Any, Any], Any] | None = None,
 ) -> Findings:
     """Look for what keeps a network from learning: give it what `fit` would be given.
@@ -93,8 +94,9 @@ def lint(
     Parameters
     ----------
     model, X, y, loss, optimizer, l2, batch_size, validation
-        As for `fit`. Without an optimiser, rules of the learning rate and of weight decay are left
-        out; the validation is looked for among the training rows.
+        As for `fit`, of a model with one output; X does not give batches. Without an optimiser,
+        rules of the learning rate and of weight decay are left out; the validation
+        is looked for among the training rows.
     step
         For loops of one's own: a function of a batch, ``step(X, y)``, that takes one step with the
         optimiser, and may return the cost. It is called twice, and undone.
@@ -127,15 +129,22 @@ CrossEntropy()
         optimizer = step.optimizer
     if step is not None and optimizer is None:
         raise ValueError("lint: step changes an optimiser too; give it, optimizer=, to be put back")
-    checked_parts("lint", model, optimizer or Optimizer())
+    checked = checked_parts("lint", model, optimizer or Optimizer())
+    optimizer = None if optimizer is None else checked
     checks.number("lint: l2, the tutorials' lambda,", l2, least=0)
     if batch_size is not None:
         checks.whole("lint: batch_size", batch_size)
+    if is_stream(X):
+        raise TypeError(
+            "lint: X gives batches, and it looks at rows; give it those of one batch, as X, y = "
+            "next(iter(batches))"
+        )
+    loss = as_loss(loss, "lint")
+    if y is None and needs_targets(loss):
+        raise TypeError(f"lint: y is None, and {loss!r} compares predictions with targets; give y")
     examples = Examples.checked(X, y, "lint")
     held_out = None if validation is None else Examples.checked(*validation, "lint: validation")
-    trial = Trial(
-        model, examples, checked_loss(loss, "lint"), optimizer, l2, batch_size, held_out, step
-    )
+    trial = Trial(model, examples, loss, optimizer, l2, batch_size, held_out, step)
     with np.errstate(all="ignore"):
         alone = tuple(chance_rules.batches_of_one(trial)) if len(examples) == 1 else ()
         if alone:  # the model would refuse

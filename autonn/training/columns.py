@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from autonn.engine.modes import no_grad
 from autonn.engine.tensor import Array
 from autonn.nn.module import Module
 from autonn.training.examples import Examples
-from autonn.training.loss import Loss, classifies
+from autonn.training.loss import Loss, classifies, has_check
+from autonn.training.losses import Losses
+from autonn.training.structures import arrays_of, call, is_structure, way_of_calling
 
 
 def lay_out(model: Module, loss: Loss, *given: Examples | None) -> None:
     """Give targets (m,) and (m, 1) the shape of the predictions, where that is the only question.
 
     One number for each row is the same as a column or not; broadcasting would make (m, m) of both.
-    The model is asked once, with one row, and only where it matters.
+    So is each of several targets. The model is asked once, with one row, and only where it matters.
 
     >>> from autonn import Layer, MeanSquaredError
     >>> examples = Examples.checked([[1.0], [2.0]], [3.0, 4.0], "fit")
@@ -25,17 +30,52 @@ def lay_out(model: Module, loss: Loss, *given: Examples | None) -> None:
     (2, 1)
     """
     first = given[0]
-    if first is None or not isinstance(first.X, np.ndarray) or not isinstance(first.y, np.ndarray):
+    if first is None:
         return
-    width = None
+    told = functools.cache(lambda: _predicted(model, first.part(slice(1)).X))
     for examples in given:
-        if examples is None or not _may_differ(examples.y, loss):
+        if examples is None:
             continue
-        width = _width(model, first.X[:1]) if width is None else width
-        if examples.y.ndim == 1 and width == (1,):
-            examples.take_targets(examples.y[:, None])
-        elif examples.y.ndim == 2 and len(width) == 1 and width != (1,):
-            examples.take_targets(examples.y[:, 0])
+        y = examples.y
+        if isinstance(y, np.ndarray):
+            made = _as_predicted(y, loss, told)
+        elif isinstance(loss, Losses) and is_structure(y):
+            made = _each_as_predicted(y, loss, told)
+        else:
+            continue
+        if made is not y:
+            examples.take_targets(made)
+
+
+def _each_as_predicted(y: Any, losses: Losses, told: Callable[[], Any]) -> Any:
+    """Give each of several targets the shape of its own output."""
+
+    def part(key: Any, values: Any) -> Any:
+        """Change what has a loss, and is an array."""
+        if key not in losses.losses or not isinstance(values, np.ndarray):
+            return values
+        return _as_predicted(values, losses.losses[key], lambda: _output(told(), key))
+
+    if isinstance(y, Mapping):
+        return {key: part(key, values) for key, values in y.items()}
+    return tuple(part(key, values) for key, values in enumerate(y))
+
+
+def _as_predicted(y: Array, loss: Loss, told: Callable[[], Any]) -> Array:
+    """Return the targets in the shape of the predictions, if that is a column or none."""
+    if not _may_differ(y, loss):
+        return y
+    predictions = told()
+    if not isinstance(predictions, np.ndarray) or not predictions.ndim:
+        return y
+    width = predictions.shape[1:]
+    if y.ndim == 1 and width == (1,):
+        return y[:, None]
+    if y.ndim == 2 and len(width) == 1 and width != (1,):
+        return y[:, 0]
+    if y.ndim == 2 and not width and has_check(loss):  # a loss of one's own may mean all pairs
+        return y[:, 0]
+    return y
 
 
 def _may_differ(y: Array, loss: Loss) -> bool:
@@ -45,9 +85,18 @@ def _may_differ(y: Array, loss: Loss) -> bool:
     return y.ndim == 2 and y.shape[1] == 1
 
 
-def _width(model: Module, row: Array) -> tuple[Any, ...]:
-    """Return the shape of what the model predicts for a row; empty if it can't be told."""
+def _predicted(model: Module, row: Any) -> Any:
+    """Return what the model predicts for a row, as arrays; None if it can't be told."""
     try:
-        return np.shape(model.predict(row))[1:]
+        with no_grad(), model.evaluating():
+            return arrays_of(call(model, row, way_of_calling(model, row)))
     except Exception:  # training says what is wrong, and better
-        return ()
+        return None
+
+
+def _output(predictions: Any, key: Any) -> Any:
+    """Return one of several outputs; None where there is no such one."""
+    try:
+        return predictions[key]
+    except (KeyError, IndexError, TypeError):
+        return None

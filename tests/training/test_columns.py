@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autonn import HuberLoss, Layer, MeanSquaredError, SoftmaxCrossEntropy, fit, optim
+from autonn import (
+    HuberLoss,
+    Layer,
+    MeanSquaredError,
+    Module,
+    SoftmaxCrossEntropy,
+    fit,
+    optim,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 3))
@@ -52,3 +60,48 @@ def test_other_shapes_are_refused_as_before() -> None:
         history(2, VALUES, MeanSquaredError())
     with pytest.raises(TypeError, match=r"try y\.astype\(int\)"):
         history(3, CLASSES[:, None].astype(float), SoftmaxCrossEntropy())
+
+
+class Twofold(Module):
+    """A number, as a column or not, and classes; of the examples in two parts."""
+
+    def __init__(self, column: bool, named: bool) -> None:
+        self.value, self.kind = Layer(3, 1, rng=0), Layer(3, 3, rng=1)
+        self.column, self.named = column, named
+
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+        value = self.value(left)
+        pair = value if self.column else value[:, 0], self.kind(right)
+        return dict(zip(("value", "kind"), pair, strict=True)) if self.named else pair
+
+
+@pytest.mark.parametrize("column", [True, False])
+@pytest.mark.parametrize("named", [True, False])
+def test_each_of_several_targets_is_a_column_or_not(column: bool, named: bool) -> None:
+    def trained(value: Any, kind: Any) -> Any:
+        losses: Any = (MeanSquaredError(), SoftmaxCrossEntropy())
+        targets: Any = (value, kind)
+        if named:
+            losses, targets = (
+                dict(zip(("value", "kind"), p, strict=True)) for p in (losses, targets)
+            )
+        validation = ((X, X), targets)
+        model = Twofold(column, named)
+        return fit(model, (X, X), targets, losses, optim.Adam(), epochs=2, validation=validation)
+
+    assert trained(VALUES, CLASSES) == trained(VALUES[:, None], CLASSES[:, None])
+
+
+class Sum(Module):
+    """One output of several inputs."""
+
+    def __init__(self) -> None:
+        self.layer = Layer(3, 1, rng=0)
+
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+        return self.layer(left + right)
+
+
+def test_the_target_of_several_inputs_is_a_column_or_not() -> None:
+    rows = [fit(Sum(), (X, X), y, "mse", optim.Adam()) for y in (VALUES, VALUES[:, None])]
+    assert rows[0] == rows[1]
