@@ -17,7 +17,7 @@ cbrt = define(
     "cbrt",
     np.cbrt,
     "z = x^(1/3)",
-    lambda g, z, x: safe_divide(g, 3 * safe_divide(x, z)),  # z^2 would double the error of z
+    lambda g, z, x: safe_divide(g, 3 * np.absolute(safe_divide(x, z))),  # z^2 doubles z's error
     kinks="At 0 the gradient is inf.",
 )
 
