@@ -18,7 +18,7 @@ from autonn.optim.base import Optimizer
 from autonn.teach import chance_rules, data_rules, gradient_rules, start_rules, step_rules
 from autonn.teach import target_rules as targets
 from autonn.teach.trial import Trial
-from autonn.training import Finding, Loss
+from autonn.training import Finding
 from autonn.training.examples import Examples
 from autonn.training.feeds import is_stream
 from autonn.training.loss import needs_targets
@@ -78,7 +78,7 @@ def lint(
     X: Any,
     y: Any = None,
     *,
-    loss: Loss | str,
+    loss: Any,
     optimizer: Optimizer | str | None = None,
     l2: float = 0.0,
     batch_size: int | None = None,
