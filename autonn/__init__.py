@@ -16,7 +16,7 @@ stand on, and from nowhere else. The files of a room have their order at the top
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
     training     compiler, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
-    teach        training, plots        backprop explained, NaN found, what keeps it from learning
+    teach        training, plots        backprop explained and reviewed, NaN found, training linted
     sklearn      training               estimators of scikit-learn, which is an extra
     exits        compiler, data, optim  ONNX files out and in, pages in which a network learns
 """
@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from autonn.teach.debugging import debug
     from autonn.teach.explaining import explain
     from autonn.teach.linting import lint
+    from autonn.teach.reviewing import review
     from autonn.training.fitting import fit
     from autonn.training.stepping import train_step
 
@@ -192,6 +193,7 @@ __all__ = [
     "plots",
     "random",
     "relu",
+    "review",
     "save_model",
     "save_weights",
     "scan",
@@ -213,7 +215,7 @@ _LATER = {
     "save_model": "files", "save_weights": "files",
     "fit": "training.fitting", "train_step": "training.stepping",
     "debug": "teach.debugging", "explain": "teach.explaining", "lint": "teach.linting",
-    "export": "exits", "from_onnx": "exits",
+    "review": "teach.reviewing", "export": "exits", "from_onnx": "exits",
 }  # fmt: skip
 _ROOMS = frozenset(
     {

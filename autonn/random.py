@@ -16,8 +16,11 @@ from numpy.typing import DTypeLike
 from autonn.engine import ops
 from autonn.engine.ops.safe import is_known
 from autonn.engine.tensor import Operand, Tensor, values_of
+from autonn.habits import answers_of
 
 __all__ = ["bernoulli", "normal", "uniform"]
+
+__getattr__ = answers_of(__name__)
 
 Shape = int | tuple[int, ...]
 

@@ -51,7 +51,7 @@ def ours(name: str, dtype: str, compiled: bool) -> tuple[Evaluation, list[str]]:
     """Build the step of autonn, and name the gradients that it returns."""
     model, cost = getattr(networks, name)(np.random.default_rng(0))
     model = model.astype(np.dtype(dtype))
-    parameters = model.named_parameters()
+    parameters = dict(model.named_parameters())
 
     def step(*batch: Any) -> Any:
         value = cost(*batch)

@@ -213,7 +213,7 @@ def rows(op: Op) -> str:
 
 
 # What some ops need in order to be called: other shapes, and what has no default.
-SHAPES: dict[str, list[tuple[int, ...]]] = {"affine": [(2, 3), (4, 3), (4,)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {"sqrtm": [(2, 2)], "affine": [(2, 3), (4, 3), (4,)]}
 ATTRIBUTES: dict[str, dict[str, Any]] = {
     "expand_dims": {"axis": 0},
     "swapaxes": {"axis1": 0, "axis2": 1},
@@ -228,7 +228,8 @@ def parts(op: Op) -> str:
         return ""
     shapes = SHAPES.get(op.name, [(2, 3)] * max(op.operands, 1))
     call = functools.partial(op.decompose, **ATTRIBUTES.get(op.name, {}))
-    nodes = trace(call, *(np.ones(shape) for shape in shapes)).nodes()
+    operands = (np.eye(s[0]) if s[:1] == s[1:] else np.ones(s) for s in shapes)
+    nodes = trace(call, *operands).nodes()
     return ", ".join(dict.fromkeys(node.op.name for node in nodes if node.op is not None))
 
 

@@ -22,6 +22,7 @@ from autonn.compiler.javascript_loops import View, contiguous, loops
 from autonn.compiler.javascript_numbers import HELPERS, NUMBERS
 from autonn.compiler.javascript_windows import WINDOWS
 from autonn.compiler.sources import identifier
+from autonn.compiler.unrolling import unrolled
 from autonn.engine import ops
 from autonn.engine.lineage import path_of
 from autonn.engine.op import Memory, elementwise
@@ -63,7 +64,7 @@ def write_javascript(graph: Graph, fresh: bool = True) -> str:
     NotImplementedError
         For what can't be written, with its op and its layer.
     """
-    writer = _Writer(graph, fresh)
+    writer = _Writer(unrolled(graph), fresh)
     return "\n".join(writer.text()) + "\n"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from autonn.compiler.graph import Argument, Node
 from autonn.compiler.javascript_loops import View, contiguous, loops, over
+from autonn.compiler.parts import PARTS
 from autonn.compiler.simplify import DOT
 from autonn.engine import ops
 from autonn.engine.lineage import op_behind
@@ -139,6 +140,15 @@ def _put(writer: Writing, call: Node) -> View:
     flat = View(spread.name, (places.size,), (1,), spread.offset, spread.is_number)
     body = f"{target.name}[{table}[i]] += {flat.at('i')};"
     writer.lines += [f"for (let i = 0; i < {places.size}; i++) {body}"]
+    return target
+
+
+def _added(writer: Writing, call: Node) -> View:
+    """Make zeros, and add each part at the places of its key, which is one of slices."""
+    target = writer.result(call, zero=True)
+    for part, key in zip(call.args, call.attribute("keys"), strict=True):
+        views = [_basic(target, key), writer.view(part)]
+        writer.lines += loops(views[0].shape, views, lambda t: [f"{t[0]} += {t[1]};"])
     return target
 
 
@@ -456,6 +466,7 @@ ARRAYS: dict[Any, Rule] = {
     ops.roll.op: _moved,
     ops.getitem.op: _getitem,
     ops.put.op: _put,
+    PARTS: _added,
     ops.gather.op: _gather,
     ops.scatter.op: _scatter,
     ops.one_hot_rows.op: _one_hot,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from autonn.engine import ops
 from autonn.engine.lineage import op_behind
 from autonn.engine.op import STOP_GRADIENT
+from autonn.engine.ops.special import xlog1py, xlogy
 
 __all__ = ["HELPERS", "NUMBERS"]
 
@@ -68,8 +68,8 @@ NUMBERS: dict[Any, str] = {
     ops.safe_divide.op: "({0} === 0 ? 0 : {0} / {1})",
     ops.safe_multiply.op: "({0} === 0 || {1} === 0 ? 0 : {0} * {1})",
     op_behind(lambda x: np.clip(x, 0, 1)): "Math.min(Math.max({0}, {1}), {2})",
-    op_behind(lambda x: special.xlogy(x, x)): "({0} === 0 ? 0 : {0} * Math.log({1}))",
-    op_behind(lambda x: special.xlog1py(x, x)): "({0} === 0 ? 0 : {0} * Math.log1p({1}))",
+    xlogy.op: "({0} === 0 ? 0 : {0} * Math.log({1}))",
+    xlog1py.op: "({0} === 0 ? 0 : {0} * Math.log1p({1}))",
 }
 
 # What expressions call, by name.

@@ -47,7 +47,8 @@ def _write(nodes: list[Node], made: dict[Any, Argument]) -> None:
         elif node.given is not None or all(a is b for a, b in zip(args, node.args, strict=True)):
             made[node] = node
         else:
-            made[node] = node.copy_with(args, node.attributes, node.shape)
+            made[node] = copy = node.copy_with(args, node.attributes, node.shape)
+            copy.place = node.place
 
 
 def _write_loop(node: Node, args: tuple[Argument, ...], made: dict[Any, Argument]) -> None:

@@ -21,7 +21,7 @@ steps_per_epoch | Keras
 initial_epoch | Keras
     write epochs=; checkpoint= and resume=True go on with a run
 loss_weights | Keras
-    write loss=Losses({...}, weights={...}), of autonn.training
+    write loss=training.Losses({...}, weights={...})
 gradient_accumulation_steps accumulate_grad_batches | Hugging Face, Lightning
     write accumulate=
 lr learning_rate learning_rate_init | Keras, scikit-learn

@@ -151,7 +151,8 @@ trainable_weights trainable_variables variables | Keras
 non_trainable_weights | Keras
     write model.buffers()
 get_config to_json from_config | Keras
-    a model is made by its code; its weights are model.state_dict()
+    write save_model(model, "model.npz") and load_model("model.npz"); its weights are
+    model.state_dict()
 input_shape output_shape build | Keras
     layers are told their sizes, as Linear(4, 8).inputs
 call | Keras
@@ -161,7 +162,7 @@ in_features out_features | PyTorch
 kernel | Keras, JAX
     write layer.weight, (outputs, inputs)
 loss optimizer metrics | Keras
-    give loss= and optimizer= to fit
+    give {word}= to fit
 init | JAX
     a model has its parameters once it is made; see functional_call for one as a function of them
 clone | Keras
@@ -175,10 +176,8 @@ coef_ coefs_ | scikit-learn
 """
 
 OPTIMIZER = """
-param_groups | PyTorch
-    write optimizer.lr, and make an optimiser for each group of parameters
-add_param_group | PyTorch
-    make an optimiser for each group of parameters
+param_groups add_param_group | PyTorch
+    write optimizer.lr; for groups, optim.groups(optim.Adam(), {"*.bias": {"lr": 0.1}})
 learning_rate | Keras
     write optimizer.lr
 apply_gradients | Keras
@@ -197,7 +196,8 @@ get_config | Keras
 
 HISTORY = """
 history | Keras
-    write history.cost, history.accuracy, history.validation_cost and history.validation_accuracy
+    write history.cost, history.accuracy, history.validation_cost, history.validation_accuracy and
+    history.metrics
 epoch | Keras
     write range(len(history))
 params model | Keras

@@ -33,11 +33,9 @@ permute | PyTorch
 pow | PyTorch
     write x ** p
 save | PyTorch, JAX
-    write save_weights(model, "model.npz")
+    write save_model(model, "model.npz"), or save_weights(model, "model.npz") for its numbers alone
 load | PyTorch, JAX
-    write load_weights(model, "model.npz"), which fills a model
-load_model save_model | Keras
-    make the model by its code, and write save_weights(model, path) and load_weights(model, path)
+    write load_model("model.npz"), or load_weights(model, "model.npz"), which fills a model
 Parameter Variable | PyTorch, Keras
     write Tensor(values, requires_grad=True)
 cross_entropy | PyTorch
@@ -45,15 +43,15 @@ cross_entropy | PyTorch
 mse_loss | PyTorch
     write MeanSquaredError()(predictions, targets)
 DataLoader Dataset TensorDataset | PyTorch
-    give fit the arrays and batch_size=, or write data.batches(len(X), size, rng), which yields
-    the rows of each batch
+    give fit the arrays and batch_size=, or as X what yields batches (x, y), a DataLoader of
+    PyTorch's among them
 utils | PyTorch, Keras
     see data.batches, one_hot and Optimizer's clip_norm=
 autograd GradientTape | PyTorch, TensorFlow
     write grad(f)(x), or y.backward() and x.grad
 enable_grad set_grad_enabled inference_mode | PyTorch
     gradients are on but within no_grad()
-manual_seed seed random set_random_seed PRNGKey | PyTorch, Keras, JAX
+manual_seed seed set_random_seed PRNGKey | PyTorch, Keras, JAX
     nothing draws from a global generator here; give rng= to layers and seed= to fit
 cuda device mps gpu backends get_default_device device_put | PyTorch, JAX
     autonn computes on the CPU, in NumPy
@@ -61,14 +59,16 @@ float32 float64 float16 int64 long | PyTorch, JAX
     write np.float32 and the like; model.astype(np.float32) changes a model
 jit script trace function | JAX, PyTorch, TensorFlow
     write compile(f), or fit, which compiles by itself
-vmap pmap | JAX
-    there is none; write f for arrays with one axis more, as NumPy's broadcasting allows
+pmap | JAX
+    write vmap(f); compiled programs share rows out among threads by themselves
 jacfwd jacrev | JAX
     write jacobian(f)
 tree_map tree_util tree | JAX
     grad takes and gives dicts, lists and tuples of arrays
-lax linen | JAX
-    write it in NumPy's functions, which take Tensors; layers are in nn
+lax | JAX
+    write it in NumPy's functions, which take Tensors; loops are scan(f, carry, xs)
+linen | JAX
+    layers are in nn
 numpy | JAX
     write import numpy as np: its functions take Tensors
 Dense | Keras, JAX
@@ -97,11 +97,13 @@ losses | Keras
     they are at the top: CrossEntropy, SoftmaxCrossEntropy, SigmoidCrossEntropy, MeanSquaredError,
     HuberLoss, ...
 callbacks EarlyStopping ModelCheckpoint | Keras
-    fit has patience= and checkpoint=, and takes any function of its history in callbacks=[...]
+    fit has patience= and checkpoint=, and callbacks=[...] takes functions of its history, or
+    objects with on_begin, on_step, on_epoch and on_end
 LearningRateScheduler ReduceLROnPlateau | Keras
     the learning rate may be a schedule, as optim.Adam(lr=optim.cosine(0.01, steps))
 metrics | Keras, scikit-learn
-    write training.accuracy(model, X, y), training.top_k or training.confusion_matrix
+    write fit(..., metrics=["accuracy", "f1"]), or training.accuracy(model, X, y), training.top_k
+    or training.confusion_matrix
 optimizers | Keras
     they are in optim: optim.Adam, optim.SGD, ...
 layers | Keras
@@ -252,7 +254,7 @@ Adagrad Adadelta Adamax NAdam Nadam RAdam Lion Ftrl | PyTorch, Keras
 chain apply_updates | JAX
     optimisers have clip_norm=, weight_decay= and schedules, and change the parameters themselves
 swa_utils | PyTorch, Keras
-    write a schedule as a function of the step, as optim.cosine is
+    write fit(..., average=optim.SWA()) or optim.EMA(0.999)
 """
 
 TRAINING = """
@@ -266,8 +268,8 @@ Trainer | Lightning
 
 DATA = """
 DataLoader TensorDataset Dataset | PyTorch
-    give fit the arrays and batch_size=, or write data.batches(len(X), size, rng), which yields
-    the rows of each batch
+    give fit the arrays and batch_size=, or as X what yields batches (x, y), a DataLoader of
+    PyTorch's among them
 random_split train_test_split | PyTorch, scikit-learn
     write data.split(X, y, test=1000, rng=0)
 mnist MNIST load_data | Keras, PyTorch
@@ -281,6 +283,15 @@ show | Matplotlib
     a figure is shown where it is a notebook's last value; elsewhere write figure.savefig("x.png")
 """
 
+RANDOM = """
+PRNGKey key split fold_in | JAX
+    write rng = np.random.default_rng(seed), and give it: random.normal(rng, shape)
+seed default_rng RandomState set_seed | NumPy, Keras
+    nothing draws from a global generator here; write rng = np.random.default_rng(seed)
+rand randn randint random choice permutation | NumPy
+    write np.random.default_rng(seed) and its methods
+"""
+
 OF_MODULES = {
     "autonn": AUTONN,
     "autonn.nn": NN,
@@ -290,4 +301,5 @@ OF_MODULES = {
     "autonn.training": TRAINING,
     "autonn.data": DATA,
     "autonn.plots": PLOTS,
+    "autonn.random": RANDOM,
 }

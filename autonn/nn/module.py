@@ -151,11 +151,11 @@ class Module(Answering, Holder):
     def __call__(self, x: Any, *more: Any, **named: Any) -> Tensor:
         """Compute the output, as ``model(x)``, or ``model(x, state)`` if `forward` takes more."""
         try:  # which takes no time where there is no error
+            if named:
+                refuse_unless_taken(self.forward, type(self).__name__, "predict()", named)
             if is_tracing() is None and is_recording() is True:  # most come by here, with x alone
                 if not more and not named:  # 0.4 us, and 0.7 us by the next line
                     return self.forward(x)
-                if named:
-                    refuse_unless_taken(self.forward, type(self).__name__, "predict()", named)
                 return self.forward(x, *more, **named)
             result: Tensor = called(self, x, *more, **named)
             return result
@@ -328,7 +328,6 @@ class Module(Answering, Holder):
         for parameter in self.parameters():
             parameter.grad = None
 
-    @answers_keywords("predict()")
     def predict(self, x: Any, *more: Any, **named: Any) -> Array:
         """Return the output in evaluation mode as an array of the caller's own, without a graph.
 

@@ -1,6 +1,7 @@
 """Structures: tuples and dicts of arrays, where a model has several inputs or outputs.
 
-A list of numbers is an array. Only tuples and dicts are structures, and they may be nested.
+A list of numbers is an array, and so is a tuple of nothing but numbers. Other tuples and dicts are
+structures, and they may be nested.
 """
 
 from __future__ import annotations
@@ -23,23 +24,25 @@ Structure = Any  # an array, or a tuple or dict of structures
 def is_structure(value: Any) -> bool:
     """Whether a value is a tuple or a dict, and no array.
 
-    >>> is_structure(([1.0], [2.0])), is_structure([[1.0], [2.0]])
-    (True, False)
+    >>> is_structure(([1.0], [2.0])), is_structure([[1.0], [2.0]]), is_structure((1.0, 2.0))
+    (True, False, False)
     """
+    if isinstance(value, tuple) and value:  # of numbers, it is a row of targets
+        return not all(isinstance(part, int | float | complex | np.generic) for part in value)
     return isinstance(value, tuple | Mapping)
 
 
 def mapped(f: Callable[[str, Any], Any], value: Any, name: str = "") -> Any:
     """Call ``f(name, part)`` for each part that is no structure; return the same form of results.
 
-    >>> mapped(lambda name, part: f"{name}: {part}", {"a": 1, "b": (2, 3)}, "X")
-    {'a': "X['a']: 1", 'b': ("X['b'][0]: 2", "X['b'][1]: 3")}
+    >>> mapped(lambda name, part: f"{name}: {part}", {"a": [1], "b": ([2], [3])}, "X")
+    {'a': "X['a']: [1]", 'b': ("X['b'][0]: [2]", "X['b'][1]: [3]")}
     """
+    if not is_structure(value):
+        return f(name, value)
     if isinstance(value, Mapping):
         return {key: mapped(f, part, f"{name}[{key!r}]") for key, part in value.items()}
-    if isinstance(value, tuple):
-        return tuple(mapped(f, part, f"{name}[{k}]") for k, part in enumerate(value))
-    return f(name, value)
+    return tuple(mapped(f, part, f"{name}[{k}]") for k, part in enumerate(value))
 
 
 def rows_of(value: Any) -> int:
@@ -86,7 +89,7 @@ def way_of_calling(model: Module, X: Any) -> Way:
     >>> class Two(Module):
     ...     def forward(self, left, right):
     ...         return left + right
-    >>> [way_of_calling(Two(), X) for X in (1, (1, 2), {"right": 2, "left": 1})]
+    >>> [way_of_calling(Two(), X) for X in ([1], ([1], [2]), {"right": 2, "left": 1})]
     [None, (), ('left', 'right')]
     """
     if not is_structure(X):

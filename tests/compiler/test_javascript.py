@@ -132,6 +132,22 @@ def test_chance_is_drawn_by_a_function_that_may_be_given() -> None:
     assert set(run_javascript([(drawn, args)])[0]) <= {0.0, 2.0}
 
 
+def test_loops_are_written_step_by_step_and_parts_where_they_belong() -> None:
+    x, w = np.random.default_rng(0).normal(size=(2, 3, 3))
+
+    def backwards(x: Any, w: Any) -> Any:
+        found = an.scan(lambda c, row: (np.tanh(c @ w + row),) * 2, np.zeros(3), x, reverse=True)
+        return np.sum(found[0] * np.arange(3.0)) + np.sum(found[1] ** 2)
+
+    def cut(x: Any, w: Any) -> Any:
+        left, right = np.split(x @ w, [1], axis=1)
+        return np.sum(np.tanh(left) * np.sin(right))
+
+    both = [("loop", backwards), ("parts", cut)]
+    cases = [(name, value_and_grad(f, argnums=(0, 1)), (x, w)) for name, f in both]
+    assert {name for name, d in differences(iter(cases)).items() if not d < 1e-12} == set()
+
+
 def test_what_has_no_words_is_named_with_its_layer() -> None:
     model = an.Sequential(an.Layer(3, 3, rng=0), lambda x: np.linalg.inv(x[:3]))
     with pytest.raises(NotImplementedError, match="inv in layer 1"):

@@ -237,3 +237,14 @@ def test_hmc(capsys: pytest.CaptureFixture[str]) -> None:
         assert spread[place] < 0.08 < 0.2 < spread["0.0"]
         assert spread[place] < spread["5.0"]
     assert_written("hmc.png")
+
+
+def test_homework(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("homework.py", capsys)
+    (wrong,) = (line for line in lines if "✗" in line)
+    assert "delta2 = delta3 @ Theta2[:, 1:]" in wrong
+    number = wrong.split()[0]
+    cause = starting(lines, f"line {number}, delta2:")
+    assert "slope of the activation is missing" in cause
+    assert "a(1 - a)" in cause
+    assert starting(lines, "mended:").endswith("the cost and all gradients are right")

@@ -153,7 +153,7 @@ def test_calls_that_take_nothing_say_so() -> None:
         with pytest.raises(TypeError, match=rf"{kind.__name__}\(\) takes no arguments"):
             kind(3)  # type: ignore[call-arg]
     assert list(inspect.signature(Layer).parameters)[:2] == ["inputs", "outputs"]
-    assert list(inspect.signature(Module.predict).parameters) == ["self", "x"]
+    assert list(inspect.signature(Module.predict).parameters) == ["self", "x", "more", "named"]
     with pytest.raises(TypeError, match=r"has 2 places, for inputs, outputs, .* 3; write .*bias="):
         Layer(4, 8, True)  # type: ignore[call-arg]
 

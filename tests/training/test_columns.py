@@ -35,6 +35,12 @@ def test_values_are_a_column_or_not(loss: Any, y: Any) -> None:
     assert history(1, y.tolist(), loss, validation=(X, y[:, None])) == column
 
 
+def test_a_tuple_of_numbers_is_a_row_of_targets() -> None:
+    loss = MeanSquaredError()
+    assert history(1, tuple(VALUES.tolist()), loss) == history(1, VALUES, loss)
+    assert history(1, tuple(VALUES), loss) == history(1, VALUES, loss)
+
+
 def test_classes_are_a_column_or_not() -> None:
     loss = SoftmaxCrossEntropy()
     weighted = {"class_weight": "balanced"}

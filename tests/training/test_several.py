@@ -226,7 +226,9 @@ def test_how_a_model_is_called_is_told_by_its_forward() -> None:
     model = Optional()
     for given in ({"x": 2, "left": 1, "scale": 4}, {"left": 1, "x": 2, "scale": 4}):
         assert call(model, given, way_of_calling(model, given)) == (1, 2, None, 4)
-    assert call(model, (1, 2), way_of_calling(model, (1, 2))) == (1, 2, None, 1)
+    both = [1], [2]
+    assert call(model, both, way_of_calling(model, both)) == ([1], [2], None, 1)
+    assert way_of_calling(model, (1, 2)) is None  # a row of numbers
     assert way_of_calling(model, {"other": 1}) is None
     assert way_of_calling(model, [1, 2]) is None
 

@@ -1,0 +1,172 @@
+"""A gradient written by hand is reviewed: right ones are never blamed, wrong ones in their line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tools import planted_reviews
+from tools.planted_reviews import Plant
+
+import autonn
+from autonn import review
+from autonn.teach.reviewing import reviewing
+
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
+PLANTS = list(planted_reviews.plants())
+RIGHT = planted_reviews.right_programs()
+
+# One of each kind, of those that are found soonest; the others by night.
+DAILY = {
+    "bias_columns-2", "bias_columns-4", "bias_columns-5", "bias_columns-10", "logistic-1",
+    "logistic-2", "dict_layers-8", "relu_softmax-2", "example_loop-7",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT if DEEP else ["bias_columns", "example_loop", "recurrent"])
+def test_a_right_program_is_not_blamed(name: str, tmp_path: Path) -> None:
+    found = planted_reviews.reviewed(name, RIGHT[name], tmp_path)
+    assert found.right
+    assert found.line is None
+    assert "right" in found.cause
+
+
+@pytest.mark.parametrize(
+    "plant", [p for p in PLANTS if p.name in DAILY], ids=lambda plant: plant.name
+)
+def test_a_mistake_is_found_with_its_cause(plant: Plant, tmp_path: Path) -> None:
+    found = planted_reviews.reviewed(plant.name, plant.source, tmp_path)
+    assert planted_reviews.judged(plant, found) == (True, True), str(found)
+    assert Path(found.file or "").parent == tmp_path
+    assert f"{plant.line:4} ✗" in str(found)
+
+
+def test_the_planted_mistakes_are_many_and_of_several_styles() -> None:
+    assert len(PLANTS) >= 60
+    assert len({p.program for p in PLANTS}) >= 6
+    assert {p.name for p in PLANTS} >= DAILY
+
+
+@pytest.mark.skipif(not DEEP, reason="all planted mistakes take minutes: in the profile deep")
+def test_nearly_all_mistakes_are_found(tmp_path: Path) -> None:
+    reviews = [planted_reviews.reviewed(p.name, p.source, tmp_path) for p in PLANTS]
+    judged = [planted_reviews.judged(p, r) for p, r in zip(PLANTS, reviews, strict=True)]
+    assert sum(line for line, _ in judged) >= 0.95 * len(PLANTS)
+    assert sum(cause for _, cause in judged) >= 0.85 * len(PLANTS)
+
+
+# ---- what a learner hands in
+
+
+def descent(w: Any, x: Any, y: Any) -> Any:
+    error = x @ w - y
+    J = np.sum(error**2) / (2 * len(x))
+    gradient = x.T @ error
+    return J, gradient
+
+
+def costs(w: Any, x: Any, y: Any) -> Any:
+    return np.mean((x @ w - y) ** 2)
+
+
+def data(m: int) -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(3)
+    return rng.normal(size=4), rng.normal(size=(m, 4)), rng.normal(size=m)
+
+
+def test_what_was_given_stays_as_it_was_and_nothing_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def loud(w: Any, x: Any, y: Any) -> Any:
+        print("here")
+        x *= 2
+        return descent(w, x, y)
+
+    given = data(8)
+    before = [a.copy() for a in given]
+    codes = descent.__code__, loud.__code__
+    assert not review(loud, *given).right
+    assert all(np.array_equal(a, b) for a, b in zip(given, before, strict=True))
+    assert (descent.__code__, loud.__code__) == codes
+    assert capsys.readouterr().out == ""
+
+
+def test_a_few_of_many_examples_are_taken_and_named() -> None:
+    found = review(descent, *data(5000))
+    assert found.line == descent.__code__.co_firstlineno + 3
+    assert found.variable == "gradient"
+    assert found.rows is not None
+    assert len(found.rows) < 20
+    assert "looked at with the examples 0, " in str(found)
+
+
+def test_a_wrong_cost_is_told_where_the_right_one_is_given() -> None:
+    def halved(w: Any, x: Any, y: Any) -> Any:
+        error = x @ w - y
+        J = np.sum(error**2) / (2 * len(x))
+        return J, 2 * x.T @ error / len(x)
+
+    found = review(halved, *data(8), cost=costs)
+    assert not found.right
+    assert "J itself is wrong" in found.cause
+
+
+def test_two_mistakes_are_not_blamed_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reviewing, "SECONDS", 0.3)
+
+    def twice(w: Any, b: Any, x: Any, y: Any) -> Any:
+        error = x @ w + b - y
+        J = np.sum(error**2) / (2 * len(x))
+        gw = np.sum(x) * np.sqrt(abs(w))
+        gb = np.sum(error**3) + 5
+        return J, gw, gb
+
+    w, x, y = data(8)
+    found = review(twice, w, np.array(0.3), x, y, argnums=(0, 1))
+    assert not found.right
+    assert found.line is None
+    assert "no single change of a line was found" in found.cause
+
+
+def test_a_kink_at_the_very_point_given_is_no_mistake() -> None:
+    def at_zero(w: Any, x: Any) -> Any:
+        z = x @ w
+        return np.sum(np.maximum(z, 0)), x.T @ (z >= 0).astype(float)
+
+    assert review(at_zero, np.zeros(4), data(8)[1]).right
+
+
+def test_a_gradient_that_is_wrong_elsewhere_is_wrong() -> None:
+    def forgotten(w: Any, x: Any, y: Any) -> Any:
+        error = x @ w - y
+        return np.sum(error**2) / 2 + np.sum(w**2) / 2, x.T @ error
+
+    assert not review(forgotten, np.zeros(4), *data(8)[1:]).right
+
+
+@pytest.mark.parametrize("result", [1.0, (1.0,), "J"])
+def test_what_is_no_cost_with_gradients_is_refused(result: Any) -> None:
+    with pytest.raises(TypeError, match="return"):
+        review(lambda w: result, np.ones(2))
+
+
+def test_too_few_gradients_are_refused() -> None:
+    with pytest.raises(ValueError, match="gradients were returned for 3 arguments"):
+        review(lambda a, b, c: (1.0, a, b), *np.ones((3, 2)), argnums=(0, 1, 2))
+
+
+def test_a_notebook_shows_the_wrong_line_in_red() -> None:
+    found = review(descent, *data(8))
+    page = found._repr_html_()
+    assert page.count("✗") == 1
+    assert "#c62828" in page
+    assert "gradient = x.T @ error" in page
+    assert repr(found) == str(found)
+
+
+def test_it_is_at_the_front_door() -> None:
+    assert autonn.teach.review is review
+    assert "review" in dir(autonn)
