@@ -201,6 +201,7 @@ class Answering:
                 raise TypeError(f"{cls.__name__}() takes no arguments")
             _refuse_places(cls, len(args))
             refuse_unless_taken(cls.__init__, cls.__name__, cls._place, named)
+            _refuse_names(cls, named)
         return super().__new__(cls)
 
 
@@ -215,6 +216,24 @@ def _refuse_places(kind: type, count: int) -> None:
         f"{kind.__name__} has {len(places)} places, for {', '.join(places)}, and was given "
         f"{count}; write {', '.join(f'{name}=' for name in others)} by name"
     )
+
+
+def _refuse_names(kind: type, names: Iterable[str]) -> None:
+    """Refuse names that no argument has, where one may be meant; the rest Python refuses."""
+    code = getattr(kind.__init__, "__code__", None)  # type: ignore[misc]  # of the class itself
+    if code is None or code.co_flags & inspect.CO_VARKEYWORDS:
+        return
+    own = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    for name in names:
+        if name in own:
+            continue
+        near = [known for known in own if len(name) > 2 and name in known]
+        if not near:
+            import difflib  # which would be a part of the time of `import autonn`
+
+            near = difflib.get_close_matches(name, own, 1)
+        if near:
+            raise TypeError(f"{kind.__name__} has no argument {name!r}; did you mean {near[0]}=?")
 
 
 def _takes_none(function: Any) -> bool:

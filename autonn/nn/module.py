@@ -487,4 +487,10 @@ def as_tensor(x: Any) -> Tensor:
     >>> as_tensor([1.0, 2.0])
     Tensor([1., 2.])
     """
+    if isinstance(x, dict):
+        names = ", ".join(map(str, x))
+        raise TypeError(
+            f"it takes one array, not a dict of {names}; a dict goes to a Module whose forward "
+            f"takes its names, forward(self, {names})"
+        )
     return x if isinstance(x, Tensor) else Tensor(x)

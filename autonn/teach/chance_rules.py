@@ -87,10 +87,14 @@ def _shares(mask: Array) -> str:
     return f"{silent:.0%} of it is 0" if silent else f"Its numbers have deviation {mask.std():.3g}"
 
 
+def _is_part_of(values: Array, X: Any) -> bool:
+    """Whether an array lies in the memory of the inputs."""
+    return any(np.may_share_memory(values, part) for part in arrays_in(X).values())
+
+
 def _masks(trial: Trial, look: Look) -> dict[tuple[str, int], tuple[Array, Tensor]]:
     """Find arrays with other numbers in each row that no Tensor of the model, nor X, holds."""
     m = len(trial.rows)
-    given = list(arrays_in(trial.X).values())
     held = {id(values_of(t)) for t in trial.model.named_tensors().values()}
     found: dict[tuple[str, int], tuple[Array, Tensor]] = {}
     for tensor in look.graph:
@@ -99,9 +103,7 @@ def _masks(trial: Trial, look: Look) -> dict[tuple[str, int], tuple[Array, Tenso
             is_leaf = not isinstance(operand, Tensor) or operand.is_leaf
             if not is_leaf or not isinstance(values, np.ndarray) or values.ndim < 2:
                 continue
-            if len(values) != m or id(values) in held:
-                continue
-            if any(np.may_share_memory(values, X) for X in given):
+            if len(values) != m or id(values) in held or _is_part_of(values, trial.X):
                 continue
             if values.dtype.kind in "bf" and m > 1 and not (values == values[0]).all():
                 place = named_place(trial.model, tensor)

@@ -146,8 +146,9 @@ def explain(
     what
         A model, with X, y and a loss; or a loss that was computed already, before its `backward`.
     X, y
-        Examples and targets, as `fit` takes them, tuples and dicts of several too; a few are
-        enough. Those of several are called X_0 and X_1, or by their names as X_left.
+        Examples and targets, as the model and the loss take them, tuples and dicts of several
+        too, as for `fit`; a few are enough. Those of several are called X_0 and X_1, or by their
+        names as X_left.
     loss
         As for `fit`: a function of predictions and targets, a name, or a tuple or dict of losses.
     l2

@@ -134,15 +134,8 @@ CrossEntropy()
     checks.number("lint: l2, the tutorials' lambda,", l2, least=0)
     if batch_size is not None:
         checks.whole("lint: batch_size", batch_size)
-    if is_stream(X):
-        raise TypeError(
-            "lint: X gives batches, and it looks at rows; give it those of one batch, as X, y = "
-            "next(iter(batches))"
-        )
     loss = as_loss(loss, "lint")
-    if y is None and needs_targets(loss):
-        raise TypeError(f"lint: y is None, and {loss!r} compares predictions with targets; give y")
-    examples = Examples.checked(X, y, "lint")
+    examples = _examples(X, y, loss)
     held_out = None if validation is None else Examples.checked(*validation, "lint: validation")
     trial = Trial(model, examples, loss, optimizer, l2, batch_size, held_out, step)
     with np.errstate(all="ignore"):
@@ -150,6 +143,18 @@ CrossEntropy()
         if alone:  # the model would refuse
             return Findings(alone)
         return Findings(_each_once(found for rule in RULES for found in rule(trial)))
+
+
+def _examples(X: Any, y: Any, loss: Loss) -> Examples:
+    """Take the rows that are looked at, and refuse what has none, or no targets."""
+    if is_stream(X):
+        raise TypeError(
+            "lint: X gives batches, and it looks at rows; give it those of one batch, as X, y = "
+            "next(iter(batches))"
+        )
+    if y is None and needs_targets(loss):
+        raise TypeError(f"lint: y is None, and {loss!r} compares predictions with targets; give y")
+    return Examples.checked(X, y, "lint")
 
 
 def _each_once(findings: Iterable[Finding]) -> Iterator[Finding]:

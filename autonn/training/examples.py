@@ -189,7 +189,10 @@ def _checked_weights(name: str, given: ArrayLike, count: int | None) -> Array:
 def _by_class(given: ClassWeight, classes: Array | None) -> Array:
     """Return the weight of each example, which is that of its class."""
     if classes is None:
-        raise ValueError("fit: class_weight needs targets that are classes")
+        raise ValueError(
+            "fit: class_weight needs targets that are classes, one a row; where there are several "
+            "labels or outputs, give each row its weight by sample_weight="
+        )
     if isinstance(given, str):
         checks.one_of("fit: class_weight, as a word,", given, ["balanced"])
         return _balanced(classes)

@@ -90,7 +90,10 @@ def _predicted(model: Module, X: Any, y: ArrayLike, name: str) -> tuple[Array, A
     """
     examples = Examples.checked(X, y, name)
     if examples.classes is None:
-        raise ValueError(f"{name}: targets are classes of shape (m,), or one-hot rows")
+        raise ValueError(
+            f"{name}: targets are classes of shape (m,), or one-hot rows; of several labels a row "
+            "fit measures metrics=['label_accuracy', 'exact_match', 'f1']"
+        )
     with no_grad(), model.evaluating():
         way = way_of_calling(model, examples.X)
         predictions = arrays_of(call(model, examples.X, way))

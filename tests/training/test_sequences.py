@@ -10,7 +10,18 @@ import pytest
 from tools.refusals import assert_refused
 from tools.runs import close
 
-from autonn import GRU, Embedding, Layer, Module, SoftmaxCrossEntropy, Tensor, fit, optim
+from autonn import (
+    GRU,
+    Embedding,
+    Last,
+    Layer,
+    Module,
+    Sequential,
+    SoftmaxCrossEntropy,
+    Tensor,
+    fit,
+    optim,
+)
 from autonn.training import SequenceBatches, sequence_batches
 
 RNG = np.random.default_rng(0)
@@ -146,3 +157,10 @@ def test_sequences_that_are_no_batches_yet_are_told_what_makes_some() -> None:
     given = [np.ones((3, 2)), np.ones((5, 2))]
     with pytest.raises(ValueError, match=r"ragged list.*sequence_batches\(X, y\)"):
         fit(Layer(2, 2), given, [0, 1], "cross_entropy", "adam")
+
+
+def test_a_row_of_layers_that_is_given_lengths_says_who_takes_them() -> None:
+    model = Sequential(GRU(2, 2), Last(), Layer(2, 2))
+    given = sequence_batches([np.ones((3, 2)), np.ones((5, 2))], [0, 1])
+    with pytest.raises(TypeError, match="a dict goes to a Module whose forward takes its names"):
+        fit(model, given, None, "cross_entropy", "adam")
