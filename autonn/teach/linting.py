@@ -78,7 +78,7 @@ def lint(
     X: Any,
     y: Any = None,
     *,
-    loss: Loss | str,
+    loss: Any,
     optimizer: Optimizer | str | None = None,
     l2: float = 0.0,
     batch_size: int | None = None,
