@@ -33,7 +33,10 @@ def test_what_nobody_knows_is_said_by_python_itself(line: str) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: optim.Adam(clip=1.0), r"Adam has no argument 'clip'; did you mean clip_norm=\?"),
+        (
+            lambda: optim.Adam(clip=1.0),  # type: ignore[call-arg]
+            r"Adam has no argument 'clip'; did you mean clip_norm=\?",
+        ),
         (
             lambda: autonn.HuberLoss(detla=1.0),  # type: ignore[call-arg]
             r"HuberLoss has no argument .detla.; did you mean delta=\?",
