@@ -95,6 +95,7 @@ class Slope(Module):
 
     def __init__(self) -> None:
         self.net = critic()
+        self.net[2].bias.requires_grad = False  # no slope depends on it
 
     def forward(self, x: Any) -> Any:
         slope = grad(lambda x: np.sum(self.net(x)))(x)
