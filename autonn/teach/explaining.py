@@ -27,6 +27,8 @@ from autonn.teach.pages import as_html, as_text
 from autonn.teach.recording import Recorded, record_backward, record_forward, unchanged
 from autonn.teach.steps import Section, Step
 from autonn.teach.terms import Origin, origin_of, parse_place
+from autonn.training.losses import as_loss
+from autonn.training.structures import call, is_structure, mapped, rows_of, way_of_calling
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +147,8 @@ def explain(
     X, y
         Examples and targets, as the model and the loss take them. A few are enough.
     loss
-        A loss of autonn, or a function of predictions and targets.
+        A loss of autonn, or its name, or a function of predictions and targets; of several outputs
+        one for each, as `fit` takes them.
     l2
         The lambda of the course: what `l2_penalty` adds is explained too.
     names
@@ -195,27 +198,41 @@ def explain(
 
 def _of_model(model: Module, X: Any, y: Any, loss: Any, l2: float) -> Explanation:
     """Run a model and explain what it does."""
-    if X is None or y is None or not callable(loss):
+    if X is None or y is None or loss is None:
         raise TypeError(
             "explain: of a model give examples, targets and a loss, as explain(model, X, y, "
             "loss=CrossEntropy())"
         )
-    data = X if isinstance(X, Tensor) else np.asarray(X)
-    fed = Tensor(data) if isinstance(data, ndarray) and data.dtype.kind == "f" else data
+    loss, way, fed = as_loss(loss, "explain"), way_of_calling(model, X), mapped(_fed, X, "X")
 
     def compute() -> tuple[Any, Any]:
-        output = model(fed)
+        output = call(model, fed, way)
         cost = loss(output, y)
-        return output, cost + l2_penalty(model, l2, len(fed)) if l2 else cost
+        return output, cost + l2_penalty(model, l2, rows_of(fed)) if l2 else cost
 
     with unchanged(model):
         recorded = record_forward(compute)
         _require_graph(recorded.loss)
         record_backward(recorded)
-    scope = {**_parameters(model), "X": fed}
-    if isinstance(y, ndarray | Tensor):
-        scope["y"] = y
+    scope = {**_parameters(model), **_by_name("X", fed), **_by_name("y", y)}
     return _written(recorded, scope, model)
+
+
+def _fed(name: str, part: Any) -> Any:
+    """Take one of the inputs as a Tensor, where it holds floating numbers."""
+    data = part if isinstance(part, Tensor) else np.asarray(part)
+    return Tensor(data) if isinstance(data, ndarray) and data.dtype.kind == "f" else data
+
+
+def _by_name(name: str, values: Any) -> dict[str, Any]:
+    """Name an array, or those of a structure by their places, as X_left."""
+    if isinstance(values, ndarray | Tensor):
+        return {name: values}
+    if not is_structure(values):
+        return {}
+    pairs = values.items() if isinstance(values, Mapping) else enumerate(values)
+    parts = ((re.sub(r"\W", "_", f"{name}_{key}"), part) for key, part in pairs)
+    return {k: v for place, part in parts for k, v in _by_name(place, part).items()}
 
 
 def _written(recorded: Recorded, scope: Mapping[str, Any], model: Module | None) -> Explanation:
