@@ -228,7 +228,7 @@ def parts(op: Op) -> str:
         return ""
     shapes = SHAPES.get(op.name, [(2, 3)] * max(op.operands, 1))
     call = functools.partial(op.decompose, **ATTRIBUTES.get(op.name, {}))
-    operands = (np.eye(*s) if s[:1] == s[1:] else np.ones(s) for s in shapes)
+    operands = (np.eye(s[0]) if s[:1] == s[1:] else np.ones(s) for s in shapes)
     nodes = trace(call, *operands).nodes()
     return ", ".join(dict.fromkeys(node.op.name for node in nodes if node.op is not None))
 

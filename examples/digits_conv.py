@@ -11,7 +11,8 @@ moved a little, at random: it is the same digit still, and has to be read by its
 pixels. Of the thousand digits that `examples/digits.py` holds out too, it reads 98.9, 98.5 and
 98.6 % from three starts, after 80 seconds of one core; `examples/digits_deep.py` reads 97.
 
-The settings were chosen by the accuracy on 500 of the other 4,000 digits, held out of them then.
+With 6 and 16 channels it does almost as well: on 500 of the 4,000 digits, held out to compare
+them, 98.6 % against 98.8 % with these.
 """
 
 import argparse

@@ -8,8 +8,8 @@ the faster, so that it steepens, while viscosity smooths it. The network is the 
 itself, and its cost is by how much the equation is missed at 1,000 places (Raissi et al., 2019);
 that u is -sin(pi x) at first and 0 at both ends is built in. The derivatives in the cost, up to the
 second by x, are those of the network, and the cost is differentiated once more by its parameters.
-The exact solution, by Cole and Hopf, is only compared with: after 15 seconds the wave is right to a
-hundredth, and the picture shows both.
+The exact solution, by Cole and Hopf, is only compared with: after five seconds the wave is right to
+a hundredth, and the picture shows both.
 """
 
 import argparse

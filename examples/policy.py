@@ -77,8 +77,8 @@ def draw(lengths: Array, states: Array) -> None:
     time = 0.02 * np.arange(len(states))
     right.plot(time, states[:, 0], label="place of the cart, m")
     right.plot(time, np.degrees(states[:, 2]), label="angle of the pole, degrees")
-    right.set(xlabel="seconds", title="the last trial")
-    right.legend(loc="lower right")
+    right.set(xlabel="seconds", ylim=(-8, 8), title="the last trial")
+    right.legend(loc="upper right")
     PLOTS.mkdir(exist_ok=True)
     figure.savefig(PLOTS / "policy.png", dpi=150)
 

@@ -8,7 +8,7 @@ alone nobody can tell the 1 of a single row from that of a broadcast.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,7 +123,7 @@ def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = Fa
     with whole, model.evaluating() if layers else nullcontext():
         for size in SIZES:
             rows = [x[np.arange(size) % len(x)] for x in arrays]
-            graphs.append(unrolled(trace(evaluation, *rows)))
+            graphs.append(unrolled(trace(evaluation, *rows)))  # a file has no loops
     outputs = [o for o in graphs[0].outputs[: counted[0]] if isinstance(o, Node)]
     made = BatchGraph(graphs[0], outputs, _twins(*graphs))
     if isinstance(model, Module):
@@ -134,6 +134,11 @@ def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = Fa
 
 def _example(x: Any) -> Array:
     """Take an example of numbers, with one row at least."""
+    if isinstance(x, Mapping):
+        raise TypeError(
+            f"export: example is a dict of {', '.join(map(str, x))}; give a tuple of the arrays, "
+            "in the order in which forward takes them, and their names as input_name=[...]"
+        )
     array = np.asarray(x.data if isinstance(x, Tensor) else x)
     if array.ndim < 1 or not array.shape[0] or array.dtype.kind not in "fiub":
         raise ValueError(
@@ -173,7 +178,7 @@ def _require_same(node: Node, other: Node, twin: dict[Node, Node]) -> None:
         if name not in ("shape", "key") and not _same(
             node.attributes[name], other.attributes[name]
         ):
-            raise refusal(node, f"has an {name} that depends on the number of rows")
+            raise refusal(node, f"has another {name}, that depends on the number of rows")
     own = node.given in (Given.CONSTANT, Given.ARRAY)
     if own and node.shape == other.shape and not _same(node.value, other.value):
         raise refusal(node, "has numbers that depend on the number of rows")

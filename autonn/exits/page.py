@@ -187,6 +187,12 @@ class _Programs:
             return functional_call(_Parts(model, parts), _under(parameters), x)
 
         forward = trace(layers, self.parameters, row)
+        shape = forward.outputs[-1].shape
+        if len(shape) != 2:
+            raise ValueError(
+                f"export: the network gives shape {shape[1:]} for a row, and a page shows one "
+                "number for each class; end it with Flatten(), or give the part that tells classes"
+            )
         self.layers = _told(parts, forward.outputs)
         self.forward = write_javascript(simplify(forward), fresh=False)
         self.count = self.layers[-1]["units"]

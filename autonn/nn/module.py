@@ -6,9 +6,10 @@ write `forward`, and parameters, buffers, names and the summary follow.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from types import FrameType
 from typing import Any, Self, cast
@@ -330,8 +331,9 @@ class Module(Answering, Holder):
     def predict(self, x: Any, *more: Any, **named: Any) -> Array:
         """Return the output in evaluation mode as an array of the caller's own, without a graph.
 
-        It is called as the module is. Of a module with several outputs it is a tuple, list or dict
-        of arrays, as `forward` has it.
+        It is called as the module is; a dict of several inputs is given to `forward` by its names,
+        and a tuple one by one where it needs several, as `fit` does. Of a module with several
+        outputs it is a tuple, list or dict of arrays, as `forward` has it.
 
         >>> from autonn import Layer
         >>> Layer(2, 1, weight=[[1.0, 1.0]]).predict([[1.0, 1.0]] * 3)
@@ -342,6 +344,9 @@ class Module(Answering, Holder):
         if not isinstance(x, _GIVEN):  # a frame, or what is no array
             x = plain(f"{type(self).__name__}.predict: x", x)
         with no_grad(), self.evaluating():
+            if not more and not named and isinstance(x, tuple | dict):
+                more, named = _parts(self.forward, x)
+                return cast(Array, _arrays(self(*more, **named)))
             return cast(Array, _arrays(self(x, *more, **named)))
 
     @contextmanager
@@ -456,6 +461,21 @@ def _arrays(output: Any) -> Any:
     if isinstance(output, tuple | list):
         return type(output)(map(_arrays, output))
     return output.numpy() if isinstance(output, Tensor) else np.array(output)
+
+
+def _parts(forward: Any, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what a dict or a tuple is to `forward`: several arguments, or else the only one."""
+    signature = inspect.signature(forward)
+    with suppress(TypeError):  # it has other names, or takes another number
+        if isinstance(x, dict):
+            bound = signature.bind(**x)
+            return (bound.args, bound.kwargs) if bound.args else ((x,), {})
+        takes = list(signature.parameters.values())
+        needed = [p for p in takes if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+        if len(needed) > 1:
+            bound = signature.bind(*x)
+            return bound.args, bound.kwargs
+    return (x,), {}
 
 
 answer_attributes(Module)

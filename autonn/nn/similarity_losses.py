@@ -101,6 +101,7 @@ class TripletLoss(AnsweringLoss):
 
     takes_weights = True
     classifies = False
+    needs_targets = False  # what is alike stands in the examples
 
     def __init__(self, margin: float = 1.0) -> None:
         self.margin = positive("TripletLoss: margin", margin)
@@ -118,7 +119,7 @@ class TripletLoss(AnsweringLoss):
         predictions
             Shape (m, 3, d): of each example the anchor, the positive and the negative.
         targets
-            Nothing is read of them: `fit` has some for each example, as zeros.
+            Nothing is read of them: `fit` needs none, as in ``fit(model, triplets, loss=...)``.
         weights
             How much each triplet counts, shape (m,): a factor of its part of the sum.
 

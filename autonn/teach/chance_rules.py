@@ -13,7 +13,7 @@ from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.dropout import Dropout
 from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d
 from autonn.optim.base import Optimizer
-from autonn.teach.trial import Look, Trial, chance_kept
+from autonn.teach.trial import Look, Trial, arrays_in, chance_kept, taken
 from autonn.training import Finding, TrainStep
 from autonn.training.certain import named_place
 
@@ -28,8 +28,8 @@ def noise_in_evaluation(trial: Trial) -> Iterator[Finding]:
     yield Finding(
         "noise-in-evaluation",
         named_place(trial.model, _parting(first, second)),
-        f"asked twice about the same {len(trial.X)} rows, in evaluation, it gives answers that are "
-        f"up to {apart:.3g} apart",
+        f"asked twice about the same {len(trial.rows)} rows, in evaluation, it gives answers that "
+        f"are up to {apart:.3g} apart",
         "draw only while self.training, as Dropout does: `if not self.training: return x`",
     )
 
@@ -53,7 +53,8 @@ def frozen_noise(trial: Trial) -> Iterator[Finding]:
     """
     with chance_kept(trial.chance):
         first = trial.run(trial.X, trial.y, True)
-        second = trial.run(trial.X[::-1], trial.y[::-1], True)
+        backwards = slice(None, None, -1)
+        second = trial.run(taken(trial.X, backwards), taken(trial.y, backwards), True)
     masks = _masks(trial, first)
     again = {name: mask for name, (mask, _) in _masks(trial, second).items()}
     quiet = _masks(trial, trial.look(trial.X, trial.y, False))
@@ -88,7 +89,8 @@ def _shares(mask: Array) -> str:
 
 def _masks(trial: Trial, look: Look) -> dict[tuple[str, int], tuple[Array, Tensor]]:
     """Find arrays with other numbers in each row that no Tensor of the model, nor X, holds."""
-    m = len(trial.X)
+    m = len(trial.rows)
+    given = list(arrays_in(trial.X).values())
     held = {id(values_of(t)) for t in trial.model.named_tensors().values()}
     found: dict[tuple[str, int], tuple[Array, Tensor]] = {}
     for tensor in look.graph:
@@ -97,7 +99,9 @@ def _masks(trial: Trial, look: Look) -> dict[tuple[str, int], tuple[Array, Tenso
             is_leaf = not isinstance(operand, Tensor) or operand.is_leaf
             if not is_leaf or not isinstance(values, np.ndarray) or values.ndim < 2:
                 continue
-            if len(values) != m or id(values) in held or np.may_share_memory(values, trial.X):
+            if len(values) != m or id(values) in held:
+                continue
+            if any(np.may_share_memory(values, X) for X in given):
                 continue
             if values.dtype.kind in "bf" and m > 1 and not (values == values[0]).all():
                 place = named_place(trial.model, tensor)

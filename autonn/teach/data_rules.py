@@ -14,7 +14,7 @@ import numpy as np
 from autonn.engine import ops
 from autonn.engine.lineage import operands_of
 from autonn.engine.tensor import Array, values_of
-from autonn.teach.trial import Trial
+from autonn.teach.trial import Trial, arrays_in
 from autonn.training import Finding
 from autonn.training.certain import laid_out
 
@@ -28,15 +28,19 @@ PICTURE = 64
 
 def unscaled_inputs(trial: Trial) -> Iterator[Finding]:
     """Find inputs that go into a layer as large, or as small, as they were measured."""
-    X = trial.examples.X
-    if X.dtype.kind not in "iuf" or X.ndim < 2 or not _goes_into_a_product(trial):
-        return
+    for name, X in arrays_in(trial.examples.X).items():
+        if X.dtype.kind in "iuf" and X.ndim > 1 and _goes_into_a_product(trial, name):
+            yield from _unscaled(name, X)
+
+
+def _unscaled(name: str, X: Array) -> Iterator[Finding]:
+    """Find one array of inputs that is large or small."""
     columns = X.reshape(len(X), -1).astype(np.float64) if X.ndim == 2 else X.reshape(-1, 1)
     sizes = np.sqrt(np.mean(np.square(columns, dtype=np.float64), axis=0))
     worst = int(sizes.argmax())
     if SMALL < sizes[worst] < LARGE or sizes[worst] == 0:
         return
-    where = f"X[:, {worst}]" if X.ndim == 2 else "X"
+    where = f"{name}[:, {worst}]" if X.ndim == 2 else name
     column = columns[:, worst]
     others = f"; half of all columns have at most {np.median(sizes):.3g}" if len(sizes) > 1 else ""
     yield Finding(
@@ -49,10 +53,11 @@ def unscaled_inputs(trial: Trial) -> Iterator[Finding]:
     )
 
 
-def _goes_into_a_product(trial: Trial) -> bool:
-    """Whether X itself is multiplied by weights, with no normalisation before."""
+def _goes_into_a_product(trial: Trial, name: str) -> bool:
+    """Whether an array of inputs itself is multiplied by weights, with no normalisation before."""
     products = [t for f in (ops.affine, ops.matmul, ops.conv) for t in trial.training.results(f.op)]
-    return any(_looks_at(operand, trial.X) for t in products for operand in operands_of(t)[:2])
+    X = arrays_in(trial.X)[name]
+    return any(_looks_at(operand, X) for t in products for operand in operands_of(t)[:2])
 
 
 def _looks_at(operand: Any, X: Array) -> bool:
@@ -65,9 +70,13 @@ def _looks_at(operand: Any, X: Array) -> bool:
 
 def constant_columns(trial: Trial) -> Iterator[Finding]:
     """Find columns of X that are the same number in every row, which is rare in the others."""
-    X = trial.examples.X
-    if X.ndim != 2 or X.dtype.kind not in "biuf" or len(X) < 10 or X.shape[1] >= PICTURE:
-        return
+    for name, X in arrays_in(trial.examples.X).items():
+        if X.ndim == 2 and X.dtype.kind in "biuf" and len(X) >= 10 and X.shape[1] < PICTURE:
+            yield from _constant(name, X)
+
+
+def _constant(name: str, X: Array) -> Iterator[Finding]:
+    """Find the constant columns of one array."""
     constant = np.flatnonzero((X[0] == X).all(axis=0))
     if not 0 < len(constant) < X.shape[1]:
         return
@@ -76,18 +85,22 @@ def constant_columns(trial: Trial) -> Iterator[Finding]:
     if found:
         yield Finding(
             "constant-column",
-            _columns(found),
-            f"{_columns(found)} is {X[0, found[0]]:g} in all {len(X):,} rows, and tells the model "
-            "nothing" + ("" if len(found) == 1 else f"; so are {len(found)} columns"),
+            _columns(found, name),
+            f"{_columns(found, name)} is {X[0, found[0]]:g} in all {len(X):,} rows, and tells the "
+            "model nothing" + ("" if len(found) == 1 else f"; so are {len(found)} columns"),
             "leave it out; a column of ones is needless too, for each unit has a bias",
         )
 
 
 def duplicated_columns(trial: Trial) -> Iterator[Finding]:
     """Find columns of X that are copies of each other, in numbers that do not agree by chance."""
-    X = trial.examples.X
-    if X.ndim != 2 or X.dtype.kind not in "iuf" or len(X) < 20:
-        return
+    for name, X in arrays_in(trial.examples.X).items():
+        if X.ndim == 2 and X.dtype.kind in "iuf" and len(X) >= 20:
+            yield from _duplicated(name, X)
+
+
+def _duplicated(name: str, X: Array) -> Iterator[Finding]:
+    """Find the columns of one array that are copies."""
     seen: dict[bytes, int] = {}
     pairs = []
     for k, column in enumerate(np.ascontiguousarray(X.T)):
@@ -98,8 +111,8 @@ def duplicated_columns(trial: Trial) -> Iterator[Finding]:
         first, second = pairs[0]
         yield Finding(
             "duplicated-column",
-            _columns([k for _, k in pairs]),
-            f"X[:, {second}] is X[:, {first}] in all {len(X):,} rows"
+            _columns([k for _, k in pairs], name),
+            f"{name}[:, {second}] is {name}[:, {first}] in all {len(X):,} rows"
             + ("" if len(pairs) == 1 else f"; there are {len(pairs)} such columns"),
             "leave the copies out: what they weigh together is learned twice as fast, and which "
             "of them weighs how much means nothing",
@@ -111,7 +124,7 @@ def rows_in_both(trial: Trial) -> Iterator[Finding]:
 
     One or two may agree by chance: of the 150 irises, two do.
     """
-    if trial.held_out is None or trial.held_out.X.shape[1:] != trial.examples.X.shape[1:]:
+    if trial.held_out is None or _forms(trial.held_out.X) != _forms(trial.examples.X):
         return
     own, apart = (_rows(part.X, part.y) for part in (trial.examples, trial.held_out))
     there = set(own)
@@ -129,20 +142,24 @@ def rows_in_both(trial: Trial) -> Iterator[Finding]:
     )
 
 
-def _rows(X: Array, y: Array) -> list[bytes]:
+def _forms(X: Any) -> dict[str, tuple[int, ...]]:
+    return {name: values.shape[1:] for name, values in arrays_in(X).items()}
+
+
+def _rows(X: Any, y: Any) -> list[bytes]:
     """Write each row as bytes, its target too; -0 is 0."""
-    flat = np.ascontiguousarray(X.reshape(len(X), -1), dtype=np.float64) + 0.0
-    targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64) + 0.0
-    return [row.tobytes() for row in np.column_stack([flat, targets])]
+    parts = [values for _, values in sorted((arrays_in(X) | arrays_in(y, "y")).items())]
+    flat = [np.asarray(part.reshape(len(part), -1), dtype=np.float64) + 0.0 for part in parts]
+    return [row.tobytes() for row in np.concatenate(flat, axis=1)]
 
 
-def _columns(found: list[int]) -> str:
+def _columns(found: list[int], name: str = "X") -> str:
     """Name columns, of many the first.
 
     >>> _columns([3]), _columns([1, 2, 5, 7])
     ('X[:, 3]', 'X[:, 1], X[:, 2], X[:, 5] and more')
     """
-    names = ", ".join(f"X[:, {k}]" for k in found[:3])
+    names = ", ".join(f"{name}[:, {k}]" for k in found[:3])
     return names + (" and more" if len(found) > 3 else "")
 
 

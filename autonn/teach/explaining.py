@@ -27,6 +27,7 @@ from autonn.teach.pages import as_html, as_text
 from autonn.teach.recording import Recorded, record_backward, record_forward, unchanged
 from autonn.teach.steps import Section, Step
 from autonn.teach.terms import Origin, origin_of, parse_place
+from autonn.training.loss import needs_targets
 from autonn.training.losses import as_loss
 from autonn.training.structures import call, is_structure, mapped, rows_of, way_of_calling
 
@@ -145,10 +146,10 @@ def explain(
     what
         A model, with X, y and a loss; or a loss that was computed already, before its `backward`.
     X, y
-        Examples and targets, as the model and the loss take them. A few are enough.
+        Examples and targets, as `fit` takes them, tuples and dicts of several too; a few are
+        enough. Those of several are called X_0 and X_1, or by their names as X_left.
     loss
-        A loss of autonn, or its name, or a function of predictions and targets; of several outputs
-        one for each, as `fit` takes them.
+        As for `fit`: a function of predictions and targets, a name, or a tuple or dict of losses.
     l2
         The lambda of the course: what `l2_penalty` adds is explained too.
     names
@@ -198,12 +199,16 @@ def explain(
 
 def _of_model(model: Module, X: Any, y: Any, loss: Any, l2: float) -> Explanation:
     """Run a model and explain what it does."""
-    if X is None or y is None or loss is None:
+    if X is None or loss is None:
         raise TypeError(
             "explain: of a model give examples, targets and a loss, as explain(model, X, y, "
             "loss=CrossEntropy())"
         )
-    loss, way, fed = as_loss(loss, "explain"), way_of_calling(model, X), mapped(_fed, X, "X")
+    loss = as_loss(loss, "explain")
+    if y is None and needs_targets(loss):
+        raise TypeError(f"explain: y is None, and {loss!r} compares predictions with targets")
+    fed = mapped(_fed, X)
+    way = way_of_calling(model, fed)
 
     def compute() -> tuple[Any, Any]:
         output = call(model, fed, way)
@@ -214,25 +219,27 @@ def _of_model(model: Module, X: Any, y: Any, loss: Any, l2: float) -> Explanatio
         recorded = record_forward(compute)
         _require_graph(recorded.loss)
         record_backward(recorded)
-    scope = {**_parameters(model), **_by_name("X", fed), **_by_name("y", y)}
+    scope = {**_parameters(model), **_named_parts("X", fed), **_named_parts("y", y)}
     return _written(recorded, scope, model)
 
 
-def _fed(name: str, part: Any) -> Any:
-    """Take one of the inputs as a Tensor, where it holds floating numbers."""
-    data = part if isinstance(part, Tensor) else np.asarray(part)
+def _fed(_: str, data: Any) -> Any:
+    """Take examples as a Tensor, that formulas can follow, where they are no whole numbers."""
+    data = data if isinstance(data, Tensor) else np.asarray(data)
     return Tensor(data) if isinstance(data, ndarray) and data.dtype.kind == "f" else data
 
 
-def _by_name(name: str, values: Any) -> dict[str, Any]:
-    """Name an array, or those of a structure by their places, as X_left."""
-    if isinstance(values, ndarray | Tensor):
-        return {name: values}
-    if not is_structure(values):
-        return {}
-    pairs = values.items() if isinstance(values, Mapping) else enumerate(values)
-    parts = ((re.sub(r"\W", "_", f"{name}_{key}"), part) for key, part in pairs)
-    return {k: v for place, part in parts for k, v in _by_name(place, part).items()}
+def _named_parts(name: str, value: Any) -> dict[str, Any]:
+    """Name an array, or the arrays of a tuple or a dict one by one.
+
+    >>> list(_named_parts("X", (np.ones(2), {"left": np.ones(3)})))
+    ['X_0', 'X_1_left']
+    """
+    if is_structure(value):
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        named = ((re.sub(r"\W", "_", f"{name}_{key}"), part) for key, part in parts)
+        return {n: v for place, part in named for n, v in _named_parts(place, part).items()}
+    return {name: value} if isinstance(value, ndarray | Tensor) else {}
 
 
 def _written(recorded: Recorded, scope: Mapping[str, Any], model: Module | None) -> Explanation:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from autonn import checks
 from autonn.nn.module import Module
@@ -19,14 +18,15 @@ from autonn.optim.base import Optimizer
 from autonn.teach import chance_rules, data_rules, gradient_rules, start_rules, step_rules
 from autonn.teach import target_rules as targets
 from autonn.teach.trial import Trial, chance_kept, generators_near
-from autonn.training import Finding, Loss
+from autonn.training import Finding
 from autonn.training.columns import lay_out
 from autonn.training.compiling import untouched
 from autonn.training.examples import Examples, held_out_examples
-from autonn.training.loss import checked_loss
+from autonn.training.feeds import is_stream
+from autonn.training.loss import needs_targets
+from autonn.training.losses import as_loss
 from autonn.training.parts import checked_parts
 from autonn.training.stepping import TrainStep
-from autonn.training.structures import is_structure
 
 Rule = Callable[[Trial], Iterator[Finding]]
 
@@ -77,14 +77,14 @@ class Findings(tuple[Finding, ...]):
 
 def lint(
     model: Module,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    loss: Loss | str,
+    loss: Any,
     optimizer: Optimizer | str | None = None,
     l2: float = 0.0,
     batch_size: int | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | float | None = None,
+    validation: tuple[Any, Any] | float | None = None,
     step: Callable[[Any, Any], Any] | None = None,
 ) -> Findings:
     """Look for what keeps a network from learning: give it what `fit` would be given.
@@ -96,9 +96,9 @@ def lint(
     Parameters
     ----------
     model, X, y, loss, optimizer, l2, batch_size, validation
-        As for `fit`, with one input and one output, and one number l2. Without an optimiser, rules
-        of the learning rate and of weight decay are left out; a validation that is no share is
-        looked for among the training rows.
+        As for `fit`, of a model with one output; X does not give batches. Without an optimiser,
+        rules of the learning rate and of weight decay are left out; a validation that is no share
+        is looked for among the training rows.
     step
         For loops of one's own: a function of a batch, ``step(X, y)``, that takes one step with the
         optimiser, and may return the cost. It is called twice, and undone.
@@ -131,38 +131,32 @@ CrossEntropy()
         optimizer = step.optimizer
     if step is not None and optimizer is None:
         raise ValueError("lint: step changes an optimiser too; give it, optimizer=, to be put back")
-    bound = checked_parts("lint", model, optimizer or Optimizer())
+    checked = checked_parts("lint", model, optimizer or Optimizer())
+    optimizer = None if optimizer is None else checked
     checks.number("lint: l2, the tutorials' lambda,", l2, least=0)
     if batch_size is not None:
         checks.whole("lint: batch_size", batch_size)
-    _require_single(X=X, y=y, loss=loss)
+    if is_stream(X):
+        raise TypeError(
+            "lint: X gives batches, and it looks at rows; give it those of one batch, as X, y = "
+            "next(iter(batches))"
+        )
+    loss = as_loss(loss, "lint")
+    if y is None and needs_targets(loss):
+        raise TypeError(f"lint: y is None, and {loss!r} compares predictions with targets; give y")
     examples = Examples.checked(X, y, "lint")
     held_out = None  # also of a share, which is not among the rows to learn from
     if validation is not None and not isinstance(validation, int | float):
         held_out = held_out_examples(validation, "lint")
-    loss = checked_loss(loss, "lint")
     if step is None:  # as `fit` does
         with chance_kept(generators_near([model])), untouched(model):
             lay_out(model, loss, examples, held_out)
-    trial = Trial(
-        model, examples, loss, bound if optimizer else None, l2, batch_size,
-        held_out, step,
-    )  # fmt: skip
+    trial = Trial(model, examples, loss, optimizer, l2, batch_size, held_out, step)
     with np.errstate(all="ignore"):
         alone = tuple(chance_rules.batches_of_one(trial)) if len(examples) == 1 else ()
         if alone:  # the model would refuse
             return Findings(alone)
         return Findings(_each_once(found for rule in RULES for found in rule(trial)))
-
-
-def _require_single(**given: Any) -> None:
-    """Refuse several inputs and outputs."""
-    for name, value in given.items():
-        if is_structure(value):
-            raise TypeError(
-                f"lint: {name} is a {type(value).__name__}, and lint looks at models of one input "
-                "and one output; give it a Module that takes one array and returns one Tensor"
-            )
 
 
 def _each_once(findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -101,7 +101,8 @@ def numbers_text(value: Array) -> str:
         return np.array2string(value, precision=4, suppress_small=True, max_line_width=100)
     if value.dtype.kind == "b":
         return f"true in {int(value.sum()):,} of {value.size:,} places"
-    low, high, mean = (float(f(value)) for f in (np.min, np.max, np.mean))
+    with np.errstate(over="ignore"):  # a mask has the least number there is in many places
+        low, high, mean = (float(f(value)) for f in (np.min, np.max, np.mean))
     return f"from {low:.4g} to {high:.4g}, mean {mean:.4g}"
 
 

@@ -13,7 +13,7 @@ from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.engine.transforms import gradients
 from autonn.optim import Adam, StepOptimizer
 from autonn.teach.start_rules import cost_of_chance, is_learned
-from autonn.teach.trial import Trial, chance_kept
+from autonn.teach.trial import Trial, arrays_in, chance_kept, taken
 from autonn.training import Finding
 
 STEPS = 10
@@ -49,8 +49,9 @@ def walk_of(trial: Trial, lr: float | None = None) -> Walk | None:
     optimizer.lr = optimizer.lr if lr is None else lr
     X, y = trial.X, trial.y
     if trial.batch_size is not None:
-        few = np.linspace(0, len(X) - 1, min(trial.batch_size, len(X))).astype(int)
-        X, y = X[few], y[few]
+        m = len(trial.rows)
+        few = np.linspace(0, m - 1, min(trial.batch_size, m)).astype(int)
+        X, y = taken(X, few), taken(y, few)
     costs: list[float] = []
     moves: dict[str, float] = {}
     with trial.kept(True):
@@ -144,7 +145,7 @@ def cannot_memorise(trial: Trial) -> Iterator[Finding]:
     rows = _ten(trial)
     if trial.training.cost is None or not trial.slopes or len(rows) < 2:
         return
-    X, y = trial.examples.X[rows], trial.examples.y[rows]
+    X, y, *_ = trial.examples[rows]
     few = Trial(trial.model, trial.examples, trial.loss, None, 0.0, None, None, None)
     few.X, few.y, few.rows = X, y, rows
     chance = cost_of_chance(few) if _goes_to_zero(few) else None
@@ -190,7 +191,8 @@ def _ten(trial: Trial) -> Array:
         order = order[np.argsort(turn, kind="stable")]
     chosen: dict[bytes, int] = {}
     for row in order:
-        chosen.setdefault(np.ascontiguousarray(examples.X[row]).tobytes(), int(row))
+        inputs = b"".join(X[row].tobytes() for X in arrays_in(examples.X).values())
+        chosen.setdefault(inputs, int(row))
         if len(chosen) == TEN:
             break
     return np.array(sorted(chosen.values()))

@@ -23,6 +23,7 @@ from autonn.training.certain import (
     squashed_twice,
 )
 from autonn.training.certain import broadcast_targets as broadcast
+from autonn.training.structures import forms
 
 # Between what numbers the last op of a model keeps its outputs.
 _REACH = {
@@ -55,7 +56,7 @@ def refused_targets(trial: Trial) -> Iterator[Finding]:
     error = trial.training.error
     if error is None or _are_shifted(trial):
         return
-    shapes = trial.training.predictions.shape[1:], trial.examples.y.shape[1:]
+    shapes = trial.training.predictions.shape[1:], (forms(trial.examples.y) or [()])[0]
     yield Finding(
         "loss-and-output",
         "loss",
@@ -154,7 +155,7 @@ def _compares_numbers(trial: Trial) -> bool:
     if isinstance(trial.loss, MeanSquaredError | HuberLoss):
         return True
     sight = sight_of(trial)
-    if sight is None or trial.y.shape != trial.training.predictions.shape:
+    if sight is None or np.shape(trial.y) != trial.training.predictions.shape:
         return False
     differences = [operands_of(t) for t in sight.of_loss if op_of(t) is ops.subtract.op]
     return any(

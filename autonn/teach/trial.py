@@ -23,8 +23,9 @@ from autonn.nn.penalties import l2_penalty
 from autonn.optim.base import Optimizer
 from autonn.training.compiling import untouched
 from autonn.training.examples import Examples
-from autonn.training.loss import Loss, check_targets
+from autonn.training.loss import Loss, check_targets, needs_targets
 from autonn.training.state import generators, random_states, set_random_states
+from autonn.training.structures import Way, call, mapped, way_of_calling
 
 # So many rows are looked at, spread over all: files are often sorted by class.
 ROWS = 512
@@ -61,11 +62,13 @@ class Trial:
     held_out: Examples | None
     step: Callable[[Any, Any], Any] | None
     rows: Array = field(init=False)
+    way: Way = field(init=False)  # how the model is called
 
     def __post_init__(self) -> None:
         m = len(self.examples)
         self.rows = np.linspace(0, m - 1, min(m, ROWS)).astype(int)
-        self.X, self.y = self.examples.X[self.rows], self.examples.y[self.rows]
+        self.X, self.y, *_ = self.examples[self.rows]
+        self.way = way_of_calling(self.model, self.X)
         self.names = dict(self.model.named_parameters())
 
     @cached_property
@@ -78,7 +81,8 @@ class Trial:
         """The model as it is trained, with dropout at work, on the rows that are looked at."""
         look = self.look(self.X, self.y, True)
         shape = look.predictions.shape
-        if look.error is None and shape[:1] == (len(self.rows),):
+        told = self.y is not None or not needs_targets(self.loss)
+        if look.error is None and told and shape[:1] == (len(self.rows),):
             try:
                 check_targets(self.loss, self.examples.y, shape)
             except (ValueError, IndexError, TypeError) as error:
@@ -127,11 +131,12 @@ class Trial:
     def run(self, X: Any, y: Any, train: bool) -> Look:
         """Run the model and the loss once; what was drawn by chance stays drawn."""
         with self.kept(train, chance=False), noting():
-            predictions = self.model(X)
+            predictions = call(self.model, X, self.way)
             if not isinstance(predictions, Tensor):
                 raise TypeError(
-                    f"lint: the model returned a {type(predictions).__name__}; forward(x) returns "
-                    "one Tensor"
+                    f"lint: the model returned a {type(predictions).__name__}, and it "
+                    "looks at one Tensor; give it a Module whose forward returns one of the "
+                    "outputs, and the loss and the targets of that one"
                 )
             try:
                 cost = self.loss(predictions, y)
@@ -147,7 +152,7 @@ class Trial:
 
     def total(self, X: Any, y: Any) -> Tensor:
         """Compute the cost with the penalty; only within `kept`."""
-        cost = self.loss(self.model(X), y)
+        cost = self.loss(call(self.model, X, self.way), y)
         if self.l2:
             cost = cost + l2_penalty(self.model, self.l2, len(self.examples))
         return cost
@@ -183,6 +188,27 @@ class Trial:
         held = {id(p): p for p in (*self.names.values(), *self.optimizer.parameters)}
         twin = copy.deepcopy(self.optimizer, dict(held))
         return twin if twin.parameters else twin.bind(self.model)
+
+
+def arrays_in(value: Any, name: str = "X") -> dict[str, Array]:
+    """List the arrays of examples or targets by how one writes them.
+
+    >>> list(arrays_in(np.ones(3))), list(arrays_in({"left": np.ones(3), "right": np.ones(3)}))
+    (['X'], ["X['left']", "X['right']"])
+    """
+    found: dict[str, Array] = {}
+    if value is not None:
+        mapped(lambda part, array: found.update({part: array}), value, name)
+    return found
+
+
+def taken(value: Any, rows: Any) -> Any:
+    """Take rows of an array, or of all arrays of a tuple or a dict; nothing of None.
+
+    >>> taken((np.arange(3), np.arange(3) * 2), slice(2))
+    (array([0, 1]), array([0, 2]))
+    """
+    return None if value is None else mapped(lambda _, array: array[rows], value)
 
 
 @contextmanager

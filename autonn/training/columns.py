@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,14 @@ from autonn.nn.module import Module
 from autonn.training.examples import Examples
 from autonn.training.loss import Loss, classifies, has_check
 from autonn.training.losses import Losses
-from autonn.training.structures import arrays_of, call, way_of_calling
+from autonn.training.structures import arrays_of, call, is_structure, way_of_calling
 
 
 def lay_out(model: Module, loss: Loss, *given: Examples | None) -> None:
     """Give targets (m,) and (m, 1) the shape of the predictions, where that is the only question.
 
     One number for each row is the same as a column or not; broadcasting would make (m, m) of both.
-    The model is asked once, with one row, and only where it matters. Of several outputs, each that
-    has a loss of its own is laid out as if it were alone; a loss without a check gets its targets
-    as they are.
+    So is each of several targets. The model is asked once, with one row, and only where it matters.
 
     >>> from autonn import Layer, MeanSquaredError
     >>> examples = Examples.checked([[1.0], [2.0]], [3.0, 4.0], "fit")
@@ -34,43 +32,48 @@ def lay_out(model: Module, loss: Loss, *given: Examples | None) -> None:
     first = given[0]
     if first is None:
         return
-    row = first.part(slice(1)).X
-
-    @cache
-    def outputs() -> Any:
-        """Predict one row; nothing where that can't be done: training says why, and better."""
-        try:
-            with model.evaluating(), no_grad():
-                return arrays_of(call(model, row, way_of_calling(model, row)))
-        except Exception:
-            return None
-
+    told = functools.cache(lambda: _predicted(model, first.part(slice(1)).X))
     for examples in given:
-        if examples is not None and examples.y is not None:
-            y = _laid(examples.y, loss, outputs, ())
-            if y is not examples.y:
-                examples.take_targets(y)
+        if examples is None:
+            continue
+        y = examples.y
+        if isinstance(y, np.ndarray):
+            made = _as_predicted(y, loss, told)
+        elif isinstance(loss, Losses) and is_structure(y):
+            made = _each_as_predicted(y, loss, told)
+        else:
+            continue
+        if made is not y:
+            examples.take_targets(made)
 
 
-def _laid(y: Any, loss: Loss | None, outputs: Callable[[], Any], path: tuple[Any, ...]) -> Any:
-    """Return targets in the shape of the output at a path; themselves where nothing changes."""
-    if isinstance(y, np.ndarray):
-        return y if loss is None or not _may_differ(y, loss) else _in_shape(y, outputs, path)
-    if not isinstance(loss, Losses):
+def _each_as_predicted(y: Any, losses: Losses, told: Callable[[], Any]) -> Any:
+    """Give each of several targets the shape of its own output."""
+
+    def part(key: Any, values: Any) -> Any:
+        """Change what has a loss, and is an array."""
+        if key not in losses.losses or not isinstance(values, np.ndarray):
+            return values
+        return _as_predicted(values, losses.losses[key], lambda: _output(told(), key))
+
+    if isinstance(y, Mapping):
+        return {key: part(key, values) for key, values in y.items()}
+    return tuple(part(key, values) for key, values in enumerate(y))
+
+
+def _as_predicted(y: Array, loss: Loss, told: Callable[[], Any]) -> Array:
+    """Return the targets in the shape of the predictions, if that is a column or none."""
+    if not _may_differ(y, loss):
         return y
-    keys = [*y] if isinstance(y, Mapping) else range(len(y))
-    laid = {key: _laid(y[key], loss.losses.get(key), outputs, (*path, key)) for key in keys}
-    if all(laid[key] is y[key] for key in keys):
+    predictions = told()
+    if not isinstance(predictions, np.ndarray) or not predictions.ndim:
         return y
-    return laid if isinstance(y, Mapping) else tuple(laid.values())
-
-
-def _in_shape(y: Array, outputs: Callable[[], Any], path: tuple[Any, ...]) -> Array:
-    """Make a column of a row, or a row of a column, as the output is one or not."""
-    width = _width(outputs(), path)
+    width = predictions.shape[1:]
     if y.ndim == 1 and width == (1,):
         return y[:, None]
     if y.ndim == 2 and len(width) == 1 and width != (1,):
+        return y[:, 0]
+    if y.ndim == 2 and not width:
         return y[:, 0]
     return y
 
@@ -78,8 +81,8 @@ def _in_shape(y: Array, outputs: Callable[[], Any], path: tuple[Any, ...]) -> Ar
 def _may_differ(y: Array, loss: Loss) -> bool:
     """Whether targets are one number for each row, and no classes of a single output.
 
-    A loss without a check may want either: of ``np.mean((a[:, 0] - y) ** 2)`` a column would make
-    m by m differences.
+    A loss of one's own gets them as they are: of ``np.mean((a[:, 0] - y) ** 2)`` a column would
+    make m by m differences.
     """
     if not has_check(loss):
         return False
@@ -88,11 +91,18 @@ def _may_differ(y: Array, loss: Loss) -> bool:
     return y.ndim == 2 and y.shape[1] == 1
 
 
-def _width(output: Any, path: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the shape of an output for a row; empty if it is not there."""
-    for key in path:
-        try:
-            output = output[key]
-        except (KeyError, IndexError, TypeError):
-            return ()
-    return output.shape[1:] if isinstance(output, np.ndarray) else ()
+def _predicted(model: Module, row: Any) -> Any:
+    """Return what the model predicts for a row, as arrays; None if it can't be told."""
+    try:
+        with no_grad(), model.evaluating():
+            return arrays_of(call(model, row, way_of_calling(model, row)))
+    except Exception:  # training says what is wrong, and better
+        return None
+
+
+def _output(predictions: Any, key: Any) -> Any:
+    """Return one of several outputs; None where there is no such one."""
+    try:
+        return predictions[key]
+    except (KeyError, IndexError, TypeError):
+        return None

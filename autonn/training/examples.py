@@ -128,12 +128,30 @@ def _require_length(name: str, part: str, values: Array, rows: int) -> None:
 
 def _rows(name: str, given: Any) -> Array:
     """Return finite numbers, one row an example."""
-    values = checks.plain(name, given)
+    try:
+        values = checks.plain(name, given)
+    except ValueError as error:
+        if _are_sequences(given):
+            raise ValueError(
+                f"{name} is a ragged list; its rows need one length, or, if they are sequences, "
+                "let sequence_batches(X, y) of autonn.training make batches, which fit takes as X"
+            ) from error
+        raise
     if values.ndim == 0:
         raise ValueError(f"{name} is the single number {values}; give one row for each example")
     if values.dtype.kind in "fc":
         checks.finite(name, values)
     return values
+
+
+def _are_sequences(given: Any) -> bool:
+    """Whether it is a list of arrays, each of them numbers, that are not equally long."""
+    if not isinstance(given, list) or not all(isinstance(x, np.ndarray | list) for x in given):
+        return False
+    try:
+        return len({np.shape(x)[:1] for x in given}) > 1
+    except ValueError:  # each is ragged by itself
+        return False
 
 
 def _as_classes(y: Any) -> Array | None:

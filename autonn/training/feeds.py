@@ -285,11 +285,19 @@ def augmenting(augment: Any) -> Augment | None:
             f"fit: augment is a function of X and rng, or of X, y and rng, not {augment!r}"
         )
     try:
-        count = len(inspect.signature(augment).parameters)
-    except (TypeError, ValueError):
-        count = 3
-    if count == 2:
+        signature = inspect.signature(augment)
+    except (TypeError, ValueError):  # it is written in C
+        return _of_both(augment)
+    names = [*signature.parameters]
+    if len(names) == 2 or "rng" in names[1:2]:
         return lambda X, y, rng: (augment(X, rng), y)
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        raise TypeError(
+            f"fit: augment is a function of X and rng, or of X, y and rng, not of "
+            f"({', '.join(names)})"
+        ) from None
     return _of_both(augment)
 
 

@@ -25,6 +25,7 @@ class Loss(Protocol):
     - ``takes_weights = True``, or False: whether it takes `weights`; of others the parameters tell.
     - ``classifies = True``, or False: whether the targets are classes, so that there is an
       accuracy to measure. Of others `fit` looks at the targets.
+    - ``needs_targets = False``: that it goes without targets, though it has a `check`.
     - ``boundary = 0.0``: above which a single output is read as class 1, where it is no
       probability; of others that is 1/2.
     - ``check(targets, shape)``: raises for targets that it can't take, given the shape of their
@@ -124,6 +125,16 @@ def has_check(loss: Loss) -> bool:
         if "__call__" in vars(kind):
             return False
     return False
+
+
+def needs_targets(loss: Loss) -> bool:
+    """Whether a loss is known to compare predictions with targets.
+
+    >>> from autonn import CrossEntropy, TripletLoss
+    >>> needs_targets(CrossEntropy()), needs_targets(TripletLoss()), needs_targets(lambda a, y: a)
+    (True, False, False)
+    """
+    return bool(has_check(loss) and getattr(loss, "needs_targets", True))
 
 
 def classifies(loss: Loss) -> bool | None:

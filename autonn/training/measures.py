@@ -62,7 +62,9 @@ def f1(predictions: Array, targets: Array, half: float = 0.5) -> float:
     >>> f1(np.array([[0.2], [0.9], [0.7]]), np.array([0, 1, 0]))
     0.6666666666666666
     """
-    targets = targets.reshape(predictions.shape)
+    _require_arrays("f1", predictions, targets)
+    if (*targets.shape, 1) == predictions.shape or targets.shape == (*predictions.shape, 1):
+        targets = targets.reshape(predictions.shape)  # of one output, a column or not
     _require_labels("f1", predictions, targets)
     read, true = predictions > half, targets == 1
     both, either = np.sum(read & true), np.sum(read) + np.sum(true)
@@ -251,6 +253,11 @@ def _classes(name: str, predictions: Any, targets: Any) -> Array:
             f"fit: metrics: {name}: targets of shape {targets.shape} for predictions of shape "
             f"{predictions.shape}"
         )
+    if classes.dtype.kind == "f" and not (classes == np.floor(classes)).all():
+        raise ValueError(
+            f"fit: metrics: {name} is of classes, and the targets are numbers of any size; take "
+            "'mean_error', 'root_mean_square' or 'r2'"
+        )
     return classes  # type: ignore[no-any-return]
 
 
@@ -259,7 +266,8 @@ def _require_labels(name: str, predictions: Any, targets: Any) -> None:
     if predictions.shape != targets.shape or not np.isin(targets, (0, 1)).all():
         raise ValueError(
             f"fit: metrics: {name} takes labels of 0 and 1 in the shape of the predictions, "
-            f"{predictions.shape}, not {targets.dtype} of shape {targets.shape}"
+            f"{predictions.shape}, not {targets.dtype} of shape {targets.shape}; for "
+            "one class a row take 'accuracy', or a function of your own"
         )
 
 

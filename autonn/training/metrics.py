@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn import checks
+from autonn.engine.modes import no_grad
 from autonn.engine.tensor import Array
 from autonn.nn.module import Module
 from autonn.training.examples import Examples
+from autonn.training.structures import arrays_of, call, way_of_calling
 
 
-def accuracy(model: Module, X: ArrayLike, y: ArrayLike) -> float:
+def accuracy(model: Module, X: Any, y: ArrayLike) -> float:
     """Return the share of examples whose most probable class is the right one.
 
-    A model of one output gives the probability of class 1, and reads class 1 above 1/2.
+    A model of one output gives the probability of class 1, and reads class 1 above 1/2. X may be a
+    tuple or a dict of several inputs, as for `fit`.
 
     >>> from autonn import Layer
     >>> accuracy(Layer(2, 2, weight=np.eye(2)), np.eye(2), [0, 0])
@@ -26,7 +29,7 @@ def accuracy(model: Module, X: ArrayLike, y: ArrayLike) -> float:
     return int(count_correct(predictions, classes)) / len(classes)
 
 
-def top_k(model: Module, X: ArrayLike, y: ArrayLike, k: int = 5) -> float:
+def top_k(model: Module, X: Any, y: ArrayLike, k: int = 5) -> float:
     """Return the share of examples whose right class is among the k most probable.
 
     Equal probabilities do not help: a class is among the k if fewer than k others reach its own.
@@ -42,7 +45,7 @@ def top_k(model: Module, X: ArrayLike, y: ArrayLike, k: int = 5) -> float:
     return float(np.mean(reach <= k))
 
 
-def confusion_matrix(model: Module, X: ArrayLike, y: ArrayLike) -> Array:
+def confusion_matrix(model: Module, X: Any, y: ArrayLike) -> Array:
     """Count which class was read as which: a row for each actual class, a column for each read.
 
     >>> from autonn import Layer
@@ -80,7 +83,7 @@ def count_correct(predictions: Any, classes: Any, half: float = 0.5) -> Any:
     return np.count_nonzero(np.equal(np.argmax(predictions, axis=1), classes))
 
 
-def _predicted(model: Module, X: ArrayLike, y: ArrayLike, name: str) -> tuple[Array, Array]:
+def _predicted(model: Module, X: Any, y: ArrayLike, name: str) -> tuple[Array, Array]:
     """Return the predictions (m, k) and the right classes, each of which is below k.
 
     One column of probabilities p becomes two, 1 - p and p.
@@ -88,7 +91,14 @@ def _predicted(model: Module, X: ArrayLike, y: ArrayLike, name: str) -> tuple[Ar
     examples = Examples.checked(X, y, name)
     if examples.classes is None:
         raise ValueError(f"{name}: targets are classes of shape (m,), or one-hot rows")
-    predictions = model.predict(examples.X)
+    with no_grad(), model.evaluating():
+        way = way_of_calling(model, examples.X)
+        predictions = arrays_of(call(model, examples.X, way))
+    if not isinstance(predictions, np.ndarray):
+        raise TypeError(
+            f"{name}: the model returned a {type(predictions).__name__}, and it is of one output; "
+            "of several give fit metrics={'mine': ('output', 'accuracy')}"
+        )
     if predictions.ndim != 2:
         raise ValueError(
             f"{name}: the model predicts shape {predictions.shape}, expected (examples, classes)"

@@ -19,7 +19,15 @@ from autonn.nn.module import Module
 from autonn.training.certain import UNREACHED, Sight, certain
 from autonn.training.examples import Batch, Examples
 from autonn.training.findings import Finding, warn_of
-from autonn.training.loss import Loss, boundary, check_targets, classifies, has_check, weighed
+from autonn.training.loss import (
+    Loss,
+    boundary,
+    check_targets,
+    classifies,
+    has_check,
+    needs_targets,
+    weighed,
+)
 from autonn.training.losses import Losses
 from autonn.training.measures import Measure
 from autonn.training.metrics import count_correct
@@ -60,7 +68,7 @@ class Task:
     def begin(self, batch: Examples) -> None:
         """Take in how the model is called with such examples, before any of them is shown."""
         self.way = way_of_calling(self.model, batch.X)
-        if batch.y is None and has_check(self.loss):
+        if batch.y is None and needs_targets(self.loss):
             raise TypeError(
                 f"fit: y is None, and {self.loss!r} compares predictions with targets; give y, or "
                 "a loss that needs none"
@@ -151,7 +159,9 @@ class Task:
     def show_targets(self) -> None:
         """Let the loss see all targets, where there is a prediction for each."""
         for examples in (self.examples, self.held_out):
-            if examples is not None and self.form is not None and examples.y is not None:
+            if examples is None or self.form is None:
+                continue
+            if examples.y is not None or not needs_targets(self.loss):
                 check_targets(self.loss, examples.y, _with_rows(self.form, len(examples)))
 
     def has_classes(self, predictions: Tensor) -> bool:

@@ -184,6 +184,20 @@ def test_the_slopes_of_sigmoid_and_tanh_are_exact_where_they_saturate() -> None:
     assert slope(np.tanh, 50.0) == pytest.approx(4 * np.exp(-100.0), rel=1e-14)
 
 
+def test_higher_derivatives_of_tanh_are_right_also_at_0_and_short() -> None:
+    """By rules of |x|, which the slope is computed with, the third one was 0 at 0."""
+    f: Any = np.tanh
+    for _ in range(3):
+        f = autonn.grad(lambda x, f=f: np.sum(f(x)))
+    x = np.array([-2.0, -0.5, 0.0, 1.0])
+    t = np.tanh(x)
+    assert_close(f(x), -2 * (1 - t * t) * (1 - 3 * t * t), 1e-14)
+    program = autonn.compile(f)
+    assert_close(program(x), f(x), 1e-15)
+    assert program.source.count("np.exp") == program.source.count("np.tanh") == 1
+    assert "where" not in program.source
+
+
 SINGULAR: list[tuple[str, Callable[..., Any], float, float]] = [
     ("log", np.log, 0, 2),
     ("log2", np.log2, 0, 2),

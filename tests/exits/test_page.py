@@ -94,6 +94,12 @@ def test_what_does_not_fit_is_refused(settings: dict[str, Any], said: str) -> No
         page_of(small(), **settings)
 
 
+def test_a_network_that_gives_pictures_has_no_page() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, rng=0), nn.Sigmoid())
+    with pytest.raises(ValueError, match=r"shape \(1, 8, 8\) for a row.*Flatten\(\)"):
+        page_of(model, np.zeros((1, 1, 8, 8)))
+
+
 def test_an_ending_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValueError, match=r"ends in \.tflite; known are \.onnx, \.html, \.py"):
         an.export(small(), "model.tflite")

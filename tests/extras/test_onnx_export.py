@@ -77,6 +77,40 @@ def test_in_float64_it_is_the_same_to_rounding() -> None:
     assert furthest(make(), x, (3,), "float64") < 1e-14
 
 
+class Scanned(an.Module):
+    """Goes through the places of a sequence by a loop, each row to its own length."""
+
+    def __init__(self) -> None:
+        self.cell = nn.GRUCell(3, 2, rng=0)
+
+    def forward(self, x: Any, lengths: Any) -> Any:  # type: ignore[override]
+        def step(state: Any, given: Any) -> Any:
+            place, x_t = given
+            state = np.where((place < lengths)[:, None], self.cell(x_t, state), state)
+            return state, state
+
+        places = np.arange(x.shape[1])
+        last, states = an.scan(step, np.zeros((len(x), 2)), (places, np.swapaxes(x, 0, 1)))
+        return last, np.swapaxes(states, 0, 1)
+
+
+def test_a_loop_of_ones_own_goes_out_step_by_step(tmp_path: Path) -> None:
+    path, rng = tmp_path / "net.onnx", np.random.default_rng(0)
+    x, lengths = rng.normal(size=(5, 4, 3)), np.array([2, 4, 1, 3, 4])
+    an.export(Scanned(), path, (x[:2], lengths[:2]), input_name=["x", "lengths"],
+              output_name=["last", "states"])  # fmt: skip
+    session = onnxruntime.InferenceSession(path)
+    found = session.run(None, {"x": x.astype(np.float32), "lengths": lengths})
+    for a, b in zip(found, Scanned().predict(x, lengths), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_dict_of_inputs_is_refused_with_what_goes_instead(tmp_path: Path) -> None:
+    example = {"x": np.ones((2, 4, 3)), "lengths": np.array([2, 4])}
+    with pytest.raises(TypeError, match="dict of x, lengths; give a tuple"):
+        an.export(nn.GRU(3, 2), tmp_path / "net.onnx", example)
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_random_networks_go_out_or_are_refused_and_never_differ(seed: int) -> None:
     model, x = drawn_network(seed)

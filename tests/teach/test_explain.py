@@ -431,3 +431,43 @@ def test_what_cannot_be_explained_is_refused() -> None:
     cost.backward()
     with pytest.raises(RuntimeError, match="was freed by an earlier backward"):
         explain(cost)
+
+
+class Fork(nn.Module):
+    """Several inputs, one of whole numbers, and several outputs."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.words, self.mixed = an.Embedding(4, 3, rng=rng), an.Layer(5, 6, rng=rng)
+        self.value, self.kind = an.Layer(6, 1, rng=rng), an.Layer(6, 3, rng=rng)
+
+    def forward(self, numbers: Any, word: Any) -> Any:  # type: ignore[override]
+        hidden = np.tanh(self.mixed(np.concatenate([numbers, self.words(word)], axis=1)))
+        return {"value": self.value(hidden), "kind": self.kind(hidden)}
+
+
+def test_several_inputs_and_outputs_are_explained_as_fit_takes_them() -> None:
+    rng = np.random.default_rng(1)
+    numbers, word = rng.normal(size=(5, 2)), np.array([0, 1, 2, 3, 3])
+    y = {"value": rng.normal(size=(5, 1)), "kind": np.array([0, 1, 2, 1, 0])}
+    losses = {"value": "mse", "kind": an.SoftmaxCrossEntropy()}
+    model = Fork()
+    out = model(numbers, word)
+    cost = an.MeanSquaredError()(out["value"], y["value"])
+    cost = cost + an.SoftmaxCrossEntropy()(out["kind"], y["kind"])
+    examples: list[Any] = [(numbers, word), {"word": word, "numbers": numbers}]
+    for X in examples:
+        told = explain(model, X, y, loss=losses)
+        assert_evaluates(told)
+        assert_gradients(told, model, cost)
+    assert "X_numbers" in str(told)
+
+
+def test_a_loss_without_targets_is_explained_and_one_with_asks_for_them() -> None:
+    triplets = np.random.default_rng(1).normal(size=(4, 3, 2))
+    model = an.Layer(2, 2, rng=0)
+    told = explain(model, triplets, loss=an.TripletLoss(2.0))
+    assert_evaluates(told)
+    assert_gradients(told, model, an.TripletLoss(2.0)(model(triplets)))
+    with pytest.raises(TypeError, match="y is None, and CrossEntropy"):
+        explain(model, triplets, loss=an.CrossEntropy())

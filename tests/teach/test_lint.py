@@ -163,11 +163,6 @@ def test_findings_print_and_show_themselves() -> None:
         ({"optimizer": optim.SGD}, "lint: optimizer is the class SGD"),
         ({"step": lambda X, y: None}, "give it, optimizer="),
         ({"X": np.full((200, 4), np.nan)}, "lint: X"),
-        (
-            {"loss": (an.SoftmaxCrossEntropy(),)},
-            "lint: loss is a tuple.* and one output",
-        ),
-        ({"X": ([[1.0]], [[2.0]])}, "lint: X is a tuple"),
         ({"validation": 3 * [0]}, "lint: validation is a pair"),
         ({"loss": lambda a, y: 3.0}, "returned 3.0, expected one Tensor"),
         ({"loss": lambda a, y: a}, r"returned shape \(200, 3\), expected one Tensor"),
@@ -205,7 +200,19 @@ def test_it_takes_what_fit_takes_by_name_and_in_a_column_and_as_a_share() -> Non
 CERTAIN = [
     "squashed-twice", "softmax-of-one", "softmax-of-rows", "broadcast-targets", "no-gradient",
 ]  # fmt: skip
-TOLD = [(n, c) for n, c in CASES if n in CERTAIN or c.__name__ == "own_penalty_of_all"]
+
+
+def row_against_column() -> Given:
+    """Predict a row, for a loss of one's own that meets it with a column."""
+    X, _ = blobs()
+    model = an.Sequential(net(out=1), an.Lambda(lambda x: x[:, 0]))
+    return model, X, X[:, :1] * X[:, 1:2], {"loss": lambda a, y: np.mean((a - y) ** 2)}
+
+
+TOLD = [
+    *((n, c) for n, c in CASES if n in CERTAIN or c.__name__ == "own_penalty_of_all"),
+    ("broadcast-targets", row_against_column),
+]
 
 
 @pytest.mark.parametrize("compile", [None, False])
@@ -239,3 +246,63 @@ def test_fit_is_told_of_by_an_error_before_anything_is_learned() -> None:
     with pytest.raises(LintWarning, match="squashed-twice"):
         fit(model, X, y, loss=given["loss"], optimizer=optim.SGD(lr=0.1))
     assert all(np.array_equal(before[name], now) for name, now in model.state_dict().items())
+
+
+class Beside(an.Module):
+    """Reads two arrays, side by side."""
+
+    def __init__(self) -> None:
+        self.layers = an.Sequential(an.Layer(6, 8, rng=0), an.Tanh(), an.Layer(8, 3, rng=1))
+
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+        return self.layers(np.concatenate([left, right], axis=1))
+
+
+class Apart(Beside):
+    """Multiplies each array by weights of its own."""
+
+    def __init__(self) -> None:
+        self.left, self.right = an.Layer(4, 3, rng=0), an.Layer(2, 3, rng=1)
+
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+        return self.left(left) + self.right(right)
+
+
+def test_several_inputs_are_looked_at_one_by_one_as_fit_takes_them() -> None:
+    X, y = blobs()
+    right = np.random.default_rng(1).normal(size=(len(X), 2))
+    given: dict[str, Any] = {"loss": "cross_entropy", "optimizer": "adam", "batch_size": 20}
+    inputs: list[Any] = [(X, right), {"right": right, "left": X}]
+    for both in inputs:
+        for model in (Beside(), Apart()):
+            assert not lint(model, both, y, **given)
+    copied = np.column_stack([right[:, 0], right[:, 0]])
+    (found,) = lint(Apart(), {"left": X, "right": copied}, y, **given)
+    assert (found.name, found.where) == ("duplicated-column", "X['right'][:, 1]")
+    (found,) = lint(Apart(), (X, right * 1e4), y, loss="cross_entropy")[:1]
+    assert (found.name, found.where[:4]) == ("unscaled-inputs", "X[1]")
+    part = {"left": X[:40], "right": right[:40]}
+    names = [f.name for f in lint(Apart(), inputs[1], y, **given, validation=(part, y[:40]))]
+    assert names == ["rows-in-both"]
+
+
+class Twice(an.Module):
+    """Returns two outputs."""
+
+    def __init__(self) -> None:
+        self.layer = an.Layer(4, 4, rng=0)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x), x
+
+
+def test_losses_without_targets_are_looked_at_and_batches_and_several_outputs_refused() -> None:
+    triplets = np.random.default_rng(0).normal(size=(30, 3, 4))
+    model = an.Layer(4, 2, rng=0)
+    assert not lint(model, triplets, loss=an.TripletLoss(2.0), optimizer=optim.Adam())
+    with pytest.raises(TypeError, match="y is None, and CrossEntropy"):
+        lint(model, triplets, loss=an.CrossEntropy())
+    with pytest.raises(TypeError, match=r"next\(iter\(batches\)\)"):
+        lint(model, lambda: iter([triplets]), loss=an.TripletLoss())
+    with pytest.raises(TypeError, match=r"returned a tuple.*one of the outputs"):
+        lint(Twice(), triplets, triplets, loss=("mse", "mse"))

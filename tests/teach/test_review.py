@@ -50,6 +50,14 @@ def test_the_planted_mistakes_are_many_and_of_several_styles() -> None:
     assert {p.name for p in PLANTS} >= DAILY
 
 
+@pytest.mark.skipif(not DEEP, reason="all planted mistakes take minutes: in the profile deep")
+def test_nearly_all_mistakes_are_found(tmp_path: Path) -> None:
+    reviews = [planted_reviews.reviewed(p.name, p.source, tmp_path) for p in PLANTS]
+    judged = [planted_reviews.judged(p, r) for p, r in zip(PLANTS, reviews, strict=True)]
+    assert sum(line for line, _ in judged) >= 0.95 * len(PLANTS)
+    assert sum(cause for _, cause in judged) >= 0.85 * len(PLANTS)
+
+
 # ---- what a learner hands in
 
 

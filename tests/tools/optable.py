@@ -260,6 +260,10 @@ TABLE: list[Row] = [
     each("sinh", np.sinh, between(-3, 3, -1, 1)),
     each("cosh", np.cosh, between(-3, 3, -1, 1)),
     each("tanh", np.tanh, REAL),
+    each(
+        "tanh_slope", ops.tanh_slope, REAL, exact=False,
+        value=lambda x: 1 / np.cosh(x) ** 2, twin=lambda x: 1 / np.cosh(x) ** 2,
+    ),
     each("arcsinh", np.arcsinh, REAL),
     each("arccosh", np.arccosh, between(1.2, 4, 2, 1e8)),
     each("arctanh", np.arctanh, INSIDE),

@@ -151,6 +151,15 @@ def test_augmented_batches_are_drawn_anew_compiled_or_not(augment: Any) -> None:
     assert not np.allclose(plain[0].weight.data, models[0][0].weight.data)
 
 
+def test_what_an_augmenting_function_takes_is_told_by_its_arguments() -> None:
+    def scaled(X: Any, rng: Any, spread: float = 0.1) -> Any:
+        return X * rng.uniform(1 - spread, 1 + spread, size=(len(X), 1))
+
+    assert fit(network(), X, Y, CrossEntropy(), "adam", augment=scaled, seed=0).cost
+    with pytest.raises(TypeError, match=r"augment is a function of X and rng.*not of \(X\)"):
+        fit(network(), X, Y, CrossEntropy(), "adam", augment=lambda X: X)
+
+
 def test_augmenting_keeps_the_dtype_and_every_batch_is_changed() -> None:
     shown: list[Any] = []
 

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autonn import HuberLoss, Layer, MeanSquaredError, Module, SoftmaxCrossEntropy, fit, optim
+from autonn import (
+    HuberLoss,
+    Layer,
+    MeanSquaredError,
+    Module,
+    SoftmaxCrossEntropy,
+    fit,
+    optim,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 3))
@@ -27,56 +35,10 @@ def test_values_are_a_column_or_not(loss: Any, y: Any) -> None:
     assert history(1, y.tolist(), loss, validation=(X, y[:, None])) == column
 
 
-def test_a_loss_of_ones_own_gets_the_targets_as_they_are() -> None:
-    def squares(a: Any, y: Any) -> Any:
-        return np.mean((a[:, 0] - y) ** 2)
-
-    assert np.allclose(history(1, VALUES, squares).cost, history(1, VALUES, "mse").cost)
-
-
 def test_a_tuple_of_numbers_is_a_row_of_targets() -> None:
     loss = MeanSquaredError()
     assert history(1, tuple(VALUES.tolist()), loss) == history(1, VALUES, loss)
     assert history(1, tuple(VALUES), loss) == history(1, VALUES, loss)
-
-
-class Two(Module):
-    """Two outputs, of one number and of three classes, from inputs by name."""
-
-    def __init__(self) -> None:
-        self.value, self.kind = Layer(3, 1, rng=0), Layer(3, 3, rng=1)
-
-    def forward(self, x: Any, more: Any) -> Any:  # type: ignore[override]
-        return {"value": self.value(x * more), "kind": self.kind(x)}
-
-
-def test_of_several_inputs_and_outputs_too() -> None:
-    both = {"value": MeanSquaredError(), "kind": SoftmaxCrossEntropy()}
-    given: Any = {"x": X, "more": np.ones_like(X)}
-    costs = []
-    for value in (VALUES, VALUES[:, None]):
-        for kind in (CLASSES, CLASSES[:, None]):
-            y = {"value": value, "kind": kind}
-            run: Any = {"epochs": 2, "validation": (given, y)}
-            costs.append(fit(Two(), given, y, both, optim.Adam(), **run))
-    assert costs[1:] == costs[:1] * 3
-    one = {"value": VALUES}
-    assert fit(Two(), given, one, {"value": HuberLoss()}, optim.Adam()).cost
-
-
-def test_of_one_output_of_a_structure_too() -> None:
-    class One(Module):
-        def __init__(self) -> None:
-            self.value = Layer(3, 1, rng=0)
-
-        def forward(self, x: Any, more: Any) -> Any:  # type: ignore[override]
-            return self.value(x * more)
-
-    costs = [
-        fit(One(), (X, X), y, MeanSquaredError(), optim.Adam(), epochs=2)
-        for y in (VALUES, VALUES[:, None])
-    ]
-    assert costs[0] == costs[1]
 
 
 def test_classes_are_a_column_or_not() -> None:
@@ -98,3 +60,55 @@ def test_other_shapes_are_refused_as_before() -> None:
         history(2, VALUES, MeanSquaredError())
     with pytest.raises(TypeError, match=r"try y\.astype\(int\)"):
         history(3, CLASSES[:, None].astype(float), SoftmaxCrossEntropy())
+
+
+class Twofold(Module):
+    """A number, as a column or not, and classes; of the examples in two parts."""
+
+    def __init__(self, column: bool, named: bool) -> None:
+        self.value, self.kind = Layer(3, 1, rng=0), Layer(3, 3, rng=1)
+        self.column, self.named = column, named
+
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+        value = self.value(left)
+        pair = value if self.column else value[:, 0], self.kind(right)
+        return dict(zip(("value", "kind"), pair, strict=True)) if self.named else pair
+
+
+@pytest.mark.parametrize("column", [True, False])
+@pytest.mark.parametrize("named", [True, False])
+def test_each_of_several_targets_is_a_column_or_not(column: bool, named: bool) -> None:
+    def trained(value: Any, kind: Any) -> Any:
+        losses: Any = (MeanSquaredError(), SoftmaxCrossEntropy())
+        targets: Any = (value, kind)
+        if named:
+            losses, targets = (
+                dict(zip(("value", "kind"), p, strict=True)) for p in (losses, targets)
+            )
+        validation = ((X, X), targets)
+        model = Twofold(column, named)
+        return fit(model, (X, X), targets, losses, optim.Adam(), epochs=2, validation=validation)
+
+    assert trained(VALUES, CLASSES) == trained(VALUES[:, None], CLASSES[:, None])
+
+
+class Sum(Module):
+    """One output of several inputs."""
+
+    def __init__(self) -> None:
+        self.layer = Layer(3, 1, rng=0)
+
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+        return self.layer(left + right)
+
+
+def test_the_target_of_several_inputs_is_a_column_or_not() -> None:
+    rows = [fit(Sum(), (X, X), y, "mse", optim.Adam()) for y in (VALUES, VALUES[:, None])]
+    assert rows[0] == rows[1]
+
+
+def test_a_loss_of_ones_own_gets_the_targets_as_they_are() -> None:
+    def squares(a: Any, y: Any) -> Any:
+        return np.mean((a[:, 0] - y) ** 2)
+
+    assert np.allclose(history(1, VALUES, squares).cost, history(1, VALUES, "mse").cost)

@@ -184,9 +184,9 @@ def test_what_a_callback_writes_into_a_parameter_is_trained_on() -> None:
 
 
 def test_losses_and_optimisers_go_by_name_and_in_their_places() -> None:
-    first, other = (Sequential(*network().modules[:-1]) for _ in range(2))  # which gives logits
-    named = fit(first, X, Y, "cross_entropy", "Adam", epochs=3)
-    plain = fit(other, X, Y, loss=SoftmaxCrossEntropy(), optimizer=optim.Adam(), epochs=3)
+    models = [Sequential(*network().modules[:-1]) for _ in range(2)]  # which give logits
+    named = fit(models[0], X, Y, "cross_entropy", "Adam", epochs=3)
+    plain = fit(models[1], X, Y, loss=SoftmaxCrossEntropy(), optimizer=optim.Adam(), epochs=3)
     assert named == plain
 
 

@@ -191,11 +191,21 @@ def test_measures_against_their_formulas() -> None:
         ([lambda a, y: a], TypeError, ["<lambda>", "(60, 3)", "one number"]),
         (["label_accuracy"], ValueError, ["label_accuracy", "(60, 3)"]),
         (["mean_error"], ValueError, ["mean_error", "(60,)"]),
+        (["f1"], ValueError, ["f1", "(60, 3)", "'accuracy'"]),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_what_is_no_metric_is_refused(metrics: Any, error: Any, words: list[str]) -> None:
     assert_refused(lambda: train(network(), metrics=metrics), error, words)
+
+
+def test_an_accuracy_of_numbers_that_are_no_classes_is_refused() -> None:
+    values = X[:, :1] * 0.3
+    assert_refused(
+        lambda: fit(Layer(5, 1), X, values, "mse", optim.Adam(), metrics="accuracy"),
+        ValueError,
+        ["accuracy", "classes", "'mean_error'"],
+    )
 
 
 # ---- penalties

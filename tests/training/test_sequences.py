@@ -140,3 +140,9 @@ def test_metrics_over_batches_of_other_shapes_are_refused_with_the_cure() -> Non
     (X, y), *_ = sequence_batches(TEXTS, LABELS, batch_size=50, buckets=1)
     read = model.eval()(**X).numpy().argmax(axis=1)
     assert history.metrics["accuracy"][-1] == np.mean(read == y)
+
+
+def test_sequences_that_are_no_batches_yet_are_told_what_makes_some() -> None:
+    given = [np.ones((3, 2)), np.ones((5, 2))]
+    with pytest.raises(ValueError, match=r"ragged list.*sequence_batches\(X, y\)"):
+        fit(Layer(2, 2), given, [0, 1], "cross_entropy", "adam")

@@ -18,12 +18,13 @@ from autonn import (
     Module,
     Tanh,
     Tensor,
+    TripletLoss,
     fit,
     optim,
     softmax,
     train_step,
 )
-from autonn.training import Losses
+from autonn.training import Losses, accuracy
 from autonn.training.structures import call, way_of_calling
 
 LEFT, RIGHT = X[:, :2], X[:, 2:]
@@ -253,7 +254,45 @@ def test_a_step_of_ones_own_takes_structures_as_a_run_does(compiled: bool) -> No
 def test_several_inputs_are_predicted_as_the_model_is_called() -> None:
     model = Two()
     one = model.predict(LEFT, RIGHT)
-    other = model.predict(LEFT, right=RIGHT)
-    for key in OUT:
-        assert type(one[key]) is np.ndarray
-        assert np.array_equal(one[key], other[key])
+    parts: list[Any] = [(LEFT, RIGHT), {"right": RIGHT, "left": LEFT}]
+    for other in (model.predict(LEFT, right=RIGHT), *map(model.predict, parts)):
+        for key in OUT:
+            assert type(one[key]) is np.ndarray
+            assert np.array_equal(one[key], other[key])
+    whole = Whole().predict(parts[0])  # as the one argument that forward takes
+    assert np.array_equal(whole["value"], one["value"])
+    assert Layer(2, 1).predict(((1.0, 2.0), (3.0, 4.0))).shape == (2, 1)
+
+
+def test_the_accuracy_of_several_inputs_is_that_of_fit() -> None:
+    class Kind(Two):
+        def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+            return self.kind(self.bend(self.left(left) + self.right(right)))
+
+    inputs: list[Any] = [(LEFT, RIGHT), {"right": RIGHT, "left": LEFT}]
+    for given in inputs:
+        model = Kind()
+        del model.value
+        history = fit(model, given, Y, "cross_entropy", "adam", epochs=3, metrics="accuracy")
+        assert accuracy(model, given, Y) == history.metrics["accuracy"][-1]
+    assert_refused(
+        lambda: accuracy(Two(), (LEFT, RIGHT), Y), TypeError, ["dict", "one output", "metrics="]
+    )
+
+
+def test_a_loss_that_reads_no_targets_goes_without() -> None:
+    triplets = np.random.default_rng(0).normal(size=(20, 3, 5))
+    runs = [
+        fit(
+            Layer(5, 2, rng=0), triplets, y, loss=TripletLoss(2.0),
+            optimizer=optim.SGD(lr=0.1), epochs=3, batch_size=7, seed=0,
+        )
+        for y in (None, np.zeros(20))
+    ]  # fmt: skip
+    assert runs[0].cost == runs[1].cost
+    assert runs[0].cost[-1] < runs[0].cost[0]
+    assert_refused(
+        lambda: fit(Layer(5, 2), X, loss=TripletLoss(), optimizer="adam"),
+        ValueError,
+        ["TripletLoss", "np.stack([a, p, n], axis=1)"],
+    )

@@ -92,6 +92,7 @@ from autonn.engine.ops.elementary import (
     sinh,
     tan,
     tanh,
+    tanh_slope,
 )
 from autonn.engine.ops.indexing import (
     Slot,
@@ -353,6 +354,7 @@ __all__ = [
     "take_along_axis",
     "tan",
     "tanh",
+    "tanh_slope",
     "tensordot",
     "tile",
     "times_slope",

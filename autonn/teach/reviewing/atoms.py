@@ -58,6 +58,7 @@ def evaluated(tree: ast.expr, line: Line) -> Any:
 
 
 def _is_numeric(x: Any) -> bool:
+    """Whether something is a number or an array of numbers; truth is none."""
     if isinstance(x, bool | np.bool_):
         return False
     return isinstance(x, int | float | np.number) or (

@@ -164,7 +164,7 @@ def assignments(s: Surroundings) -> Iterator[Edit]:
     """Add in place of overwriting, overwrite in place of adding, subtract in place of adding."""
     statement: Any = s.line.statement
     target = s.line.target
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+    if isinstance(s.line.statement, ast.Assign) and len(statement.targets) == 1:
         last = "the last example" if s.line.loops == 1 else "the last one"
         for op in (ast.Add(), ast.Sub()) if s.line.loops else (ast.Add(),):
             new: ast.stmt = ast.AugAssign(cast(Any, statement.targets[0]), op, statement.value)

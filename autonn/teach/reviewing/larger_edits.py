@@ -52,6 +52,8 @@ def term_edits(s: Surroundings) -> Iterator[Edit]:
     root = root_of(s.line)
     for node in terms_of(root) if root is not None else ():
         yield from _terms(s, node)
+    if root is not None and s.line.loops:
+        yield from _products(s, root)
 
 
 def step_edits(s: Surroundings) -> Iterator[Edit]:
@@ -101,6 +103,9 @@ def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
     of = "" if k == 0 else f" in `{ast.unparse(node)}`"
     for atom in s.atoms:
         if not _fits(atom, np.shape(value)):
+            if atom.shape and atom.shape == np.shape(value)[-len(atom.shape) :]:
+                cause = f"the factor `{atom.text}` is missing{of}"
+                yield Edit(_multiplied(s, node, atom.text), 1.15 + 0.05 * (k > 0), cause)
             continue
         own = list(_own(s, atom))
         calls = [pair for f, _ in own for pair in _squashed(f)]
@@ -153,6 +158,23 @@ def _other_slopes(s: Surroundings, node: Any) -> Iterator[Edit]:
 
 
 # ---- terms
+
+
+def _products(s: Surroundings, node: Any) -> Iterator[Edit]:
+    """Add a product that is missing: what comes back through a matrix, on another way."""
+    value = s.value(node)
+    if not isinstance(value, np.ndarray) or not value.shape:
+        return
+    matrices = [a for a in s.atoms if len(a.shape) == 2 and a.text.isidentifier()]
+    others = [a for a in s.atoms if len(a.shape) == value.ndim and a.text.isidentifier()]
+    for m in matrices[:8]:
+        for v in others[:12]:
+            forms = (f"{m.text}.T @ {v.text}", f"{v.text} @ {m.text}", f"{v.text} @ {m.text}.T")
+            for text in forms:
+                if np.shape(s.function(text)) == value.shape and m is not v:
+                    new = ast.BinOp(node, ast.Add(), written(text))
+                    cause = f"the term + {text} is missing: what comes back through `{m.text}`"
+                    yield Edit(swap(s.slots, node, new), 1.3, cause)
 
 
 def _coefficients(s: Surroundings) -> Iterator[tuple[str, str]]:
@@ -266,6 +288,8 @@ def _steps_on(s: Surroundings, value: Any) -> Iterator[tuple[str, str, float]]:
 
 
 def _inserted(body: list[Any], statement: Any, step: ast.stmt) -> Callable[[], Callable[[], None]]:
+    """Make the change that inserts a step after a statement."""
+
     def do() -> Callable[[], None]:
         """Insert the step after the statement."""
         for node in ast.walk(step):
@@ -336,6 +360,8 @@ def _moved(
 
 
 def _replaced(body: list[Any], statement: Any, new: Any) -> Callable[[], Callable[[], None]]:
+    """Make the change that puts another statement in the place of one."""
+
     def do() -> Callable[[], None]:
         """Put another statement in its place."""
         k = body.index(statement)

@@ -148,6 +148,7 @@ class Pool:
 
 
 def _rank(match: Match) -> tuple[bool, bool, bool, int, int]:
+    """Say how good a match is: the same numbers before a multiple, gradients before parts."""
     order = {"gradient": 0, "value": 1, "slope": 2, "sent": 3, "local": 4}
     exact = abs(match.factor - 1) < 1e-9
     return (

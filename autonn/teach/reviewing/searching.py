@@ -102,7 +102,8 @@ class Search:
             first.setdefault(event.line.number, k)
             if event.line.number not in wrong and not self._is_found(event):
                 wrong[event.line.number] = k
-            if event.nodes and all(id(node) in inside for node in event.nodes):
+            computed = event.nodes and all(id(node) in inside for node in event.nodes)
+            if computed and not self._is_copy(event.line):
                 forward.add(event.line.number)
         if not judgement.cost_is_right:
             forward = set()
@@ -156,7 +157,19 @@ class Search:
             return 3.0
         if any(f is not None and f.entry.kind == "gradient" for f in found):
             return 0.0
-        return 0.5 if edit.scales else 3.0
+        if not edit.scales:
+            return 3.0
+        return -0.05 if self._was_right_before(line) else 0.5
+
+    def _was_right_before(self, line: Line) -> bool:
+        """Whether a slope of J was computed before a line, with no factor: it came in there."""
+        for number, place in self.order.items():
+            found = self.matches[number]
+            if place < self.order[line.number] and found:
+                slopes = (f for f in found if f is not None and f.entry.kind in ("slope", "sent"))
+                if any(abs(f.factor - 1) < 1e-6 for f in slopes):
+                    return True
+        return False
 
     def _is_copy(self, line: Line) -> bool:
         """Whether a line gives what another gave before, to be changed after it."""
@@ -271,8 +284,8 @@ class Search:
             if not self.judgement.met_by(result):
                 return None
             body = getattr(slot[0], slot[1])
-            now = statement if statement in body or slot[2] is None else body[slot[2]]
-            return _shown(now)
+            elsewhere = slot[2] is None or slot[2] >= len(body)
+            return _shown(statement if elsewhere or statement in body else body[slot[2]])
         except Exception:
             return None
         finally:

@@ -62,6 +62,7 @@ class Review:
     rows: list[int] | None = None
 
     def __str__(self) -> str:
+        """Write the listing, what is said of each gradient, and where the mistake is."""
         lines = []
         for file, notes in self.listing.items():
             lines.append(Path(file).name)

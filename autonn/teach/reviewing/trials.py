@@ -157,6 +157,8 @@ def _copied(x: Any) -> Any:
 
 
 def _as_arrays(tree: Any) -> Any:
+    """Make float64 of the leaves of what is differentiated by."""
+
     def lift(x: Any) -> Any:
         """Make float64 of what is differentiated by."""
         x = x.numpy() if isinstance(x, Tensor) else x
@@ -169,6 +171,8 @@ def _as_arrays(tree: Any) -> Any:
 
 
 def _plain_data(tree: Any) -> Any:
+    """Make plain arrays of the data, in float64 where they were in float32."""
+
     def lift(x: Any) -> Any:
         """Make float64 of float32, in which no difference could be told from rounding."""
         if isinstance(x, Tensor):
