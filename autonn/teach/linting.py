@@ -136,18 +136,9 @@ CrossEntropy()
     checks.number("lint: l2, the tutorials' lambda,", l2, least=0)
     if batch_size is not None:
         checks.whole("lint: batch_size", batch_size)
-    if is_stream(X):
-        raise TypeError(
-            "lint: X gives batches, and it looks at rows; give it those of one batch, as X, y = "
-            "next(iter(batches))"
-        )
     loss = as_loss(loss, "lint")
-    if y is None and needs_targets(loss):
-        raise TypeError(f"lint: y is None, and {loss!r} compares predictions with targets; give y")
-    examples = Examples.checked(X, y, "lint")
-    held_out = None  # also of a share, which is not among the rows to learn from
-    if validation is not None and not isinstance(validation, int | float):
-        held_out = held_out_examples(validation, "lint")
+    examples = _checked_rows(X, y, loss)
+    held_out = _held_out(validation)
     if step is None:  # as `fit` does
         with chance_kept(generators_near([model])), untouched(model):
             lay_out(model, loss, examples, held_out)
@@ -157,6 +148,25 @@ CrossEntropy()
         if alone:  # the model would refuse
             return Findings(alone)
         return Findings(_each_once(found for rule in RULES for found in rule(trial)))
+
+
+def _checked_rows(X: Any, y: Any, loss: Any) -> Examples:
+    """Take the examples, and refuse batches and what has no targets."""
+    if is_stream(X):
+        raise TypeError(
+            "lint: X gives batches, and it looks at rows; give it those of one batch, as X, y = "
+            "next(iter(batches))"
+        )
+    if y is None and needs_targets(loss):
+        raise TypeError(f"lint: y is None, and {loss!r} compares predictions with targets; give y")
+    return Examples.checked(X, y, "lint")
+
+
+def _held_out(validation: Any) -> Examples | None:
+    """Take held-out rows; of a share there are none, as it is not among the rows to learn from."""
+    if validation is None or isinstance(validation, int | float):
+        return None
+    return held_out_examples(validation, "lint")
 
 
 def _each_once(findings: Iterable[Finding]) -> Iterator[Finding]:
