@@ -241,11 +241,11 @@ class _Parts(Module):
         return [("model", self.model)]
 
     def forward(self, x: Any) -> Any:
-        """Pass x through the parts, and keep what each gives."""
+        """Pass x through the parts, and keep what each gives: of a recurrent one the outputs."""
         found = []
         for part in self.parts:
             x = part(x)
-            found.append(x)
+            found.append(x[0] if isinstance(x, tuple) else x)
         return found
 
 

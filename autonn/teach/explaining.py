@@ -238,7 +238,8 @@ def _named_parts(name: str, value: Any) -> dict[str, Any]:
     """
     if is_structure(value):
         parts = value.items() if isinstance(value, Mapping) else enumerate(value)
-        return {n: v for key, part in parts for n, v in _named_parts(f"{name}_{key}", part).items()}
+        named = ((re.sub(r"\W", "_", f"{name}_{key}"), part) for key, part in parts)
+        return {n: v for place, part in named for n, v in _named_parts(place, part).items()}
     return {name: value} if isinstance(value, ndarray | Tensor) else {}
 
 

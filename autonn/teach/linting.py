@@ -17,9 +17,11 @@ from autonn.nn.module import Module
 from autonn.optim.base import Optimizer
 from autonn.teach import chance_rules, data_rules, gradient_rules, start_rules, step_rules
 from autonn.teach import target_rules as targets
-from autonn.teach.trial import Trial
+from autonn.teach.trial import Trial, chance_kept, generators_near
 from autonn.training import Finding
-from autonn.training.examples import Examples
+from autonn.training.columns import lay_out
+from autonn.training.compiling import untouched
+from autonn.training.examples import Examples, held_out_examples
 from autonn.training.feeds import is_stream
 from autonn.training.loss import needs_targets
 from autonn.training.losses import as_loss
@@ -82,7 +84,7 @@ def lint(
     optimizer: Optimizer | str | None = None,
     l2: float = 0.0,
     batch_size: int | None = None,
-    validation: tuple[Any, Any] | None = None,
+    validation: tuple[Any, Any] | float | None = None,
     step: Callable[[Any, Any], Any] | None = None,
 ) -> Findings:
     """Look for what keeps a network from learning: give it what `fit` would be given.
@@ -95,7 +97,7 @@ def lint(
     ----------
     model, X, y, loss, optimizer, l2, batch_size, validation
         As for `fit`, of a model with one output; X does not give batches. Without an optimiser,
-        rules of the learning rate and of weight decay are left out; the validation
+        rules of the learning rate and of weight decay are left out; a validation that is no share
         is looked for among the training rows.
     step
         For loops of one's own: a function of a batch, ``step(X, y)``, that takes one step with the
@@ -135,8 +137,11 @@ CrossEntropy()
     if batch_size is not None:
         checks.whole("lint: batch_size", batch_size)
     loss = as_loss(loss, "lint")
-    examples = _examples(X, y, loss)
-    held_out = None if validation is None else Examples.checked(*validation, "lint: validation")
+    examples = _checked_rows(X, y, loss)
+    held_out = _held_out(validation)
+    if step is None:  # as `fit` does
+        with chance_kept(generators_near([model])), untouched(model):
+            lay_out(model, loss, examples, held_out)
     trial = Trial(model, examples, loss, optimizer, l2, batch_size, held_out, step)
     with np.errstate(all="ignore"):
         alone = tuple(chance_rules.batches_of_one(trial)) if len(examples) == 1 else ()
@@ -145,8 +150,8 @@ CrossEntropy()
         return Findings(_each_once(found for rule in RULES for found in rule(trial)))
 
 
-def _examples(X: Any, y: Any, loss: Loss) -> Examples:
-    """Take the rows that are looked at, and refuse what has none, or no targets."""
+def _checked_rows(X: Any, y: Any, loss: Any) -> Examples:
+    """Take the examples, and refuse batches and what has no targets."""
     if is_stream(X):
         raise TypeError(
             "lint: X gives batches, and it looks at rows; give it those of one batch, as X, y = "
@@ -155,6 +160,13 @@ def _examples(X: Any, y: Any, loss: Loss) -> Examples:
     if y is None and needs_targets(loss):
         raise TypeError(f"lint: y is None, and {loss!r} compares predictions with targets; give y")
     return Examples.checked(X, y, "lint")
+
+
+def _held_out(validation: Any) -> Examples | None:
+    """Take held-out rows; of a share there are none, as it is not among the rows to learn from."""
+    if validation is None or isinstance(validation, int | float):
+        return None
+    return held_out_examples(validation, "lint")
 
 
 def _each_once(findings: Iterable[Finding]) -> Iterator[Finding]:

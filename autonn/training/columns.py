@@ -73,13 +73,19 @@ def _as_predicted(y: Array, loss: Loss, told: Callable[[], Any]) -> Array:
         return y[:, None]
     if y.ndim == 2 and len(width) == 1 and width != (1,):
         return y[:, 0]
-    if y.ndim == 2 and not width and has_check(loss):  # a loss of one's own may mean all pairs
+    if y.ndim == 2 and not width:
         return y[:, 0]
     return y
 
 
 def _may_differ(y: Array, loss: Loss) -> bool:
-    """Whether targets are one number for each row, and no classes of a single output."""
+    """Whether targets are one number for each row, and no classes of a single output.
+
+    A loss of one's own gets them as they are: of ``np.mean((a[:, 0] - y) ** 2)`` a column would
+    make m by m differences.
+    """
+    if not has_check(loss):
+        return False
     if y.ndim == 1:
         return y.dtype.kind == "f" or classifies(loss) is False
     return y.ndim == 2 and y.shape[1] == 1

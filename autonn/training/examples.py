@@ -86,17 +86,17 @@ class Examples:
 Batch = tuple[Any, Any, Array | None, Array | None]
 
 
-def held_out_examples(validation: Any) -> Examples:
+def held_out_examples(validation: Any, caller: str = "fit") -> Examples:
     """Take the pair of held-out examples and targets, and refuse what is no pair."""
     if not isinstance(validation, tuple | list) or len(validation) != 2:
         many = isinstance(validation, tuple | list)
         what = f"{len(validation)} things" if many else f"a {type(validation).__name__}"
         raise TypeError(
-            f"fit: validation is a pair of examples and targets, (X, y), or a share from 0 to 1 "
-            f"of the examples, or batches as X may be, not {what}"
+            f"{caller}: validation is a pair of examples and targets, (X, y), or a share from 0 "
+            f"to 1 of the examples, or batches as X may be, not {what}"
         )
     X, y = validation
-    return Examples.checked(X, y, "fit: validation")
+    return Examples.checked(X, y, f"{caller}: validation")
 
 
 def _of(values: Any, rows: Any) -> Any:

@@ -81,8 +81,8 @@ def fit(
     X, y
         Examples, one a row, and their targets, as the loss takes them; y may be None where it needs
         none. Each is an array, memory map, list of numbers, frame or series of pandas or polars, or
-        a tuple or dict of these. Targets (m,) and (m, 1) are the same where the loss takes one
-        number a row.
+        a tuple or dict of these. Targets (m,) and (m, 1) are the same for losses of autonn's that
+        take one number a row.
 
         Or X gives batches, each ``(X, y)`` or ``(X, y, weights)``, and there is no y: what can be
         gone through again each epoch, as a list of such tuples or a loader of PyTorch's; a function

@@ -52,6 +52,15 @@ def test_pictures_of_any_size_and_networks_of_pictures_have_a_page() -> None:
     assert '"end":"logits"' in flat
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_a_network_that_reads_a_picture_row_by_row_has_a_page(kind: Any) -> None:
+    model = nn.Sequential(kind(5, 3, rng=0), nn.Last(), nn.Layer(3, 2, rng=1))
+    text = page_of(model, np.zeros((1, 4, 5)))
+    assert '"teaches":true' in text
+    assert '"units":12' in text  # all outputs: four rows of three
+    assert text.count("function program(") == 3
+
+
 def test_a_number_alone_is_shown_without_lessons() -> None:
     text = page_of(nn.Sequential(nn.Layer(2, 1, rng=0)), inputs={"x": (0, 1), "y": (0, 1)})
     assert '"teaches":false' in text

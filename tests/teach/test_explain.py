@@ -154,6 +154,33 @@ def test_formulas_of_each_layer_give_the_numbers_of_the_engine(name: str) -> Non
     assert "<table>" in told.html()
 
 
+class Two(nn.Module):
+    """Two inputs and two outputs."""
+
+    def __init__(self) -> None:
+        self.left, self.right = an.Layer(2, 3, rng=0), an.Layer(3, 3, rng=1)
+        self.kind, self.value = an.Layer(3, 3, rng=2), an.Layer(3, 1, rng=3)
+
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+        hidden = np.tanh(self.left(left) + self.right(right))
+        return {"kind": self.kind(hidden), "the value": self.value(hidden)}
+
+
+def test_several_inputs_and_outputs_are_explained_by_their_names() -> None:
+    rng, model = np.random.default_rng(0), Two()
+    X = {"left": rng.normal(size=(4, 2)), "right": rng.normal(size=(4, 3))}
+    y = {"kind": np.array([0, 1, 2, 0]), "the value": rng.normal(size=(4, 1))}
+    losses = {"kind": an.SoftmaxCrossEntropy(), "the value": "mse"}
+    told = explain(model, X, y, loss=losses, l2=0.3)
+    assert_evaluates(told)
+    for name in ("X_left", "X_right", "y_the_value"):
+        assert name in str(told)
+    output = model(*map(an.Tensor, X.values()))
+    cost = an.SoftmaxCrossEntropy()(output["kind"], y["kind"])
+    cost = cost + an.MeanSquaredError()(output["the value"], y["the value"])
+    assert_gradients(told, model, cost + an.l2_penalty(model, 0.3, 4))
+
+
 PARTS: dict[str, list[Callable[[Random, int], nn.Module]]] = {
     "rows": [
         lambda rng, n: an.Layer(n, n, rng=rng), lambda rng, n: an.Tanh(), lambda rng, n: an.ReLU(),

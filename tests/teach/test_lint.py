@@ -163,6 +163,7 @@ def test_findings_print_and_show_themselves() -> None:
         ({"optimizer": optim.SGD}, "lint: optimizer is the class SGD"),
         ({"step": lambda X, y: None}, "give it, optimizer="),
         ({"X": np.full((200, 4), np.nan)}, "lint: X"),
+        ({"validation": 3 * [0]}, "lint: validation is a pair"),
         ({"loss": lambda a, y: 3.0}, "returned 3.0, expected one Tensor"),
         ({"loss": lambda a, y: a}, r"returned shape \(200, 3\), expected one Tensor"),
     ],
@@ -186,6 +187,13 @@ def test_what_is_unusual_is_no_fault_of_the_training() -> None:
     assert lint(normed, X[:1], y[:1], loss=an.SoftmaxCrossEntropy()).names == ["batch-of-one"]
 
 
+def test_it_takes_what_fit_takes_by_name_and_in_a_column_and_as_a_share() -> None:
+    X, y = blobs()
+    assert not lint(net(), X, y, loss="cross_entropy", optimizer="adam", validation=0.2)
+    value = an.Sequential(an.Layer(4, 8, rng=0), an.Tanh(), an.Layer(8, 1, rng=1))
+    assert not lint(value, X, X.sum(axis=1), loss="mse", optimizer="adam")
+
+
 # ---- what fit tells by itself
 
 
@@ -201,10 +209,8 @@ def row_against_column() -> Given:
     return model, X, X[:, :1] * X[:, 1:2], {"loss": lambda a, y: np.mean((a - y) ** 2)}
 
 
-# Of targets in a row fit makes the column that is predicted: there is nothing to tell.
 TOLD = [
-    *((n, c) for n, c in CASES if n in CERTAIN and n != "broadcast-targets"),
-    *((n, c) for n, c in CASES if c.__name__ == "own_penalty_of_all"),
+    *((n, c) for n, c in CASES if n in CERTAIN or c.__name__ == "own_penalty_of_all"),
     ("broadcast-targets", row_against_column),
 ]
 
