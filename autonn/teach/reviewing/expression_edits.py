@@ -28,6 +28,7 @@ __all__ = ["factor_edits", "flow_edits", "form_edits", "other_edits", "simple_ed
 def simple_edits(s: Surroundings) -> Iterator[Edit]:
     """Yield the small changes of a line, the likely ones first."""
     yield from factors(s)
+    yield from _renamed(s)
     for node in expressions(s.line):
         yield from _other_values(s, node)
         yield from _formed(s, node)
@@ -348,6 +349,27 @@ def _other_values(s: Surroundings, node: Any) -> Iterator[Edit]:
                 f"the function is taken at the wrong value: at `{atom.text}` in place of `{text}`"
             )
         yield Edit(swap(s.slots, node, atom.tree), cost, cause)
+
+
+def _renamed(s: Surroundings) -> Iterator[Edit]:
+    """Read another value wherever a line names one twice, best one that is computed for nothing."""
+    root = root_of(s.line)
+    names = [n for n in expressions(s.line) if isinstance(n, ast.Name)]
+    loads = {n.id for n in ast.walk(s.line.part.definition)
+             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}  # fmt: skip
+    for name in dict.fromkeys(n.id for n in names):
+        value = s.value(next(n for n in names if n.id == name))
+        if sum(n.id == name for n in names) < 2 or not isinstance(value, np.ndarray):
+            continue
+        for atom in s.atoms:
+            if atom.text.isidentifier() and atom.text != name and atom.shape == value.shape:
+                new = copy.deepcopy(root)
+                for n in ast.walk(new):
+                    if isinstance(n, ast.Name) and n.id == name:
+                        n.id = atom.text
+                cause = f"the wrong value is taken: `{atom.text}` in place of `{name}`"
+                cost = 0.46 if atom.text in loads else 0.29
+                yield Edit(swap(s.slots, root, new), cost, cause)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -230,10 +230,14 @@ def _coefficients(s: Surroundings) -> Iterator[tuple[str, str]]:
         yield f"1 / {n}", "1/m * "
 
 
+def _is_number(x: Any) -> bool:
+    return isinstance(x, float | np.floating | np.ndarray) and np.ndim(x) == 0
+
+
 def _indicators(s: Surroundings, node: Any) -> Iterator[Edit]:
     """Take off 1 where two whole numbers are equal, as a class and the right one."""
     for part in (node.left, node.right) if isinstance(node, ast.BinOp) else (node,):
-        if not s.line.loops or not isinstance(s.value(part), float | np.floating):
+        if not s.line.loops or not _is_number(s.value(part)):
             continue
         whole = [a for a in s.atoms if isinstance(a.value, int)]
         for a in whole:

@@ -155,10 +155,15 @@ class Search:
             return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else -0.1
         if edit.times and self._passes_on(line):
             return 0.4
+        if edit.scales and self._is_partly_known(line) and self._was_right_before(line):
+            return -0.05
+        if edit.cost >= 1 and self._is_sure(line):
+            return 0.03
         if not self.is_known(line) or edit.cost >= 1 or edit.flows:
             return 0.0
         if not self._is_sure(line):
-            return 0.6
+            returned = isinstance(line.statement, ast.Return) and self._is_gradient(line)
+            return 0.0 if returned and edit.scales else 0.6
         if all(f is not None and abs(f.factor - 1) < 1e-6 for f in found):
             return 3.0
         if any(f is not None and f.entry.kind == "gradient" for f in found):
@@ -166,6 +171,11 @@ class Search:
         if not edit.scales:
             return 3.0
         return -0.05 if self._was_right_before(line) else 0.5
+
+    def _is_partly_known(self, line: Line) -> bool:
+        """Whether a line computed slopes of J at some times, and at others what nothing needs."""
+        found = [f for f in self.matches[line.number] if f is not None]
+        return 1 < len(found) < len(self.matches[line.number])
 
     def _was_right_before(self, line: Line) -> bool:
         """Whether a slope of J was computed before a line, with no factor: it came in there."""
