@@ -79,9 +79,11 @@ class Surroundings:
         """Return the indices by which the function takes single places, by their texts."""
         found: dict[str, ast.expr] = {}
         for node in ast.walk(self.line.part.definition):
-            if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
-                if not any(isinstance(n, ast.Slice) for n in ast.walk(node.slice)):
-                    found.setdefault(ast.unparse(node.slice), node.slice)
+            place = node.slice if isinstance(node, ast.Subscript) else None
+            if place is None or isinstance(place, ast.Constant):
+                continue
+            if not any(isinstance(n, ast.Slice) for n in ast.walk(place)):
+                found.setdefault(ast.unparse(place), place)
         return found
 
     def is_own(self, name: str) -> bool:
