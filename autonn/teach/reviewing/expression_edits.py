@@ -354,6 +354,8 @@ def _other_values(s: Surroundings, node: Any) -> Iterator[Edit]:
 def _renamed(s: Surroundings) -> Iterator[Edit]:
     """Read another value wherever a line names one twice, best one that is computed for nothing."""
     root = root_of(s.line)
+    if root is None:
+        return
     names = [n for n in expressions(s.line) if isinstance(n, ast.Name)]
     loads = {n.id for n in ast.walk(s.line.part.definition)
              if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}  # fmt: skip

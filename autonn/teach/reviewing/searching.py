@@ -148,7 +148,7 @@ class Search:
         """
         found = self.matches[line.number]
         if self._is_copy(line):
-            if edit.times:
+            if edit.times and (not edit.late or isinstance(line.statement.value, ast.Call)):
                 return 0.4
             if isinstance(line.statement.value, ast.Call):
                 return -0.1
@@ -157,7 +157,7 @@ class Search:
             return 0.4
         if edit.scales and self._is_partly_known(line) and self._was_right_before(line):
             return -0.05
-        if edit.cost >= 1 and self._is_sure(line):
+        if 1 <= edit.cost < 1.2 and self._is_sure(line):  # slopes; terms come from 1.2 on
             return 0.03
         if not self.is_known(line) or edit.cost >= 1 or edit.flows:
             return 0.0
