@@ -131,6 +131,33 @@ def test_two_mistakes_are_not_blamed_on_one_line(monkeypatch: pytest.MonkeyPatch
     assert "no single change of a line was found" in found.cause
 
 
+def test_what_has_no_text_is_named() -> None:
+    room: dict[str, Any] = {}
+    exec("def f(w, x, y):\n    e = x @ w - y\n    return (e @ e) / 2, x.T @ e * 3", room)
+    found = review(room["f"], *data(8))
+    assert not found.right
+    assert found.line is None
+    assert "the line can't be found without the text of `f`; write it into a file" in found.cause
+
+
+def test_a_helper_is_blamed_itself_where_it_is_called_several_times() -> None:
+    def slope(a: Any) -> Any:
+        return a * (1 + a)
+
+    def net(w: Any, v: Any, x: Any, y: Any) -> Any:
+        a = 1 / (1 + np.exp(-x @ w))
+        b = 1 / (1 + np.exp(-a @ v))
+        d = (b - y) * slope(b)
+        return np.sum((b - y) ** 2) / 2, x.T @ (d @ v.T * slope(a)), a.T @ d
+
+    rng = np.random.default_rng(0)
+    found = review(
+        net, *(rng.normal(size=s) for s in ((3, 4), (4, 2), (6, 3), (6, 2))), argnums=(0, 1)
+    )
+    assert found.line == slope.__code__.co_firstlineno + 1
+    assert "sign" in found.cause
+
+
 def test_a_kink_at_the_very_point_given_is_no_mistake() -> None:
     def at_zero(w: Any, x: Any) -> Any:
         z = x @ w

@@ -99,11 +99,14 @@ def _beside(place: ast.expr) -> Iterator[ast.expr]:
             yield ast.BinOp(name, op, ast.Constant(abs(k))) if k else name
 
 
-def counted(atoms: list[Atom]) -> dict[int, str]:
-    """Say which whole numbers that a program names are lengths of its arrays."""
+def counted(atoms: list[Atom], line: Line) -> dict[int, str]:
+    """Say which whole numbers that a program names are lengths of its arrays, and no counters."""
+    loops = (n for n in ast.walk(line.part.definition) if isinstance(n, ast.For))
+    counters = {ast.unparse(n.target) for n in loops}
     first = {a.shape[0] for a in atoms if a.shape}
     lengths = {n for a in atoms for n in a.shape}
-    numbers = {a.value for a in atoms if isinstance(a.value, int) and a.value > 1}
+    whole = (a for a in atoms if isinstance(a.value, int) and a.text not in counters)
+    numbers = {a.value for a in whole if a.value > 1}
     return {n: "examples" if n in first else "values" for n in numbers & lengths}
 
 
@@ -120,11 +123,28 @@ def _may_hold(container: ast.expr, line: Line, held: dict[str, bool]) -> bool:
     return held[text]
 
 
+def _kept(line: Line) -> Iterator[ast.expr]:
+    """Yield what the objects and dicts at hand keep: what another method has put there."""
+    names = {n.id for n in ast.walk(line.part.definition) if isinstance(n, ast.Name)}
+    names |= {a.arg for a in line.part.definition.args.args}
+    for name, thing in line.env.items():
+        if name not in names:
+            continue
+        if isinstance(thing, dict):
+            for key in list(thing)[:40]:
+                if isinstance(key, str):
+                    yield ast.Subscript(ast.Name(name, ast.Load()), ast.Constant(key), ast.Load())
+        elif not isinstance(thing, np.ndarray | type | FunctionType):
+            for key, value in list(getattr(thing, "__dict__", {}).items())[:40]:
+                if isinstance(value, np.ndarray):
+                    yield ast.Attribute(ast.Name(name, ast.Load()), key, ast.Load())
+
+
 def atoms_of(line: Line) -> list[Atom]:
     """List the numbers and arrays that the function of a line names and that were there."""
     found: dict[str, Atom] = {}
     held: dict[str, bool] = {}
-    for node in _references(line.part):
+    for node in (*_references(line.part), *_kept(line)):
         tree = copy.deepcopy(node)
         for inner in ast.walk(tree):
             if hasattr(inner, "ctx"):

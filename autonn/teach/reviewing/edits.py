@@ -46,14 +46,21 @@ class Edit:
         The sentence that says what was wrong, if this is the repair.
     scales
         Whether it changes the value by a factor alone.
+    flows
+        Whether it changes when, or how often, a right value is taken.
+    late
+        Whether of several lines that it would repair, the last is meant.
+    times
+        Whether it multiplies what stands there, or a part of it, by a number.
     """
 
     do: Callable[[], Callable[[], None]]
     cost: float
     cause: str
     scales: bool = False
-    flows: bool = False  # whether it changes when, or how often, a right value is taken
-    late: bool = False  # whether of several lines that it would repair, the last is meant
+    flows: bool = False
+    late: bool = False
+    times: bool = False
 
 
 @dataclass
@@ -67,6 +74,17 @@ class Surroundings:
     sizes: dict[int, str]  # numbers that lengths in the data have, and what they count
     parts: list[Part]
     known: dict[Any, Any] = field(default_factory=dict)
+
+    def places(self) -> dict[str, ast.expr]:
+        """Return the indices by which the function takes single places, by their texts."""
+        found: dict[str, ast.expr] = {}
+        for node in ast.walk(self.line.part.definition):
+            place = node.slice if isinstance(node, ast.Subscript) else None
+            if place is None or isinstance(place, ast.Constant):
+                continue
+            if not any(isinstance(n, ast.Slice) for n in ast.walk(place)):
+                found.setdefault(ast.unparse(place), place)
+        return found
 
     def is_own(self, name: str) -> bool:
         """Whether a function is the learner's own."""
@@ -166,7 +184,8 @@ def assignments(s: Surroundings) -> Iterator[Edit]:
     target = s.line.target
     if isinstance(s.line.statement, ast.Assign) and len(statement.targets) == 1:
         last = "the last example" if s.line.loops == 1 else "the last one"
-        for op in (ast.Add(), ast.Sub()) if s.line.loops else (ast.Add(),):
+        placed = isinstance(statement.targets[0], ast.Subscript)
+        for op in (ast.Add(), ast.Sub()) if s.line.loops or placed else (ast.Add(),):
             new: ast.stmt = ast.AugAssign(cast(Any, statement.targets[0]), op, statement.value)
             cause = (
                 f"`{target}` is overwritten each time round the loop, so that only {last} is left: "
@@ -202,25 +221,50 @@ def factors(s: Surroundings) -> Iterator[Edit]:
     root = root_of(s.line)
     if root is None:
         return
+    beside = _scaled_beside(root) if isinstance(s.line.statement, ast.Return) else set()
     for depth, node in enumerate(terms_of(root)):
         if not isinstance(node, ast.expr) or isinstance(node, ast.Constant):
             continue
-        cost = 0.1 + 0.05 * min(depth, 4)
+        cost = 0.1 + 0.05 * min(0 if id(node) in beside else depth, 4)
         of = "" if depth == 0 else f" of `{ast.unparse(node)}`"
+        scales = depth == 0 or id(node) in beside
+        yield from _struck(s, node, cost, scales)
         yield Edit(
             swap(s.slots, node, ast.UnaryOp(ast.USub(), node)), cost,
-            f"the sign{of} is wrong: it is the negative of what it should be", depth == 0,
+            f"the sign{of} is wrong: it is the negative of what it should be", scales,
+            times=True,
         )  # fmt: skip
         for factor, op, text in _knownfactors(s):
             yield Edit(swap(s.slots, node, _times(node, factor, op)), cost + 0.05, text + of,
-                       depth == 0, late="mean should" in text)  # fmt: skip
+                       scales, late="mean should" in text, times=True)  # fmt: skip
+
+
+def _struck(s: Surroundings, node: Any, cost: float, scales: bool) -> Iterator[Edit]:
+    """Strike a number that a value is divided by, which is likelier than that one is missing."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and np.ndim(
+        s.value(node.right)
+    ) == 0:  # fmt: skip
+        by = ast.unparse(node.right)
+        cause = f"the factor 1/{by} is there once too often in `{ast.unparse(node)}`"
+        yield Edit(swap(s.slots, node, node.left), cost + 0.02, cause, scales, times=True)
+
+
+def _scaled_beside(root: Any) -> set[int]:
+    """Find the bare names among returned values of which others are multiplied or divided."""
+    found: set[int] = set()
+    for node in ast.walk(root):
+        parts = node.values if isinstance(node, ast.Dict) else getattr(node, "elts", [])
+        scaled = [isinstance(p, ast.BinOp) and isinstance(p.op, ast.Mult | ast.Div) for p in parts]
+        if any(scaled):
+            found |= {id(p) for p in parts if isinstance(p, ast.Name | ast.Attribute)}
+    return found
 
 
 def _knownfactors(s: Surroundings) -> Iterator[tuple[ast.expr, ast.operator, str]]:
     """Yield numbers to multiply and to divide by, and what it means if they repair a line."""
     names = _names_of_sizes(s)
     for size, what in s.sizes.items():
-        if size > 1:
+        if size > 2 or (size == 2 and "example" in what):
             name = names.get(size, "m" if "example" in what else str(size))
             constant = ast.Constant(size)
             yield (constant, ast.Div(),

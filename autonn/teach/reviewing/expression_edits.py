@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = ["factor_edits", "flow_edits", "form_edits", "other_edits", "simple_ed
 def simple_edits(s: Surroundings) -> Iterator[Edit]:
     """Yield the small changes of a line, the likely ones first."""
     yield from factors(s)
+    yield from _renamed(s)
     for node in expressions(s.line):
         yield from _other_values(s, node)
         yield from _formed(s, node)
@@ -44,6 +46,8 @@ def form_edits(s: Surroundings) -> Iterator[Edit]:
 def _formed(s: Surroundings, node: Any) -> Iterator[Edit]:
     """Yield the changes of how an expression is written."""
     yield from _operators(s, node)
+    yield from _squares(s, node)
+    yield from _other_places(s, node)
     yield from _constants(s, node)
     yield from _transpositions(s, node)
     yield from _slices(s, node)
@@ -160,6 +164,36 @@ def _operands(s: Surroundings, node: ast.BinOp, text: str) -> Iterator[Edit]:
         )
 
 
+def _squares(s: Surroundings, node: Any) -> Iterator[Edit]:
+    """Square a value in a sum, product or quotient."""
+    parent = s.slots[id(node)][0]
+    if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+        return
+    if not isinstance(parent, ast.BinOp) or isinstance(parent.op, ast.Pow | ast.MatMult):
+        return
+    if isinstance(s.value(node), np.ndarray | np.number | float):
+        new = ast.BinOp(node, ast.Pow(), ast.Constant(2))
+        cause = f"a square is missing: `{ast.unparse(new)}` in place of `{ast.unparse(node)}`"
+        yield Edit(swap(s.slots, node, new), 0.28, cause)
+
+
+def _other_places(s: Surroundings, node: Any) -> Iterator[Edit]:
+    """Write to, or read, other places: those that the program names elsewhere."""
+    parent, name, _ = s.slots[id(node)]
+    if not isinstance(parent, ast.Subscript) or name != "slice":
+        return
+    value = s.value(parent.value)
+    if not isinstance(value, np.ndarray):
+        return
+    for text, place in s.places().items():
+        if text != ast.unparse(node):
+            cause = (
+                f"the wrong places of `{ast.unparse(parent.value)}` are taken: `[{text}]` "
+                f"in place of `[{ast.unparse(node)}]`"
+            )
+            yield Edit(swap(s.slots, node, copy.deepcopy(place)), 0.4, cause)
+
+
 def _two_factors(s: Surroundings, node: ast.BinOp) -> Iterator[Edit]:
     """Leave out two factors of a product of three, as a slope a(1 - a) that is too much."""
     inner = node.left
@@ -196,6 +230,8 @@ def _other_numbers(s: Surroundings, node: ast.Constant, value: Any) -> Iterator[
     others: list[int | float] = [value + 1, value - 1] if isinstance(value, int) else []
     others += [value * 2, value / 2, -value, value + 1.0, value - 1.0]
     parent = s.slots[id(node)][0]
+    if isinstance(parent, ast.Compare):
+        others.append(0)
     placed = isinstance(parent, ast.BinOp) and isinstance(s.slots[id(parent)][0], ast.Subscript)
     for new in dict.fromkeys(others):
         if new == value or (isinstance(parent, ast.keyword) and not isinstance(new, int)):
@@ -313,6 +349,29 @@ def _other_values(s: Surroundings, node: Any) -> Iterator[Edit]:
                 f"the function is taken at the wrong value: at `{atom.text}` in place of `{text}`"
             )
         yield Edit(swap(s.slots, node, atom.tree), cost, cause)
+
+
+def _renamed(s: Surroundings) -> Iterator[Edit]:
+    """Read another value wherever a line names one twice, best one that is computed for nothing."""
+    root = root_of(s.line)
+    if root is None:
+        return
+    names = [n for n in expressions(s.line) if isinstance(n, ast.Name)]
+    loads = {n.id for n in ast.walk(s.line.part.definition)
+             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}  # fmt: skip
+    for name in dict.fromkeys(n.id for n in names):
+        value = s.value(next(n for n in names if n.id == name))
+        if sum(n.id == name for n in names) < 2 or not isinstance(value, np.ndarray):
+            continue
+        for atom in s.atoms:
+            if atom.text.isidentifier() and atom.text != name and atom.shape == value.shape:
+                new = copy.deepcopy(root)
+                for n in ast.walk(new):
+                    if isinstance(n, ast.Name) and n.id == name:
+                        n.id = atom.text
+                cause = f"the wrong value is taken: `{atom.text}` in place of `{name}`"
+                cost = 0.46 if atom.text in loads else 0.29
+                yield Edit(swap(s.slots, root, new), cost, cause)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -29,12 +29,13 @@ class Program:
     parts: list[Part]
     lines: list[Line]
     watched: dict[Part, CodeType]
+    unread: list[str] = field(default_factory=list)  # functions whose text is not to be had
 
     @classmethod
     def of(cls, call: Call) -> Program:
         """Find the functions that a call runs."""
-        parts, _ = parts_of(call.f, call.run)
-        return cls(parts, lines_of(parts), instrumented(parts))
+        parts, unread = parts_of(call.f, call.run)
+        return cls(parts, lines_of(parts), instrumented(parts), unread)
 
 
 @dataclass

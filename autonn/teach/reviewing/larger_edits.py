@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from autonn.teach.reviewing.atoms import Atom, written
-from autonn.teach.reviewing.edits import Edit, Surroundings, expressions, root_of, swap, terms_of
+from autonn.teach.reviewing.edits import (
+    OPERATORS,
+    Edit,
+    Surroundings,
+    expressions,
+    root_of,
+    swap,
+    terms_of,
+)
 from autonn.teach.reviewing.programs import HOOKS
 
 __all__ = [
@@ -17,6 +26,7 @@ __all__ = [
     "bias_edits",
     "factor_slope_edits",
     "moves",
+    "placed_edits",
     "slope_edits",
     "step_edits",
     "term_edits",
@@ -45,6 +55,7 @@ def factor_slope_edits(s: Surroundings) -> Iterator[Edit]:
     root = root_of(s.line)
     for k, node in enumerate(_places(s, root)) if root is not None else ():
         yield from _slopes(s, node, k)
+        yield from _chains(s, node, k)
 
 
 def term_edits(s: Surroundings) -> Iterator[Edit]:
@@ -52,6 +63,7 @@ def term_edits(s: Surroundings) -> Iterator[Edit]:
     root = root_of(s.line)
     for node in terms_of(root) if root is not None else ():
         yield from _terms(s, node)
+        yield from _indicators(s, node)
     if root is not None and s.line.loops:
         yield from _products(s, root)
 
@@ -60,6 +72,12 @@ def step_edits(s: Surroundings) -> Iterator[Edit]:
     """Yield the changes that insert a step after a line."""
     if root_of(s.line) is not None:
         yield from _steps(s)
+
+
+def placed_edits(s: Surroundings) -> Iterator[Edit]:
+    """Yield the changes that insert a step at some places after a line."""
+    if root_of(s.line) is not None:
+        yield from _placed_steps(s)
 
 
 def slope_edits(s: Surroundings) -> Iterator[Edit]:
@@ -116,6 +134,26 @@ def _slopes(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
         yield Edit(_multiplied(s, node, f"(1 - {atom.text})"), 1.05 + 0.05 * (k > 0), cause)
         cause = f"the factor `{atom.text}` is missing{of}"
         yield Edit(_multiplied(s, node, atom.text), 1.1 + 0.05 * (k > 0), cause)
+
+
+def _chains(s: Surroundings, node: Any, k: int) -> Iterator[Edit]:
+    """Multiply and divide by all that another value of the program is multiplied and divided by."""
+    value = s.value(node)
+    if not isinstance(value, np.ndarray):
+        return
+    for other in ast.walk(s.line.part.definition):
+        inner = getattr(other, "left", None)
+        if not isinstance(other, ast.BinOp) or not isinstance(inner, ast.BinOp):
+            continue
+        if not all(isinstance(b.op, ast.Mult | ast.Div) for b in (other, inner)):
+            continue
+        new = ast.BinOp(ast.BinOp(node, inner.op, inner.right), other.op, other.right)
+        if np.shape(s.value(other)) != value.shape:
+            continue
+        by = "".join(f" {OPERATORS[type(b.op)]} {ast.unparse(b.right)}" for b in (inner, other))
+        of = "" if k == 0 else f" in `{ast.unparse(node)}`"
+        cause = f"the factor is missing{of} that `{ast.unparse(inner.left)}` has: `{by.strip()}`"
+        yield Edit(swap(s.slots, node, copy.deepcopy(new)), 1.2, cause)
 
 
 def _own(s: Surroundings, atom: Atom) -> Iterator[tuple[str, str]]:
@@ -187,8 +225,28 @@ def _coefficients(s: Surroundings) -> Iterator[tuple[str, str]]:
             yield atom.text, f"{atom.text} * "
             for n, _ in sizes:
                 yield f"{atom.text} / {n}", f"{atom.text}/m * "
+            yield f"1 / {atom.text}", f"1/{atom.text} * "
     for n, _ in sizes:
         yield f"1 / {n}", "1/m * "
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, float | np.floating | np.ndarray) and np.ndim(x) == 0
+
+
+def _indicators(s: Surroundings, node: Any) -> Iterator[Edit]:
+    """Take off 1 where two whole numbers are equal, as a class and the right one."""
+    for part in (node.left, node.right) if isinstance(node, ast.BinOp) else (node,):
+        if not s.line.loops or not _is_number(s.value(part)):
+            continue
+        whole = [a for a in s.atoms if isinstance(a.value, int)]
+        for a in whole:
+            for b in whole:
+                if a.text.isidentifier() and isinstance(b.tree, ast.Subscript):
+                    text = f"({a.text} == {b.text})"
+                    new = ast.BinOp(part, ast.Sub(), written(text))
+                    cause = f"the term - {text} is missing beside `{ast.unparse(part)}`"
+                    yield Edit(swap(s.slots, part, new), 1.2, cause)
 
 
 def _assigned(s: Surroundings) -> set[str]:
@@ -269,6 +327,24 @@ def _steps(s: Surroundings) -> Iterator[Edit]:
         yield Edit(_inserted(getattr(slot[0], slot[1]), statement, step), cost, why)
 
 
+def _placed_steps(s: Surroundings) -> Iterator[Edit]:
+    """Insert a step that takes 1 off at places which the program names: p - y of a softmax."""
+    statement = s.line.statement
+    slot = s.slots[id(statement)]
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if not isinstance(target, ast.Name | ast.Attribute) or slot[2] is None:
+        return
+    values = s.value(root_of(s.line))
+    if not isinstance(values, np.ndarray) or not values.shape:
+        return
+    for place in s.places():
+        text = f"{ast.unparse(target)}[{place}] -= 1"
+        why = f"after this line a step is missing: `{text}`: p - y is wanted, with y = 1 there"
+        text = text.replace("[(", "[").replace(")] -= 1", "] -= 1") if "[(" in text else text
+        step = ast.parse(text).body[0]
+        yield Edit(_inserted(getattr(slot[0], slot[1]), statement, step), 0.5, why)
+
+
 def _steps_on(s: Surroundings, value: Any) -> Iterator[tuple[str, str, float]]:
     """Yield what a value could be changed by, why, and at what cost."""
     for n, what in s.sizes.items():
@@ -330,7 +406,10 @@ def moves(s: Surroundings) -> Iterator[Edit]:
         cause = f"the line comes too early: it should stand after `{_first(body[k + 1])}`"
         yield Edit(_moved(body, statement, body, k + 1), 0.7, cause, flows=True)
     cause = f"the line is too much: without it `{target}` is right"
-    yield Edit(_replaced(body, statement, ast.Pass()), 0.6, cause, flows=True)
+    if isinstance(statement, ast.Expr):
+        cause = "the line is too much: without it all is right"
+    whole = 0.05 * isinstance(statement, ast.For)  # of what is in a loop, the line is meant
+    yield Edit(_replaced(body, statement, ast.Pass()), 0.6 + whole, cause, flows=True)
 
 
 def _first(statement: Any) -> str:

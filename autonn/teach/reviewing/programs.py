@@ -114,10 +114,10 @@ def _not_the_learners() -> tuple[str, ...]:
     return tuple(f"{folder}/" for folder in (*folders, str(Path(__file__).parents[2])) if folder)
 
 
-def parts_of(f: Callable[..., Any], run: Callable[[], Any]) -> tuple[list[Part], Any]:
-    """Run something, and return the learner's functions that were called, in order, and its result.
+def parts_of(f: Callable[..., Any], run: Callable[[], Any]) -> tuple[list[Part], list[str]]:
+    """Run something; return the learner's functions that were called, and the names of others.
 
-    Those whose text is not to be had, or says something else than the code, are left out.
+    The others are those whose text is not to be had, or says something else than the code.
     """
     others = _not_the_learners()
     seen: dict[CodeType, FrameType] = {}
@@ -131,17 +131,20 @@ def parts_of(f: Callable[..., Any], run: Callable[[], Any]) -> tuple[list[Part],
     before = sys.gettrace()
     sys.settrace(note)
     try:
-        result = run()
+        run()
     finally:
         sys.settrace(before)
     trees: dict[str, tuple[ast.Module, list[str]] | None] = {}
-    found = []
+    found: list[Part] = []
+    unread: list[str] = []
     for code, frame in seen.items():
         function = _function_of(code, frame, f)
         part = _read(function, trees) if function is not None else None
         if part is not None:
             found.append(part)
-    return found, result
+        elif function is not None and not code.co_name.startswith("__"):
+            unread.append(code.co_name)
+    return found, unread
 
 
 def _read(function: FunctionType, trees: dict[str, Any]) -> Part | None:

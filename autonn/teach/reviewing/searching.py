@@ -31,6 +31,7 @@ from autonn.teach.reviewing.larger_edits import (
     bias_edits,
     factor_slope_edits,
     moves,
+    placed_edits,
     slope_edits,
     step_edits,
     term_edits,
@@ -87,6 +88,7 @@ class Search:
         self.matches = {line.number: _matches(self, line) for line in program.lines}
         self.found: list[Finding] = []
         self.order: dict[int, int] = {}
+        self.passing: dict[int, bool] = {}
         self.surroundings: dict[int, Surroundings] = {}
 
     # ---- which lines
@@ -146,13 +148,22 @@ class Search:
         """
         found = self.matches[line.number]
         if self._is_copy(line):
+            if edit.times and (not edit.late or isinstance(line.statement.value, ast.Call)):
+                return 0.4
             if isinstance(line.statement.value, ast.Call):
-                return 0.4 if edit.scales else -0.1
+                return -0.1
             return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else -0.1
+        if edit.times and self._passes_on(line):
+            return 0.4
+        if edit.scales and self._is_partly_known(line) and self._was_right_before(line):
+            return -0.05
+        if 1 <= edit.cost < 1.2 and self._is_sure(line):  # slopes; terms come from 1.2 on
+            return 0.03
         if not self.is_known(line) or edit.cost >= 1 or edit.flows:
             return 0.0
         if not self._is_sure(line):
-            return 0.6
+            returned = isinstance(line.statement, ast.Return) and self._is_gradient(line)
+            return 0.0 if returned and edit.scales else 0.6
         if all(f is not None and abs(f.factor - 1) < 1e-6 for f in found):
             return 3.0
         if any(f is not None and f.entry.kind == "gradient" for f in found):
@@ -160,6 +171,11 @@ class Search:
         if not edit.scales:
             return 3.0
         return -0.05 if self._was_right_before(line) else 0.5
+
+    def _is_partly_known(self, line: Line) -> bool:
+        """Whether a line computed slopes of J at some times, and at others what nothing needs."""
+        found = [f for f in self.matches[line.number] if f is not None]
+        return 1 < len(found) < len(self.matches[line.number])
 
     def _was_right_before(self, line: Line) -> bool:
         """Whether a slope of J was computed before a line, with no factor: it came in there."""
@@ -179,6 +195,21 @@ class Search:
             return name in ("copy", "array", "asarray", "deepcopy")
         return isinstance(value, ast.Name) and isinstance(line.statement, ast.Assign)
 
+    def _passes_on(self, line: Line) -> bool:
+        """Whether a line gives only what a function of the learner's has just returned."""
+        if line.number not in self.passing:
+            events = self.judgement.events
+            at = next((k for k, e in enumerate(events) if e.line is line), 0)
+            before, now = events[at - 1], events[at]
+            self.passing[line.number] = (
+                isinstance(getattr(line.statement, "value", None), ast.Call)
+                and isinstance(before.line.statement, ast.Return)
+                and before.line.part is not line.part
+                and len(before.values) == len(now.values) > 0
+                and all(map(np.array_equal, before.values, now.values))
+            )
+        return self.passing[line.number]
+
     # ---- the search
 
     def run(self) -> Finding | None:
@@ -195,6 +226,7 @@ class Search:
         self._try_kinds([line for line in open_ones if line not in returns], simple_edits)
         self._try_kinds(returns, simple_edits)
         self._try_kinds(counting, form_edits)
+        self._try_kinds(computing, placed_edits)
         if self._least() > 2:
             self._try_values(lines)
             proved = [self.order[f.line.number] for f in self.found]
@@ -239,10 +271,18 @@ class Search:
 
         def key(f: Finding) -> tuple[float, int]:
             """Where a mean is missing, it is where the sum is taken: late."""
-            late = f.edit is not None and f.edit.late
+            late = f.edit is not None and f.edit.late and not self._came_in(f.line)
             return round(f.cost, 3), self.order[f.line.number] * (-1 if late else 1)
 
         return min(self.found, key=key, default=None)
+
+    def _came_in(self, line: Line) -> bool:
+        """Whether a factor came in at a line or after one that was right: the first has it."""
+        return not self._is_gradient(line) and self._was_right_before(line)
+
+    def _is_gradient(self, line: Line) -> bool:
+        found = self.matches[line.number]
+        return any(f is not None and f.entry.kind == "gradient" for f in found)
 
     def _around(self, line: Line) -> Surroundings:
         """Collect what a line could have been made of."""
@@ -250,7 +290,7 @@ class Search:
             atoms = atoms_of(line)
             self.surroundings[line.number] = Surroundings(
                 line, self.slots, atoms, callees_of(line.part, self.program.parts, line),
-                self.sizes | counted(atoms), self.program.parts,
+                self.sizes | counted(atoms, line), self.program.parts,
             )  # fmt: skip
         return self.surroundings[line.number]
 

@@ -112,7 +112,7 @@ def shown(
     wrong = finding.line if finding is not None else None
     if search is not None:
         if finding is None:
-            review.cause = _not_placed(judgement, pool)
+            review.cause = _not_placed(judgement, pool, program.unread)
         else:
             review.cause, review.expected = finding.cause, finding.expected
             review.line, review.file = finding.line.lineno, finding.line.part.file
@@ -175,9 +175,16 @@ def _verdicts(judgement: Judgement) -> list[tuple[str, str]]:
     return found
 
 
-def _not_placed(judgement: Judgement, pool: Pool) -> str:
+def _not_placed(judgement: Judgement, pool: Pool, unread: list[str]) -> str:
     """Say plainly that the line was not found, and what is known: which gradients, how far off."""
     wrong = [judgement.names[k] for k in judgement.wrong]
+    if unread:
+        names = ", ".join(f"`{name}`" for name in unread)
+        what = f"the gradient for {', '.join(wrong)} is wrong, but " if wrong else ""
+        return (
+            f"{what}the line can't be found without the text of {names}; write it into a file or "
+            "a notebook cell"
+        )
     if not wrong:
         return "no line was found whose change makes J right"
     k = judgement.wrong[0]
