@@ -139,7 +139,11 @@ def knows_by_name(path: Path) -> list[str]:
 
 
 def test_no_op_is_known_by_its_name() -> None:
-    found = {path: knows_by_name(path) for path in FILES}
+    found = {
+        path: knows_by_name(path)
+        for path in FILES
+        if path.parent.name != "reviewing"  # it reads programs of others, which call NumPy
+    }
     of_others = {  # a dtype, Adam's settings, PyTorch's words for approximations, steps, scales
         "onnx_arithmetic.py": [  # the settings of nodes
             "'max'", "'min'", "'fmod'", "'tanh'", "'beta'", "'gamma'",

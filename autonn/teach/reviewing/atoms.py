@@ -145,17 +145,14 @@ def atoms_of(line: Line) -> list[Atom]:
     found: dict[str, Atom] = {}
     held: dict[str, bool] = {}
     for node in (*_references(line.part), *_kept(line)):
-        tree = copy.deepcopy(node)
-        for inner in ast.walk(tree):
-            if hasattr(inner, "ctx"):
-                inner.ctx = ast.Load()
+        tree = _to_be_read(node)
         text = ast.unparse(tree)
         if text in found or text == "self" or text.count(".T") > 1:
             continue
         ast.fix_missing_locations(tree)
         if isinstance(tree, ast.Subscript) and not _may_hold(tree.value, line, held):
             continue
-        if not hasattr(node, "lineno") and isinstance(evaluated(tree.value, line), np.ndarray):  # type: ignore[attr-defined]
+        if not hasattr(node, "lineno") and isinstance(evaluated(tree.value, line), np.ndarray):
             continue  # rows of arrays are of use only where the program takes them itself
         value = evaluated(tree, line)
         if _is_numeric(value):
@@ -163,12 +160,26 @@ def atoms_of(line: Line) -> list[Atom]:
                 value = np.asarray(value).item()
             found[text] = Atom(text, tree, value)
     for atom in list(found.values()):
-        for part in ("[:, 1:]", "[1:]") if len(atom.shape) in (1, 2) else ():
-            if len(atom.shape) == 2 or part == "[1:]":
-                text = atom.text + part  # without its bias
-                value = atom.value[:, 1:] if part == "[:, 1:]" else atom.value[1:]
-                found.setdefault(text, Atom(text, written(text), value))
+        for less in _without_bias(atom):
+            found.setdefault(less.text, less)
     return _different(list(found.values()))
+
+
+def _to_be_read(node: Any) -> Any:
+    """Copy an expression as one that is read, not set."""
+    tree = copy.deepcopy(node)
+    for inner in ast.walk(tree):
+        if hasattr(inner, "ctx"):
+            inner.ctx = ast.Load()
+    return tree
+
+
+def _without_bias(atom: Atom) -> Iterator[Atom]:
+    """Yield an array without its first column, and without its first row."""
+    parts = {1: ("[1:]",), 2: ("[:, 1:]", "[1:]")}
+    for part in parts.get(len(atom.shape), ()):
+        value = atom.value[:, 1:] if part == "[:, 1:]" else atom.value[1:]
+        yield Atom(atom.text + part, written(atom.text + part), value)
 
 
 def _different(atoms: list[Atom]) -> list[Atom]:

@@ -17,14 +17,10 @@ def told_apart(target: str, wrong: Array, right: Array, pool: Pool, atoms: list[
         return f"`{target}` has the shape {wrong.shape}, and should have {right.shape}"
     with np.errstate(all="ignore"):
         ratio = right / wrong
-    finite = np.isfinite(ratio)
-    if finite.any() and np.allclose(ratio[finite], ratio[finite][0]) and finite.sum() > 1:
-        return f"`{target}` has to be multiplied by {ratio[finite][0]:.6g}"
-    if right.ndim == 2 and right.shape[0] == right.shape[1] and np.allclose(wrong.T, right):
-        return f"`{target}` is transposed"
-    if np.allclose(np.sort(wrong, axis=None), np.sort(right, axis=None)):
-        return f"`{target}` has the right numbers in the wrong places: a transposition or order"
-    difference = right - wrong
+    told = _factor_or_order(target, wrong, right, ratio)
+    if told is not None:
+        return told
+    finite, difference = np.isfinite(ratio), right - wrong
     for atom in atoms:
         value = np.asarray(atom.value, float)
         if value.shape == right.shape and _is_multiple(difference, value):
@@ -45,6 +41,18 @@ def told_apart(target: str, wrong: Array, right: Array, pool: Pool, atoms: list[
             f"its {few.size} numbers are not those of the slope of J"
         )
     return f"`{target}` is not the slope of J that is needed here"
+
+
+def _factor_or_order(target: str, wrong: Array, right: Array, ratio: Array) -> str | None:
+    """Say it where the numbers are right but for one factor, or stand in other places."""
+    known = ratio[np.isfinite(ratio)]
+    if known.size > 1 and np.allclose(known, known[0]):
+        return f"`{target}` has to be multiplied by {known[0]:.6g}"
+    if right.ndim == 2 and right.shape[0] == right.shape[1] and np.allclose(wrong.T, right):
+        return f"`{target}` is transposed"
+    if np.allclose(np.sort(wrong, axis=None), np.sort(right, axis=None)):
+        return f"`{target}` has the right numbers in the wrong places: a transposition or order"
+    return None
 
 
 def _is_multiple(a: Array, b: Array) -> bool:

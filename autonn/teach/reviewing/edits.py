@@ -276,8 +276,7 @@ def _knownfactors(s: Surroundings) -> Iterator[tuple[ast.expr, ast.operator, str
     yield ast.Constant(2), ast.Mult(), "a factor of 2 is missing (it is half of what it should be)"
     yield ast.Constant(2), ast.Div(), "a factor of 2 is too much (it is twice what it should be)"
     for atom in s.atoms:
-        known = isinstance(atom.value, int | float | np.floating) or np.ndim(atom.value) == 0
-        if not atom.is_number or not known or atom.value in (0, 1, -1, 2) or atom.value in s.sizes:
+        if not _is_a_factor(s, atom):
             continue
         yield atom.tree, ast.Mult(), f"the factor `{atom.text}` is missing"
         yield atom.tree, ast.Div(), f"it has to be divided by `{atom.text}`"
@@ -285,6 +284,13 @@ def _knownfactors(s: Surroundings) -> Iterator[tuple[ast.expr, ast.operator, str
             if size > 1 and "example" in what and not isinstance(atom.value, int):
                 both = ast.BinOp(atom.tree, ast.Div(), ast.Constant(size))
                 yield both, ast.Mult(), f"the factor `{atom.text}`/m is missing (m = {size})"
+
+
+def _is_a_factor(s: Surroundings, atom: Any) -> bool:
+    """Whether it is a number that is worth trying, and is not tried as a size."""
+    known = isinstance(atom.value, int | float | np.floating) or np.ndim(atom.value) == 0
+    tried = atom.is_number and known and (atom.value in (0, 1, -1, 2) or atom.value in s.sizes)
+    return bool(atom.is_number and known and not tried)
 
 
 def _names_of_sizes(s: Surroundings) -> dict[int, str]:

@@ -340,9 +340,7 @@ def _other_values(s: Surroundings, node: Any) -> Iterator[Edit]:
         alike = np.shape(value) == atom.shape or (handed and np.ndim(value) == len(atom.shape))
         if atom.text == text or not alike or _same(atom.value, value):
             continue
-        index = np.ndim(value) == 0 and isinstance(value, int) and isinstance(atom.value, int)
-        cost = 0.45 if index else 0.3 if np.shape(value) == atom.shape else 0.4
-        cost += 0.1 * ("+ 1]" in atom.text or "- 1]" in atom.text)
+        cost = _cost_of_another(value, atom)
         cause = f"the wrong value is taken: `{atom.text}` in place of `{text}`"
         if isinstance(s.slots[id(node)][0], ast.Call) and np.ndim(value):
             cause = (
@@ -351,27 +349,48 @@ def _other_values(s: Surroundings, node: Any) -> Iterator[Edit]:
         yield Edit(swap(s.slots, node, atom.tree), cost, cause)
 
 
+def _cost_of_another(value: Any, atom: Any) -> float:
+    """Say how unlikely it is that this value was meant."""
+    index = np.ndim(value) == 0 and isinstance(value, int) and isinstance(atom.value, int)
+    cost = 0.45 if index else 0.3 if np.shape(value) == atom.shape else 0.4
+    return cost + 0.1 * ("+ 1]" in atom.text or "- 1]" in atom.text)
+
+
 def _renamed(s: Surroundings) -> Iterator[Edit]:
     """Read another value wherever a line names one twice, best one that is computed for nothing."""
     root = root_of(s.line)
     if root is None:
         return
-    names = [n for n in expressions(s.line) if isinstance(n, ast.Name)]
-    loads = {n.id for n in ast.walk(s.line.part.definition)
-             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}  # fmt: skip
-    for name in dict.fromkeys(n.id for n in names):
-        value = s.value(next(n for n in names if n.id == name))
-        if sum(n.id == name for n in names) < 2 or not isinstance(value, np.ndarray):
+    named: dict[str, list[ast.Name]] = {}
+    for node in expressions(s.line):
+        if isinstance(node, ast.Name):
+            named.setdefault(node.id, []).append(node)
+    loads = _names_read(s.line.part.definition)
+    for name, nodes in named.items():
+        value = s.value(nodes[0])
+        if len(nodes) < 2 or not isinstance(value, np.ndarray):
             continue
         for atom in s.atoms:
             if atom.text.isidentifier() and atom.text != name and atom.shape == value.shape:
-                new = copy.deepcopy(root)
-                for n in ast.walk(new):
-                    if isinstance(n, ast.Name) and n.id == name:
-                        n.id = atom.text
+                new = _with_name(root, name, atom.text)
                 cause = f"the wrong value is taken: `{atom.text}` in place of `{name}`"
                 cost = 0.46 if atom.text in loads else 0.29
                 yield Edit(swap(s.slots, root, new), cost, cause)
+
+
+def _names_read(tree: ast.AST) -> set[str]:
+    """List the names that are read in a function."""
+    names = (n for n in ast.walk(tree) if isinstance(n, ast.Name))
+    return {n.id for n in names if isinstance(n.ctx, ast.Load)}
+
+
+def _with_name(root: Any, name: str, other: str) -> Any:
+    """Copy an expression with another name in the place of one."""
+    new = copy.deepcopy(root)
+    for n in ast.walk(new):
+        if isinstance(n, ast.Name) and n.id == name:
+            n.id = other
+    return new
 
 
 def _same(a: Any, b: Any) -> bool:

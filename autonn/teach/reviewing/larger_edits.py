@@ -267,20 +267,24 @@ def _terms(s: Surroundings, node: Any) -> Iterator[Edit]:
         for number, shown in _coefficients(s):
             if shown and s.line.loops and atom.text in assigned:
                 continue  # what a loop computes is no parameter, which alone is penalised
-            penalty = " (the penalty)" if shown else ""
-            for axis in (None, 1, 0):
-                if axis is not None and (value.ndim < axis + 1 or not shown):
-                    continue
-                for op, sign in ((ast.Add(), "+"), (ast.Sub(), "-")):
-                    if sign == "-" and (axis is not None or shown):
-                        continue
-                    of, without = atom.text, ""
-                    if axis is not None:
-                        of = f"{HOOKS}.unbiased({atom.text}, {axis})"
-                        without = ", but for the bias"
-                    new = ast.BinOp(node, op, written(f"({number}) * {of}"))
-                    cause = f"the term {sign} {shown}{atom.text}{penalty} is missing{without}"
-                    yield Edit(swap(s.slots, node, new), 1.2 + 0.02 * (axis or 0), cause)
+            for axis, op, sign in _ways_to_add(value.ndim, bool(shown)):
+                of = atom.text if axis is None else f"{HOOKS}.unbiased({atom.text}, {axis})"
+                new = ast.BinOp(node, op, written(f"({number}) * {of}"))
+                penalty = " (the penalty)" if shown else ""
+                without = "" if axis is None else ", but for the bias"
+                cause = f"the term {sign} {shown}{atom.text}{penalty} is missing{without}"
+                yield Edit(swap(s.slots, node, new), 1.2 + 0.02 * (axis or 0), cause)
+
+
+def _ways_to_add(axes: int, penalty: bool) -> Iterator[tuple[int | None, ast.operator, str]]:
+    """Yield how a term may be added: of a penalty, also without the bias along an axis."""
+    yield None, ast.Add(), "+"
+    if not penalty:
+        yield None, ast.Sub(), "-"
+        return
+    for axis in (1, 0):
+        if axis < axes:
+            yield axis, ast.Add(), "+"
 
 
 def _unbiased(s: Surroundings) -> Iterator[Edit]:

@@ -95,27 +95,13 @@ class Search:
 
     def suspects(self) -> list[Line]:
         """List the lines that the cost does not depend on, in the order in which they first ran."""
-        judgement = self.judgement
-        inside = {id(node) for node in judgement.derivation.nodes}
         first: dict[int, int] = {}
         wrong: dict[int, int] = {}  # when it first computed what is no derived value
-        forward: set[int] = set()
-        for k, event in enumerate(judgement.events):
+        for k, event in enumerate(self.judgement.events):
             first.setdefault(event.line.number, k)
             if event.line.number not in wrong and not self._is_found(event):
                 wrong[event.line.number] = k
-            computed = event.nodes and all(id(node) in inside for node in event.nodes)
-            if computed and not self._is_copy(event.line):
-                forward.add(event.line.number)
-        if not judgement.cost_is_right:
-            forward = set()
-        for line in self.program.lines:
-            if isinstance(line.statement, ast.For):
-                inside_it = {getattr(n, "number", None) for n in ast.walk(line.statement)}
-                runs = [k for number, k in first.items() if number in inside_it]
-                if runs:
-                    first[line.number] = min(runs)
-                    line.env = judgement.events[min(runs)].line.env
+        self._count_loops(first)
         lines = [line for line in self.program.lines if line.number in first]
 
         def turn(line: Line) -> int:
@@ -124,7 +110,28 @@ class Search:
             return at if self._is_copy(line) else wrong.get(line.number, at)
 
         lines.sort(key=turn)
+        forward = self._forward() if self.judgement.cost_is_right else set()
         return [line for line in lines if line.number not in forward]
+
+    def _forward(self) -> set[int]:
+        """Return the lines that the cost is computed by."""
+        inside = {id(node) for node in self.judgement.derivation.nodes}
+        return {
+            event.line.number
+            for event in self.judgement.events
+            if event.nodes and all(id(node) in inside for node in event.nodes)
+            and not self._is_copy(event.line)
+        }  # fmt: skip
+
+    def _count_loops(self, first: dict[int, int]) -> None:
+        """Say of loops, too, when they first ran: with the first of the lines inside."""
+        for line in self.program.lines:
+            if isinstance(line.statement, ast.For):
+                inside_it = {getattr(n, "number", None) for n in ast.walk(line.statement)}
+                runs = [k for number, k in first.items() if number in inside_it]
+                if runs:
+                    first[line.number] = min(runs)
+                    line.env = self.judgement.events[min(runs)].line.env
 
     def _is_found(self, event: Event) -> bool:
         """Whether what a line computed at one time are derived values."""
@@ -146,13 +153,8 @@ class Search:
 
         A factor m runs through a program whose deltas are sums, and ends where a gradient does.
         """
-        found = self.matches[line.number]
         if self._is_copy(line):
-            if edit.times and (not edit.late or isinstance(line.statement.value, ast.Call)):
-                return 0.4
-            if isinstance(line.statement.value, ast.Call):
-                return -0.1
-            return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else -0.1
+            return self._doubt_of_copy(line, edit)
         if edit.times and self._passes_on(line):
             return 0.4
         if edit.scales and self._is_partly_known(line) and self._was_right_before(line):
@@ -161,9 +163,22 @@ class Search:
             return 0.03
         if not self.is_known(line) or edit.cost >= 1 or edit.flows:
             return 0.0
+        return self._doubt_of_known(line, edit)
+
+    def _doubt_of_copy(self, line: Line, edit: Edit) -> float:
+        """Say it of a line that copies what another computed."""
+        if edit.times and (not edit.late or isinstance(line.statement.value, ast.Call)):
+            return 0.4
+        if isinstance(line.statement.value, ast.Call):
+            return -0.1
+        return 0.4 if isinstance(line.statement.targets[0], ast.Subscript) else -0.1
+
+    def _doubt_of_known(self, line: Line, edit: Edit) -> float:
+        """Say it of a line whose values are derived values, but for a factor."""
         if not self._is_sure(line):
             returned = isinstance(line.statement, ast.Return) and self._is_gradient(line)
             return 0.0 if returned and edit.scales else 0.6
+        found = self.matches[line.number]
         if all(f is not None and abs(f.factor - 1) < 1e-6 for f in found):
             return 3.0
         if any(f is not None and f.entry.kind == "gradient" for f in found):
@@ -218,31 +233,34 @@ class Search:
         self.order = {line.number: k for k, line in enumerate(lines)}
         computing = [line for line in lines if self._computes(line)]
         counting = [line for line in lines if not self._computes(line)]
-        open_ones = [line for line in computing if not self._is_sure(line)]
         sure = [line for line in computing if self._is_sure(line)]
+        open_ones = [line for line in computing if line not in sure]
         self._try_kinds(lines, moves)
         self._try_kinds(computing, flow_edits, factor_edits)
-        returns = [line for line in open_ones if isinstance(line.statement, ast.Return)]
-        self._try_kinds([line for line in open_ones if line not in returns], simple_edits)
-        self._try_kinds(returns, simple_edits)
+        for part in _returns_last(open_ones):
+            self._try_kinds(part, simple_edits)
         self._try_kinds(counting, form_edits)
         self._try_kinds(computing, placed_edits)
         if self._least() > 2:
-            self._try_values(lines)
-            proved = [self.order[f.line.number] for f in self.found]
-            last = min(proved, default=len(lines))
-            early = [line for line in computing if self.order[line.number] <= last]
-            for kind in (bias_edits, factor_slope_edits, term_edits, slope_edits, step_edits):
-                self._try_kinds(early, kind)
-                if self._least() > 2:
-                    self._try_kinds([line for line in computing if line not in early], kind)
-                if self._least() < 2:
-                    break
+            self._try_larger(lines, computing)
         if self._least() > 2:
             self._try_kinds(open_ones, other_edits)
         if not self.found:
             self._try_kinds(sure, simple_edits, other_edits)
         return self.best()
+
+    def _try_larger(self, lines: list[Line], computing: list[Line]) -> None:
+        """Put right values in, and try the larger changes first up to where these help."""
+        self._try_values(lines)
+        proved = [self.order[f.line.number] for f in self.found]
+        last = min(proved, default=len(lines))
+        early = [line for line in computing if self.order[line.number] <= last]
+        for kind in (bias_edits, factor_slope_edits, term_edits, slope_edits, step_edits):
+            self._try_kinds(early, kind)
+            if self._least() > 2:
+                self._try_kinds([line for line in computing if line not in early], kind)
+            if self._least() < 2:
+                break
 
     def _computes(self, line: Line) -> bool:
         """Whether a line gives numbers, not counts nor the zeros that a sum starts from."""
@@ -418,3 +436,9 @@ def _shown(statement: ast.AST) -> str:
     """Write a changed statement for a reader."""
     text = ast.unparse(statement).splitlines()[0]
     return text.replace(f"{HOOKS}.", "")
+
+
+def _returns_last(lines: list[Line]) -> tuple[list[Line], list[Line]]:
+    """Part lines that return from those before: what is returned wrongly was wrong before."""
+    returns = [line for line in lines if isinstance(line.statement, ast.Return)]
+    return [line for line in lines if line not in returns], returns

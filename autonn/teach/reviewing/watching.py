@@ -139,9 +139,8 @@ class _Rewriting(ast.NodeTransformer):
     def generic_visit(self, node: ast.AST) -> Any:
         """Watch the value of a statement that has a number."""
         number = getattr(node, "number", None)
-        annotations = isinstance(node, ast.FunctionDef)
-        if annotations:
-            node.body = [s for b in node.body for s in _listed(self.visit(b))]  # type: ignore[attr-defined]
+        if isinstance(node, ast.FunctionDef):
+            node.body = [s for b in node.body for s in _listed(self.visit(b))]
             return node
         super().generic_visit(node)
         if number is None or not isinstance(node, ast.stmt) or isinstance(node, ast.For):
@@ -149,21 +148,23 @@ class _Rewriting(ast.NodeTransformer):
         place = ast.Constant(number)
         if isinstance(node, ast.AugAssign):
             read = copy.deepcopy(node.target)
-            for n in ast.walk(read):
-                if hasattr(n, "ctx") and n is read:
-                    n.ctx = ast.Load()
+            read.ctx = ast.Load()
             return [node, ast.Assign([node.target], _hook("see", place, read))]
         if isinstance(node, ast.Expr):
-            call = node.value
-            assert isinstance(call, ast.Call)
-            start = 1 if _is_hook(call) else 0
-            call.args[start:] = [
-                a if isinstance(a, ast.Starred | ast.Constant) else _hook("see", place, a)
-                for a in call.args[start:]
-            ]
+            assert isinstance(node.value, ast.Call)
+            _watch_arguments(node.value, place)
             return node
         node.value = _hook("see", place, node.value)  # type: ignore[attr-defined]
         return node
+
+
+def _watch_arguments(call: ast.Call, place: ast.expr) -> None:
+    """Watch what a call on its own is given; of a hook, what comes after its place."""
+    start = 1 if _is_hook(call) else 0
+    call.args[start:] = [
+        a if isinstance(a, ast.Starred | ast.Constant) else _hook("see", place, a)
+        for a in call.args[start:]
+    ]
 
 
 def _is_hook(call: ast.Call) -> bool:
