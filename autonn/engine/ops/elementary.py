@@ -76,6 +76,8 @@ cosh = define("cosh", np.cosh, "z = cosh x", lambda g, z, x: g * np.sinh(x))
 
 def _tanh_slope(x: Any) -> Any:
     """Use ``4q / (1 + q)^2`` with ``q = e^(-2|x|)``: 1 - tanh^2 cancels."""
+    if getattr(x, "dtype", np.dtype(float)).kind == "c":  # of which |x| has no derivative
+        return 1 / np.square(np.cosh(x))
     q = np.exp(-2 * np.minimum(np.absolute(x), 400))  # past underflow
     return 4 * q / np.square(1 + q)
 

@@ -61,8 +61,17 @@ def _chosen(x: Any, where: Any, otherwise: Any) -> Any:
     """Keep x where the condition holds; it may be a condition for rows, to be broadcast."""
     if where is True or where is _MISSING:
         return x
-    shape = np.broadcast_shapes(np.shape(x), np.shape(where))
-    return np.where(where, np.broadcast_to(x, shape), np.asarray(otherwise, x.dtype))
+    _require_fits(x, where)
+    return np.where(where, x, np.asarray(otherwise, x.dtype))
+
+
+def _require_fits(x: Any, where: Any) -> None:
+    """Refuse a condition of more places than there are, as NumPy does."""
+    if np.broadcast_shapes(np.shape(x), np.shape(where)) != np.shape(x):
+        raise ValueError(
+            f"where= of shape {np.shape(where)} has more places than x of shape {np.shape(x)}; "
+            "broadcast x first"
+        )
 
 
 def _count(x: Any, where: Any, axis: Any) -> Any:
