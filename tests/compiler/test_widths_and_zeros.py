@@ -90,6 +90,7 @@ def test_a_zero_gradient_stays_zero_and_hides_no_infinity() -> None:
             [1.0, -1.0],
             ZeroDivisionError,
         ),
+        (lambda w: np.cov(np.eye(2), aweights=w), [1.0, 2.0], [0.0, 0.0], ZeroDivisionError),
         (sqrtm, np.eye(2), -np.eye(2), ValueError),
     ],
 )

@@ -87,7 +87,7 @@ def ptp(a: Operand, axis: Axis = None, out: Any = None, keepdims: bool = False) 
     return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
 
 
-_ZERO = "average: weights sum to zero, and can't be divided by; give some that do not"
+_ZERO = "the weights sum to zero, and can't be divided by; give some that do not"
 _NEGATIVE = "cov: aweights cannot be negative"
 
 
@@ -161,7 +161,7 @@ def cov(
     if aweights is not None:
         aweights = _looked_at(brought(aweights).astype(np.float64), what=_NEGATIVE)
         weights = aweights if weights is None else weights * aweights
-    scale = n if weights is None else np.sum(weights)
+    scale = n if weights is None else _looked_at(np.sum(weights), what=_ZERO)
     mean = np.sum(x if weights is None else x * weights, axis=1, keepdims=True) / scale
     freedom = scale - ddof
     if weights is not None and ddof and aweights is not None:
