@@ -6,33 +6,37 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from autonn.exits.onnx_export import export_onnx
-from autonn.exits.page import export_html
-from autonn.exits.torch_source import export_source
+from autonn.checks import one_of
+from autonn.exits.onnx_export import onnx_model
+from autonn.exits.page import page_of
+from autonn.exits.torch_source import torch_source
+from autonn.files.atomic import write_together
 from autonn.files.reading import PathLike
 from autonn.nn.module import Module
 
 __all__ = ["export"]
 
 
-def _onnx(model: Any, path: PathLike, example: Any, **settings: Any) -> None:
+def _onnx(model: Any, example: Any, **settings: Any) -> bytes:
     if example is None:
         raise ValueError(
             "export: an ONNX file is traced from one evaluation; give a row, as example=X[:1]"
         )
-    export_onnx(model, path, example, **settings)
+    written: bytes = onnx_model(model, example, **settings).SerializeToString()
+    return written
 
 
-def _html(model: Any, path: PathLike, example: Any, **settings: Any) -> None:
-    export_html(model, path, example, **settings)
+def _html(model: Any, example: Any, **settings: Any) -> bytes:
+    return page_of(model, example, **settings).encode()
 
 
-def _python(model: Any, path: PathLike, example: Any, **settings: Any) -> None:
-    export_source(model, path, **settings)
+def _python(model: Any, example: Any, framework: str = "pytorch") -> bytes:
+    one_of("export: framework", framework, ("pytorch",))
+    return torch_source(model).encode()
 
 
-# By ending, what writes the file.
-_FORMATS: dict[str, Callable[..., None]] = {".onnx": _onnx, ".html": _html, ".py": _python}
+# By ending, what makes the file's content.
+_FORMATS: dict[str, Callable[..., bytes]] = {".onnx": _onnx, ".html": _html, ".py": _python}
 
 
 def export(model: Module, path: PathLike, example: Any = None, **settings: Any) -> None:
@@ -94,4 +98,4 @@ def export(model: Module, path: PathLike, example: Any = None, **settings: Any) 
     if suffix not in _FORMATS:
         known = ", ".join(_FORMATS)
         raise ValueError(f"export: {path} ends in {suffix or 'nothing'}; known are {known}")
-    _FORMATS[suffix](model, path, example, **settings)
+    write_together([path], [_FORMATS[suffix](model, example, **settings)])

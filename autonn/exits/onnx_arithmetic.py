@@ -292,10 +292,6 @@ def _einsum(call: Call) -> Any:
     return np.einsum(call["equation"], *call.inputs)
 
 
-def _linear(function: Any) -> Rule:
-    return lambda call: function(call.input(0))
-
-
 ARITHMETIC: dict[str, Rule] = {
     "Abs": _of(np.absolute), "Acos": _of(np.arccos), "Acosh": _of(np.arccosh),
     "Add": _of(np.add), "And": _of(np.logical_and), "ArgMax": _place(np.argmax),

@@ -16,10 +16,8 @@ from autonn.exits.onnx_moves import MOVES
 from autonn.exits.onnx_sequences import SEQUENCES
 from autonn.exits.onnx_windows import WINDOWS
 from autonn.exits.onnx_writer import Writer, need
-from autonn.files.atomic import write_together
-from autonn.files.reading import PathLike
 
-__all__ = ["BUFFERS", "IR_VERSIONS", "TABLE", "export_onnx", "onnx_model"]
+__all__ = ["BUFFERS", "IR_VERSIONS", "TABLE", "onnx_model"]
 
 # How each op is written; of sums and means those that look for windows first. Normalisations are
 # written as the ops that they are: the node LayerNormalization of onnxruntime 1.15.1, which takes
@@ -33,25 +31,6 @@ IR_VERSIONS = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
 
 BUFFERS = "buffers"  # among the metadata: which initialisers were not trained
 _MOST_BYTES = 2**31 - 1  # what a protobuf can be long
-
-
-def export_onnx(
-    model: Any,
-    path: PathLike,
-    example: Any,
-    *,
-    input_name: str | Sequence[str] = "input",
-    output_name: str | Sequence[str] = "output",
-    opset: int = 17,
-    dtype: str = "float32",
-    metadata: Mapping[str, Any] | None = None,
-) -> None:
-    """Write ``model(example)`` in evaluation mode as one ONNX file: see `export`."""
-    made = onnx_model(
-        model, example, input_name=input_name, output_name=output_name, opset=opset, dtype=dtype,
-        metadata=metadata,
-    )  # fmt: skip
-    write_together([path], [made.SerializeToString()])
 
 
 def onnx_model(

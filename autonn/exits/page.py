@@ -27,8 +27,6 @@ from autonn.data.digits import load_digits
 from autonn.engine.tensor import Array
 from autonn.engine.transforms import value_and_grad
 from autonn.exits.learning import learning_step
-from autonn.files.atomic import write_together
-from autonn.files.reading import PathLike
 from autonn.nn.activations import LogSoftmax, Sigmoid, Softmax
 from autonn.nn.functional import functional_call
 from autonn.nn.losses import CrossEntropy, SoftmaxCrossEntropy
@@ -36,7 +34,7 @@ from autonn.nn.module import Module
 from autonn.nn.sequential import Sequential
 from autonn.optim.sgd import SGD
 
-__all__ = ["export_html", "page_of"]
+__all__ = ["page_of"]
 
 _PARTS = Path(__file__).parent
 _LEVELS = 2**24 - 1  # of a weight: three bytes between the least and the largest of its array
@@ -58,26 +56,6 @@ class _Form:
     columns: bool = False
     sliders: list[dict[str, Any]] | None = None
     is_digit: bool = False
-
-
-def export_html(
-    model: Module,
-    path: PathLike,
-    example: Any = None,
-    *,
-    inputs: Any = None,
-    classes: Sequence[str] | None = None,
-    samples: Any = None,
-    loss: Any = None,
-    rate: float = 0.03,
-    title: str | None = None,
-) -> None:
-    """Write the page of a network to a file: see `export`."""
-    text = page_of(
-        model, example, inputs=inputs, classes=classes, samples=samples, loss=loss, rate=rate,
-        title=title,
-    )  # fmt: skip
-    write_together([path], [text.encode()])
 
 
 def page_of(

@@ -8,17 +8,8 @@ from typing import Any
 import numpy as np
 
 from autonn import nn
-from autonn.checks import one_of
-from autonn.files.atomic import write_together
-from autonn.files.reading import PathLike
 
-__all__ = ["export_source", "torch_source"]
-
-
-def export_source(model: Any, path: PathLike, framework: str = "pytorch") -> None:
-    """Write a network as a program of another framework: see `export`."""
-    one_of("export: framework", framework, ("pytorch",))
-    write_together([path], [torch_source(model).encode()])
+__all__ = ["torch_source"]
 
 
 def torch_source(model: Any) -> str:
