@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from autonn.compiler.graph import Argument, Node
-from autonn.compiler.javascript_loops import View, contiguous, loops, over
+from autonn.compiler.javascript_loops import View, block, loops, over
 from autonn.compiler.parts import PARTS
 from autonn.compiler.simplify import DOT
 from autonn.engine import ops
@@ -64,7 +64,7 @@ def copied(writer: Writing, source: View, target: View) -> None:
 
 def _reshape(writer: Writing, call: Node) -> View:
     view = writer.whole(call.args[0])
-    return View(view.name, call.shape, contiguous(call.shape), view.offset, view.is_number)
+    return view.laid_out(call.shape)
 
 
 def _transpose(writer: Writing, call: Node) -> View:
@@ -251,7 +251,7 @@ def _reduction(begin: str, step: str, end: str = "{s}") -> Rule:
         order = x.transposed([*kept, *axes]) if not x.is_number else x
         target = writer.result(call)
         shape = [x.shape[k] for k in kept]
-        flat = View(target.name, tuple(shape), contiguous(shape), target.offset, target.is_number)
+        flat = target.laid_out(shape)
 
         def body(index: list[str]) -> list[str]:
             inner = over([x.shape[a] for a in axes], lambda j: [
@@ -261,7 +261,7 @@ def _reduction(begin: str, step: str, end: str = "{s}") -> Rule:
 
         lines = over(shape, body)
         if call.shape == () or all(n == 1 for n in shape):
-            lines = ["{", *(f"  {line}" for line in lines), "}"]
+            lines = block(lines)
         writer.lines += lines
         return target
 
@@ -277,7 +277,7 @@ def _sum(writer: Writing, call: Node) -> View:
     target = writer.result(call, zero=True)
     kept = [k for k in range(len(x.shape)) if k not in axes]
     shape = [x.shape[k] for k in kept]
-    flat = View(target.name, tuple(shape), contiguous(shape), target.offset)
+    flat = target.laid_out(shape)
     lines = over(x.shape, lambda i: [f"{flat.at(*(i[k] for k in kept))} += {x.at(*i)};"])
     writer.lines += lines
     return target
@@ -291,7 +291,7 @@ def _variance(writer: Writing, call: Node) -> View:
     kept = [k for k in range(len(x.shape)) if k not in axes]
     order = x.transposed([*kept, *axes])
     target, shape = writer.result(call), [x.shape[k] for k in kept]
-    flat = View(target.name, tuple(shape), contiguous(shape), target.offset, target.is_number)
+    flat = target.laid_out(shape)
     inside = [x.shape[a] for a in axes]
     root = "Math.sqrt" if call.calls(ops.std) else ""
 
@@ -302,7 +302,7 @@ def _variance(writer: Writing, call: Node) -> View:
         return ["let m = 0, s = 0;", *first, *second, end]
 
     lines = over(shape, body)
-    writer.lines += ["{", *(f"  {line}" for line in lines), "}"]
+    writer.lines += block(lines)
     return target
 
 
@@ -319,7 +319,7 @@ def _place(better: str) -> Rule:
         kept = [k for k in range(len(x.shape)) if k != axis]
         order = x.transposed([*kept, axis])
         target, shape = writer.result(call), [x.shape[k] for k in kept]
-        flat = View(target.name, tuple(shape), contiguous(shape), target.offset, target.is_number)
+        flat = target.laid_out(shape)
 
         def body(index: list[str]) -> list[str]:
             test = f"if ({order.at(*index, 'n')} {better} {order.at(*index, 'best')}) best = n;"
@@ -329,7 +329,7 @@ def _place(better: str) -> Rule:
                 f"{flat.at(*index)} = best;",
             ]
 
-        writer.lines += ["{", *(f"  {line}" for line in over(shape, body)), "}"]
+        writer.lines += block(over(shape, body))
         return target
 
     return rule
@@ -351,7 +351,7 @@ def _argsort(writer: Writing, call: Node) -> View:
             f"for (let n = 0; n < {call.shape[axis]}; n++) {out.at(*i, 'n')} = rows[n];",
         ]
 
-    writer.lines += ["{", *(f"  {t}" for t in over([call.shape[k] for k in kept], body)), "}"]
+    writer.lines += block(over([call.shape[k] for k in kept], body))
     return target
 
 
@@ -375,7 +375,7 @@ def _running(step: str) -> Rule:
                 "}",
             ]
 
-        writer.lines += ["{", *(f"  {t}" for t in over([call.shape[k] for k in kept], body)), "}"]
+        writer.lines += block(over([call.shape[k] for k in kept], body))
         return target
 
     return rule
@@ -396,7 +396,7 @@ def _matmul(writer: Writing, call: Node) -> View:
     """Multiply matrices: rows by columns where both lie so, or else row after row added up."""
     x, y = map(writer.array, call.args)
     target = writer.result(call)
-    out = View(target.name, call.shape, contiguous(call.shape), target.offset, target.is_number)
+    out = target.laid_out(call.shape)
     if len(x.shape) == 1:
         x, out = _axis(x, 0), _axis(out, len(out.shape) - (len(y.shape) > 1))
     if len(y.shape) == 1:
@@ -417,7 +417,7 @@ def _matmul(writer: Writing, call: Node) -> View:
             return ["let s = 0;", loop, f"{out.at(*i)} = s;"]
 
         lines = over([*lead, m, n], by_rows, 5)
-        writer.lines += ["{", *(f"  {line}" for line in lines), "}"]
+        writer.lines += block(lines)
         return target
 
     def by_sums(i: list[str]) -> list[str]:
@@ -426,7 +426,7 @@ def _matmul(writer: Writing, call: Node) -> View:
 
     writer.lines += [f"{target.name}.fill(0, 0, {call.size});"]
     lines = over([*lead, m, inner], by_sums, 5)
-    writer.lines += ["{", *(f"  {line}" for line in lines), "}"]
+    writer.lines += block(lines)
     return target
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["View", "contiguous", "loops", "over"]
+__all__ = ["View", "block", "contiguous", "loops", "over"]
 
 _LETTERS = "ijklpqruvw"
 
@@ -55,6 +55,10 @@ class View:
             strides=tuple(self.strides[a] for a in axes),
         )
 
+    def laid_out(self, shape: Sequence[int]) -> View:
+        """Take the numbers, which lie one behind another, in another shape."""
+        return replace(self, shape=tuple(shape), strides=contiguous(shape))
+
     @property
     def is_whole(self) -> bool:
         """Whether its numbers lie one behind another."""
@@ -80,6 +84,11 @@ def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
     (12, 4, 1)
     """
     return tuple(math.prod(shape[k + 1 :]) for k in range(len(shape)))
+
+
+def block(lines: Iterable[str]) -> list[str]:
+    """Put lines between braces, so that their names are their own."""
+    return ["{", *(f"  {line}" for line in lines), "}"]
 
 
 def over(

@@ -6,7 +6,7 @@ from typing import Any
 
 from autonn.compiler.graph import Node
 from autonn.compiler.javascript_arrays import Rule, Writing
-from autonn.compiler.javascript_loops import View, loops, over
+from autonn.compiler.javascript_loops import View, block, loops, over
 from autonn.engine import ops
 
 __all__ = ["WINDOWS"]
@@ -113,7 +113,7 @@ def _at_max(forward: bool) -> Rule:
             last = f"{out.at(*i)} = count ? mean / count : 0;"
             return [*first, *each("{{ count += 1; mean += {at}; }}"), last]
 
-        writer.lines += ["{", *(f"  {line}" for line in over(top.shape, body)), "}"]
+        writer.lines += block(over(top.shape, body))
         return out
 
     return rule
@@ -193,7 +193,7 @@ def _log_others(writer: Writing, call: Node) -> View:
         ]
 
     lines = over(call.shape[:-1], body, 5)
-    writer.lines += ["{", *(f"  {line}" for line in lines), "}"]
+    writer.lines += block(lines)
     return z
 
 
