@@ -239,13 +239,6 @@ class Names(NamedTuple):
         return not _LOADED_BY_ANY_NAME.isdisjoint(self.globals | self.attributes)
 
 
-# `globals` is looked at where it is called: by `reads`.
-_LOADEDBY_ANY_NAME = frozenset({
-    "getattr", "hasattr", "vars", "dir", "attrgetter", "methodcaller", "__dict__", "__getattr__",
-    "__getattribute__", "__getstate__", "__reduce__", "__reduce_ex__",
-})  # fmt: skip
-
-
 @functools.lru_cache(maxsize=8192)
 def names_in(code: CodeType) -> Names:
     """List the names that a code reads from around it.

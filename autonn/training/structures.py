@@ -18,8 +18,6 @@ from autonn.nn.module import Module
 
 __all__ = ["arrays_of", "call", "forms", "is_structure", "mapped", "rows_of", "way_of_calling"]
 
-Structure = Any  # an array, or a tuple or dict of structures
-
 
 def is_structure(value: Any) -> bool:
     """Whether a value is a tuple or a dict, and no array.
