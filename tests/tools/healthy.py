@@ -86,6 +86,36 @@ def spirals() -> Given:
     }  # fmt: skip
 
 
+def _pictures() -> Any:
+    """Take every tenth digit, as a picture of one channel."""
+    digits = an.load_digits()
+    return digits.X[::10].reshape(-1, 1, 20, 20).astype(np.float32), digits.y[::10]
+
+
+def digits_conv() -> Given:
+    return example("digits_conv").network(0), *_pictures(), {
+        "loss": an.SoftmaxCrossEntropy(), "optimizer": optim.Adam(lr=1e-3), "batch_size": 64,
+    }  # fmt: skip
+
+
+def resnet() -> Given:
+    return example("resnet").network(2, True), *_pictures(), {
+        "loss": an.SoftmaxCrossEntropy(), "optimizer": optim.Adam(lr=1e-3), "batch_size": 50,
+    }  # fmt: skip
+
+
+def names() -> Given:
+    module, rng = example("names"), np.random.default_rng(0)
+    model = Sequential(
+        an.Embedding(27, 8, rng=rng), an.GRU(8, 32, rng=rng), an.Outputs(),
+        an.Dropout(0.5, rng=rng), an.Linear(32, 27, rng=rng),
+    )  # fmt: skip
+    return model, *module.as_sequences(module.NAMES), {
+        "loss": an.SoftmaxCrossEntropy(ignore_index=-1), "optimizer": optim.AdamW(lr=0.01),
+        "batch_size": 16,
+    }  # fmt: skip
+
+
 # ---- layers of every kind
 
 
@@ -272,7 +302,7 @@ def trained_spirals() -> Given:
 
 
 HEALTHY: tuple[Callable[[], Given], ...] = (
-    xor, digits, digits_deep, regression, spirals, convolutions, recurrent, attention, residual,
-    batch_norms, logistic, logits_of_one, probabilities_to_logits_loss, hinge, autoencoder,
+    xor, digits, digits_deep, regression, spirals, digits_conv, resnet, names, convolutions,
+    recurrent, attention, residual, batch_norms, logistic, logits_of_one, probabilities_to_logits_loss, hinge, autoencoder,
     likelihood, own_penalty, own_loop, plain_loop, compiled_step, trained, trained_spirals,
 )  # fmt: skip
