@@ -120,7 +120,8 @@ def _count(pairs: Sequence[tuple[Any, Axes]]) -> int:
             counts.add(np.shape(a)[axis])
     if len(counts) != 1 or counts == {0}:
         raise ValueError(
-            f"vmap: arguments with {sorted(counts)} examples; there must be one number of them"
+            f"vmap: arguments with {sorted(counts)} examples; there must be one number of them, "
+            "and not 0"
         )
     return int(counts.pop())
 

@@ -197,3 +197,15 @@ def test_a_notebook_shows_the_wrong_line_in_red() -> None:
 def test_it_is_at_the_front_door() -> None:
     assert autonn.teach.review is review
     assert "review" in dir(autonn)
+
+
+def test_no_program_is_blamed_where_the_cost_is_no_number() -> None:
+    def mean_of_squares(w: Any, X: Any, y: Any) -> tuple[Any, Any]:
+        error = X @ w - y
+        return np.sum(error**2) / (2 * len(y)), X.T @ error / len(y)
+
+    right = np.ones(3), np.ones((2, 3)), np.zeros(2)
+    assert review(mean_of_squares, *right).right
+    for wrong in ((np.ones(3), np.ones((0, 3)), np.ones(0)), (np.full(3, np.inf), *right[1:])):
+        with pytest.raises(ValueError, match=r"the cost is (nan|inf) here"):
+            review(mean_of_squares, *wrong)

@@ -303,6 +303,7 @@ def trained_spirals() -> Given:
 
 HEALTHY: tuple[Callable[[], Given], ...] = (
     xor, digits, digits_deep, regression, spirals, digits_conv, resnet, names, convolutions,
-    recurrent, attention, residual, batch_norms, logistic, logits_of_one, probabilities_to_logits_loss, hinge, autoencoder,
-    likelihood, own_penalty, own_loop, plain_loop, compiled_step, trained, trained_spirals,
+    recurrent, attention, residual, batch_norms, logistic, logits_of_one,
+    probabilities_to_logits_loss, hinge, autoencoder, likelihood, own_penalty, own_loop,
+    plain_loop, compiled_step, trained, trained_spirals,
 )  # fmt: skip

@@ -74,6 +74,11 @@ class Judgement:
         return self.call.leaves()
 
     @property
+    def is_finite(self) -> bool:
+        """Whether there is a cost and a gradient to compare with."""
+        return bool(np.isfinite(self.cost) and all(np.isfinite(r).all() for r in self.rights))
+
+    @property
     def cost_is_right(self) -> bool:
         """Whether the cost is what it should be."""
         return abs(self.outputs.cost - self.cost) <= 1e-7 * max(1e-3, abs(self.cost))

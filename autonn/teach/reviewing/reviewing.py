@@ -58,7 +58,8 @@ def review(
     TypeError
         If `f` does not return a cost and gradients.
     ValueError
-        If there are not as many gradients as arguments named.
+        If there are not as many gradients as arguments named; if the cost, or its gradient, is not
+        finite with these arguments.
 
     Examples
     --------
@@ -116,11 +117,17 @@ def _at_a_general_point(call: Call, program: Program, cost: Any) -> Judgement:
     ]  # fmt: skip
     try:
         judgement = judged(call.with_leaves(moved), program, cost)
-        if np.isfinite(judgement.cost) and all(np.isfinite(r).all() for r in judgement.rights):
+        if judgement.is_finite:
             return judgement
     except (ArithmeticError, ValueError):
         pass
-    return judged(call, program, cost)
+    judgement = judged(call, program, cost)
+    if not judgement.is_finite:
+        raise ValueError(
+            f"review: the cost is {judgement.cost:g} here, or a slope of it is not finite, so that "
+            "no gradient can be called right or wrong; give other arguments"
+        )
+    return judgement
 
 
 def _sizes(judgement: Judgement, m: int | None) -> dict[int, str]:
