@@ -39,12 +39,14 @@ def test_no_text_of_the_users_ends_a_script_or_is_markup() -> None:
     assert "<!--" not in text
 
 
-def test_pictures_of_any_size_and_networks_of_pictures_have_a_page() -> None:
+def test_pictures_of_any_size_and_networks_of_pictures_have_a_page(tmp_path: Path) -> None:
     conv = nn.Sequential(
         nn.Conv2d(1, 2, 3, rng=0), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
         nn.Layer(2 * 5 * 4, 3, rng=0), nn.Softmax(),
     )  # fmt: skip
     text = page_of(conv, np.zeros((1, 1, 12, 10)))
+    an.export(conv, tmp_path / "page.html", np.zeros((1, 1, 12, 10)))
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
     assert '"picture":[12,10],"columns":false' in text
     assert '"end":"as they are"' in text
     flat = page_of(nn.Sequential(nn.Layer(784, 10, rng=0)), inputs=(28, 28))
