@@ -2,13 +2,15 @@
 
 const $ = (id) => document.getElementById(id);
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-const numbers = ({ values, least, step }) => {  // three bytes a number, between the least and the largest
-  const b = bytes(values);
+const numbers = (packed) => {  // three bytes a number, between the least and the largest
+  if (typeof packed === "number") return packed;
+  const { values, least, step } = packed, b = bytes(values);
   return Float64Array.from({ length: b.length / 3 }, (_, i) =>
     least + step * (b[3 * i] + 256 * b[3 * i + 1] + 65536 * b[3 * i + 2]));
 };
 const first = facts.weights.map(numbers);
-let weights = first.map((w) => w.slice());
+const anew = () => first.map((w) => (typeof w === "number" ? w : w.slice()));
+let weights = anew();
 const samples = facts.samples.map(({ label, values }) => ({
   label, x: Float64Array.from(bytes(values), (v) => v / 255 * 1.3 - 0.15),
 }));
@@ -195,11 +197,19 @@ function build() {
   $("because").hidden = $("shares").parentElement.hidden = facts.plain;
 }
 
+function blank() {  // nothing is left of what was read before
+  $("result").textContent = "Draw something.";
+  for (const cell of cells.flat()) [cell.textContent, cell.style.background] = ["", ""];
+  facts.classes.forEach((_, k) => {
+    $(`share-${k}`).value = 0;
+    $(`share-${k}`).nextSibling.textContent = "";
+  });
+  for (const id of ["seen", "parts"]) $(id).width = 0;
+  $("because-text").textContent = "";
+}
+
 function show(quiet) {
-  if (current === null) {
-    $("result").textContent = facts.picture ? "Draw something." : "";
-    return;
-  }
+  if (current === null) return blank();
   const layers = read(current), out = shares(layers[layers.length - 1]), order = ranked(out);
   layers.forEach((values, k) => {
     const most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
@@ -253,8 +263,8 @@ const taught = [];
 let lesson = 0;  // the number of the lesson that is under way; 0: none
 
 function step(x, k) {  // one step of descent; returns the cost
-  const [cost, after] = learn(...weights, x, Int32Array.of(k));
-  Object.values(after).forEach((w, i) => weights[i].set(w));
+  const [cost, after] = learn(...weights, x, Int32Array.of(k));  // arrays are changed in place
+  weights = after;
   return cost;
 }
 
@@ -278,7 +288,10 @@ function knows() {
 }
 
 function teach(k, done) {
-  if (current === null) return;
+  if (current === null) {
+    $("lesson").textContent = "Draw something first, or load a sample.";
+    return;
+  }
   const x = current, own = ++lesson, costs = [];
   if (!taught.some((t) => t.x === x)) taught.push({ x, label: k });
   taught.find((t) => t.x === x).label = k;
@@ -307,7 +320,7 @@ $("stop").onclick = () => { lesson++; };
 $("forget").onclick = () => {
   lesson++;
   taught.length = 0;
-  weights = first.map((w) => w.slice());
+  weights = anew();
   draw([0]);
   $("lesson").textContent = "Forgotten: the weights are those of the beginning.";
   show();

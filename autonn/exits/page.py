@@ -81,7 +81,7 @@ def page_of(
     if samples is None and form.is_digit and programs.count == 10:
         samples = _digits()
     facts = {
-        "weights": [_packed(a) for a in programs.parameters.values()],
+        "weights": [_packed(name, a) for name, a in programs.parameters.items()],
         "samples": _samples(samples, form, programs.count),
         "shape": form.shape, "picture": form.picture, "columns": form.columns,
         "sliders": form.sliders, "classes": names, "layers": programs.layers,
@@ -160,9 +160,9 @@ class _Programs:
         parts = parts or [model]
         self.end, own = _ENDS.get(type(parts[-1]), ("logits", SoftmaxCrossEntropy()))
 
-        def layers(parameters: Any, x: Any) -> Any:
+        def layers(w: Any, x: Any) -> Any:
             """Compute the numbers of each layer."""
-            return functional_call(_Parts(model, parts), _under(parameters), x)
+            return functional_call(_Parts(model, parts), _under(w), x)
 
         forward = trace(layers, self.parameters, row)
         shape = forward.outputs[-1].shape
@@ -180,28 +180,28 @@ class _Programs:
             return
         step = learning_step(model, loss or own, SGD(lr=rate))
 
-        def lesson(parameters: Any, x: Any, y: Any) -> Any:
+        def lesson(w: Any, x: Any, y: Any) -> Any:
             """Compute the cost, and the parameters after one step of descent."""
-            cost, after, _ = step(parameters, {}, x, y)
-            return cost, after
+            cost, after, _ = step(w, {}, x, y)
+            return cost, [after[name] for name in w]
 
         labels = np.zeros(1, int)
-        self.learn = write_javascript(
-            simplify(trace(lesson, self.parameters, row, labels)), fresh=False
-        )
+        graph = simplify(trace(lesson, self.parameters, row, labels))
+        over = {1 + k: k for k in range(len(self.parameters))}  # new weights over the old ones
+        self.learn = write_javascript(graph, fresh=False, onto=over)
 
     def _why(self, model: Module, parts: list[Any], row: Array) -> str:
         """Write what tells how far each input speaks for a sum of outputs, before the last bend."""
         bends = self.end != "logits" and len(parts) > 1
         inner: Module = Sequential(*parts[:-1]) if bends else model
 
-        def score(x: Any, parameters: Any, target: Any) -> Any:
+        def score(x: Any, w: Any, target: Any) -> Any:
             """Compute the sum of the outputs, each times a number."""
-            return np.sum(functional_call(inner, parameters, x) * target)
+            return np.sum(functional_call(inner, w, x) * target)
 
-        def reasons(parameters: Any, x: Any, target: Any) -> Any:
+        def reasons(w: Any, x: Any, target: Any) -> Any:
             """Compute the sum, and its gradient for the inputs."""
-            return value_and_grad(score)(x, parameters, target)
+            return value_and_grad(score)(x, w, target)
 
         graph = trace(reasons, self.parameters, row, np.zeros((1, self.count)))
         return write_javascript(simplify(graph), fresh=False)
@@ -243,8 +243,15 @@ def _told(parts: Sequence[Any], outputs: Sequence[Any]) -> list[dict[str, Any]]:
     return told
 
 
-def _packed(a: Array) -> dict[str, Any]:
+def _packed(name: str, a: Array) -> dict[str, Any] | float:
     """Pack an array into three bytes a number; the error is below 2^-24 of its range."""
+    if not (np.abs(a) < 1e300).all():  # differences of such numbers are finite too
+        raise ValueError(
+            f"export: {name} has inf, NaN or numbers past 1e300 in it; a page shows networks that "
+            "were trained with success"
+        )
+    if a.ndim == 0:
+        return float(a)
     flat = np.asarray(a, float).reshape(-1)
     least, most = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
     step = (most - least) / _LEVELS
