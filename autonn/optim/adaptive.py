@@ -161,10 +161,11 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    parameters, lr, beta1, beta2, betas, eps, clip_norm
+    parameters, lr, beta1, beta2, betas, eps, lazy, clip_norm
         As for `Adam`.
     weight_decay
-        Pulls weights towards 0, at least 0. Biases of a module are left alone; see `bind`.
+        Pulls weights towards 0, at least 0. Biases of a module are left alone; see `bind`. With
+        `lazy`, rows that a batch does not look up do not decay by it.
 
     Raises
     ------
@@ -193,12 +194,14 @@ class AdamW(Adam):
         betas: tuple[float, float] | None = None,
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        lazy: bool = False,
         clip_norm: float | None = None,
     ) -> None:
         self.weight_decay = weight_decay
         super().__init__(
-            parameters, lr, beta1=beta1, beta2=beta2, betas=betas, eps=eps, clip_norm=clip_norm
-        )
+            parameters, lr, beta1=beta1, beta2=beta2, betas=betas, eps=eps, lazy=lazy,
+            clip_norm=clip_norm,
+        )  # fmt: skip
 
     def _update(self, data: Array, gradient: Array, lr: float, scale: float, slot: Slot) -> None:
         if slot.decays:
