@@ -324,9 +324,7 @@ def grad(
     return gradient
 
 
-def gradients(
-    result: Tensor, parameters: Sequence[Tensor], *, by_rows: bool = False
-) -> list[Any]:
+def gradients(result: Tensor, parameters: Sequence[Tensor], *, by_rows: bool = False) -> list[Any]:
     """Return ``d result / d p`` for each parameter, and leave their ``.grad`` alone.
 
     `result` is a single number. Its graph is kept; a parameter that it does not depend on gets

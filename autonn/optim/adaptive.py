@@ -113,7 +113,9 @@ class Adam(StepOptimizer):
     """
 
     elementwise = True
-    ranges = StepOptimizer.ranges | {"beta1": share, "beta2": share, "eps": positive, "lazy": true_or_false}
+    ranges = StepOptimizer.ranges | {
+        "beta1": share, "beta2": share, "eps": positive, "lazy": true_or_false,
+    }  # fmt: skip
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 
 from autonn.checks import differences
 from autonn.engine.row_gradients import RowGradient
-from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.engine.tensor import Tensor, values_of
 from autonn.habits import HABITS, AnsweringOptimizer, answer_attributes, answers_keywords
 from autonn.nn.module import Module
 

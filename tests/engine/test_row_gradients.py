@@ -46,7 +46,9 @@ def test_a_kept_gradient_is_the_gradient(
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(kept.dense(x.shape), whole, rtol=tolerance, atol=tolerance)
     once = kept.summed(len(x))
-    assert np.array_equal(once.rows, np.unique(np.where(kept.rows < 0, kept.rows + 1000, kept.rows)))
+    assert np.array_equal(
+        once.rows, np.unique(np.where(kept.rows < 0, kept.rows + 1000, kept.rows))
+    )
     assert once.dense(x.shape).tobytes() == kept.dense(x.shape).tobytes()
 
 
