@@ -19,7 +19,6 @@ __all__ = ["PRODUCTS"]
 def _dot(writer: Writing, call: Node) -> View:
     x, y = map(writer.view, call.args)
     target = writer.result(call)
-    writer.lines += [f"{target.name} = 0;"]
     writer.lines += loops(x.shape, [x, y], lambda t: [f"{target.name} += {t[0]} * {t[1]};"])
     return target
 

@@ -84,9 +84,44 @@ function fullInk(ink) {  // the level of full ink: soft edges are left out by Ot
   return upper[low] + (next - upper[low]) * (place - low);
 }
 
+function ofDigit(mask, width) {  // the largest piece of ink and what lies near; a stray dot does not
+  const height = mask.length / width, left = mask.slice(), pieces = [];
+  mask.forEach((_, i) => {
+    const piece = left[i] ? [i] : [], edge = [];
+    left[i] = 0;
+    for (const p of piece) {  // which grows on the way
+      const y = Math.floor(p / width), x = p % width;
+      let bare = 0;
+      for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
+        for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
+          const q = v * width + u;
+          bare += !mask[q];
+          if (left[q]) piece.push(q);
+          left[q] = 0;
+        }
+      }
+      if (bare) edge.push([y, x]);
+    }
+    if (piece.length) pieces.push({ piece, edge });
+  });
+  pieces.sort((a, b) => b.piece.length - a.piece.length);
+  const kept = pieces.splice(0, 1), long = (axis) => {
+    const places = kept[0].edge.map((spot) => spot[axis]);
+    return Math.max(...places) - Math.min(...places) + 1;
+  };
+  if (!kept.length) return mask;
+  const far = 0.2 * Math.max(long(0), long(1)), least = 0.03 * kept[0].piece.length;
+  const reach = (a, b) => a.edge.some(([y, x]) => b.edge.some(([v, u]) => Math.hypot(v - y, u - x) <= far));
+  for (const a of kept) {  // which grows on the way, too
+    for (const b of pieces.filter((b) => b.piece.length >= least && !kept.includes(b))) if (reach(a, b)) kept.push(b);
+  }
+  for (const { piece } of kept) for (const p of piece) left[p] = 1;
+  return left;
+}
+
 function see(ink, width) {  // what the network sees of ink; null where there is none
   const height = ink.length / width, level = ink.some((v) => v > 0.05) ? fullInk(ink) : 0;
-  const mask = ink.map((v) => (level && v > level / 2 ? 1 : 0));
+  const mask = ofDigit(ink.map((v) => (level && v > level / 2 ? 1 : 0)), width);
   let [top, bottom, left, right] = [Infinity, -1, Infinity, -1];
   mask.forEach((on, i) => {
     if (!on) return;
