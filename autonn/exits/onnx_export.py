@@ -13,17 +13,23 @@ from autonn.compiler.graph import Node
 from autonn.exits.batches import evaluated_graph
 from autonn.exits.onnx_elements import ELEMENTS
 from autonn.exits.onnx_moves import MOVES
+from autonn.exits.onnx_norms import NORMS
 from autonn.exits.onnx_sequences import SEQUENCES
 from autonn.exits.onnx_windows import WINDOWS
 from autonn.exits.onnx_writer import Writer, need
+from autonn.exits.whole_layers import layer_call
 
 __all__ = ["BUFFERS", "IR_VERSIONS", "TABLE", "onnx_model"]
 
-# How each op is written; of sums and means those that look for windows first. Normalisations are
-# written as the ops that they are: the node LayerNormalization of onnxruntime 1.15.1, which takes
-# the mean of squares less the square of the mean, is off by 2e-5 where the mean is 10 times the
-# deviation, and by a sixth where it is 1,000 times; these ops by 3e-7 and 1e-5.
-TABLE = ELEMENTS | MOVES | WINDOWS | SEQUENCES
+_LAYERS = SEQUENCES | NORMS  # what is one node, by the layer's type
+
+
+def _layer(writer: Writer, call: Node) -> str:
+    return _LAYERS[type(call.attribute("module"))](writer, call)
+
+
+# How each op is written; of sums and means those that look for windows first.
+TABLE = ELEMENTS | MOVES | WINDOWS | {layer_call.op: _layer}
 
 # By opset the version of the file: the oldest that has it, so that old runtimes load it too.
 # https://github.com/onnx/onnx/blob/main/docs/Versioning.md
@@ -49,8 +55,9 @@ def onnx_model(
     one_of("export: opset", opset, IR_VERSIONS)
     one_of("export: dtype", str(np.dtype(dtype)), ("float32", "float64"))
     examples = example if isinstance(example, tuple) else (example,)
-    # Step by step in float64, of which onnxruntime has no LSTM and no GRU.
-    made = evaluated_graph(model, examples, whole_layers=np.dtype(dtype) == np.float32)
+    # In float64 step by step: onnxruntime has no LSTM and no GRU of it, and the epsilon of a
+    # normalisation is a float32 in the file whatever the dtype, which is seen from 1e-12 on.
+    made = evaluated_graph(model, examples, _LAYERS if np.dtype(dtype) == np.float32 else ())
     writer = Writer(made, TABLE, dtype, opset)
     inputs = _names("input_name", input_name, len(made.graph.inputs))
     outputs = _names("output_name", output_name, len(made.outputs))
