@@ -62,8 +62,8 @@ LAYERS: dict[str, list[Case]] = {
     "AvgPool2d": [(nn.AvgPool2d(2), PICTURE), (nn.AvgPool2d(3, 2, padding=1), PICTURE)],
     "GlobalAveragePool": [(nn.GlobalAveragePool(), PICTURE), (nn.GlobalAveragePool(), PLACES)],
     "Upsample": [(nn.Upsample(2), PICTURE), (nn.Upsample((3, 1)), PICTURE)],
-    "BatchNorm1d": [(nn.BatchNorm1d(6), ROW), (nn.BatchNorm1d(6, affine=False), PLACES)],
-    "BatchNorm2d": [(nn.BatchNorm2d(4, eps=1e-3), PICTURE)],
+    "BatchNorm1d": [(nn.BatchNorm1d(6, momentum=1), ROW), (nn.BatchNorm1d(6, momentum=1, affine=False), PLACES)],
+    "BatchNorm2d": [(nn.BatchNorm2d(4, momentum=1, eps=1e-3), PICTURE)],
     "LayerNorm": [(nn.LayerNorm(6), ROW), (nn.LayerNorm((5, 4), affine=False), PICTURE),
                   (nn.LayerNorm((6, 10), eps=1e-2), PLACES)],
     "GroupNorm": [(nn.GroupNorm(3, 6), ROW), (nn.GroupNorm(2, 4), PICTURE),
@@ -80,14 +80,15 @@ LAYERS: dict[str, list[Case]] = {
 
 
 def fed(model: Any, shape: tuple[int, ...], mean: float = 0.3) -> Any:
-    """Draw rows, of float32's numbers, and let what is learned be no 1 and no 0."""
+    """Draw rows, and let what is learned be no 1 and no 0; all of numbers that float32 has."""
     rng = np.random.default_rng(7)
     if type(model) is nn.Embedding:
         return rng.integers(0, 11, (6, *shape))
     for p in model.parameters():
         p.data = p.data + rng.normal(size=p.shape) * 0.3
     x = (rng.normal(size=(6, *shape)) + mean).astype(np.float32).astype(float)
-    trained(model, x)
+    for tensor in trained(model, x).named_tensors().values():
+        tensor.data = tensor.data.astype(np.float32).astype(float)
     return x
 
 
