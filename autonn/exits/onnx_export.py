@@ -53,7 +53,7 @@ def onnx_model(
     onnx = need("onnx")
     need("onnx.checker")
     one_of("export: opset", opset, IR_VERSIONS)
-    one_of("export: dtype", str(np.dtype(dtype)), ("float32", "float64"))
+    one_of("export: dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
     examples = example if isinstance(example, tuple) else (example,)
     # In float64 step by step: onnxruntime has no LSTM and no GRU of it, and the epsilon of a
     # normalisation is a float32 in the file whatever the dtype, which is seen from 1e-12 on.
@@ -97,7 +97,9 @@ def _names(argument: str, given: str | Sequence[str], count: int) -> list[str]:
     """Name what goes in or out: of several with one name, by their numbers."""
     if isinstance(given, str):
         return [given] if count == 1 else [f"{given}_{k}" for k in range(count)]
-    names = list(given)
+    names = list(given) if isinstance(given, Sequence) else [given]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"export: {argument} is a name or a list of names, not {given!r}")
     if len(names) != count or len({*names}) != count or not all(names):
         raise ValueError(f"export: {argument} is {names}, expected {count} different names")
     return names
@@ -117,7 +119,19 @@ def _symbol(length: Any) -> str:
 
 def _texts(metadata: Mapping[str, Any] | None, buffers: Sequence[str]) -> dict[str, str]:
     """Write metadata as texts: what is none as JSON."""
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"export: metadata is a dict, as {{'classes': [...]}}, not {metadata!r}")
     given = dict(metadata or {})
     if buffers:
         given.setdefault(BUFFERS, list(buffers))
-    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in given.items()}
+    return {str(k): v if isinstance(v, str) else _as_json(k, v) for k, v in given.items()}
+
+
+def _as_json(name: Any, value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"export: metadata[{name!r}] can't be written as JSON: {error}; give texts, numbers, "
+            "and lists and dicts of them"
+        ) from error
