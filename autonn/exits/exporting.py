@@ -80,8 +80,8 @@ def _ending(path: Any) -> str:
     """Tell how the name of the file ends, which has to be known."""
     if not isinstance(path, str | bytes | os.PathLike):
         raise TypeError(
-            f"export: path is of type {type(path).__name__}; give the model first and then the name of "
-            "a file, as export(model, 'digits.html')"
+            f"export: path is of type {type(path).__name__}; give the model first and then the "
+            "name of a file, as export(model, 'digits.html')"
         )
     suffix = os.path.splitext(os.fsdecode(path))[1].lower()
     if suffix not in _FORMATS:

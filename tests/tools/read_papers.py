@@ -3,7 +3,14 @@
 The network is trained on 4,000 digits. The other 1,000, MNIST's own pictures too, are put on the
 paper of its page, which reads them in Chromium; beside it `digit_from_image` and NumPy read the
 same paper. "squares" are pixels of MNIST as 5 x 5 of the paper, "smooth" is a bicubic enlargement,
-"drawn" is that as a pen would leave it, without greys.
+"drawn" is that as a pen would leave it, without greys. Of the 1,000
+
+               page     numpy     other   refused  furthest
+    squares     925       923         0         2   3.5e-14
+    smooth      926       926         0         0   1.6e-01
+    drawn       921       921         0         0   1.1e-15
+
+were read rightly. What is seen differs where a pixel lies exactly on the threshold of ink.
 """
 
 from __future__ import annotations
@@ -30,7 +37,7 @@ __all__ = ["WAYS", "Read", "on_paper", "read_papers"]
 _SIDE, _FRAME = 200, 30  # of the paper, and around a picture of 140 x 140
 
 
-def _framed(ink: Picture) -> NDArray[np.uint8]:
+def _framed(ink: NDArray[Any]) -> NDArray[np.uint8]:
     return np.pad(np.rint(255 * ink).astype(np.uint8), _FRAME)
 
 
