@@ -249,7 +249,7 @@ function show(quiet) {
   layers.forEach((values, k) => {
     const most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
     cells[k].forEach((cell, i) => {
-      cell.textContent = values[i].toFixed(2);
+      if (values.length <= 100) cell.textContent = values[i].toFixed(2);  // of more, colours alone
       cell.style.background = shade(0.75 * values[i], most);  // pale enough for black numbers
     });
   });
