@@ -14,8 +14,7 @@ from autonn.compiler.graph import Node
 from autonn.engine.tensor import values_of
 from autonn.exits.onnx_elements import reduced
 from autonn.exits.onnx_writer import Writer, Written
-from autonn.exits.whole_layers import NORMS as KINDS
-from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from autonn.nn.normalisation import BatchNorm, BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 
 __all__ = ["NORMS"]
 
@@ -78,9 +77,9 @@ def _neutral(writer: Writer, *shape: int) -> tuple[str, str]:
 
 
 NORMS: dict[type, Written] = {
+    BatchNorm: _batch_norm,
     BatchNorm1d: _batch_norm,
     BatchNorm2d: _batch_norm,
     LayerNorm: _layer_norm,
     GroupNorm: _group_norm,
 }
-assert {*NORMS} == {*KINDS}

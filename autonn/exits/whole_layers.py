@@ -18,13 +18,11 @@ from autonn.engine.op import Function, Memory, NotDifferentiableError, mixes_row
 from autonn.engine.tensor import Array, values_of
 from autonn.engine.trees import tree_leaves
 from autonn.nn.cells import tanh_step
-from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.recurrent import GRU, LSTM, RNN
 
-__all__ = ["NORMS", "RECURRENT", "as_one_call", "layer_call"]
+__all__ = ["RECURRENT", "as_one_call", "layer_call"]
 
 RECURRENT: tuple[type, ...] = (RNN, GRU, LSTM)
-NORMS: tuple[type, ...] = (BatchNorm1d, BatchNorm2d, LayerNorm, GroupNorm)
 
 
 def _read(x: Array, *weights: Array, module: Any, which: int) -> Array:
@@ -59,7 +57,7 @@ def as_one_call(modules: list[Any], kinds: Collection[type]) -> Iterator[None]:
     hooked = [m for m in modules if type(m) in kinds and "forward" not in vars(m)]
     hooked = [m for m in hooked if type(m) is not RNN or m.step is tanh_step]
     for module in hooked:
-        made = _norm if type(module) in NORMS else _recurrent
+        made = _recurrent if type(module) in RECURRENT else _norm
         vars(module)["forward"] = made(module)
     try:
         yield

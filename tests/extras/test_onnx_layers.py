@@ -62,6 +62,7 @@ LAYERS: dict[str, list[Case]] = {
     "AvgPool2d": [(nn.AvgPool2d(2), PICTURE), (nn.AvgPool2d(3, 2, padding=1), PICTURE)],
     "GlobalAveragePool": [(nn.GlobalAveragePool(), PICTURE), (nn.GlobalAveragePool(), PLACES)],
     "Upsample": [(nn.Upsample(2), PICTURE), (nn.Upsample((3, 1)), PICTURE)],
+    "BatchNorm": [(nn.BatchNorm(6, momentum=1), ROW), (nn.BatchNorm(4, momentum=1), PICTURE)],
     "BatchNorm1d": [(nn.BatchNorm1d(6, momentum=1), ROW),
                     (nn.BatchNorm1d(6, momentum=1, affine=False), PLACES)],
     "BatchNorm2d": [(nn.BatchNorm2d(4, momentum=1, eps=1e-3), PICTURE)],
@@ -109,8 +110,9 @@ def test_every_layer_is_computed_alike_at_any_number_of_rows(name: str) -> None:
 
 # ---- normalisations
 
-NODES = {"BatchNorm1d": "BatchNormalization", "BatchNorm2d": "BatchNormalization",
-         "LayerNorm": "LayerNormalization", "GroupNorm": "InstanceNormalization"}  # fmt: skip
+NODES = {"BatchNorm": "BatchNormalization", "BatchNorm1d": "BatchNormalization",
+         "BatchNorm2d": "BatchNormalization", "LayerNorm": "LayerNormalization",
+         "GroupNorm": "InstanceNormalization"}  # fmt: skip
 CASES = [(name, k) for name in NODES for k in range(len(LAYERS[name]))]
 
 
