@@ -194,10 +194,13 @@ class _Writer:
         if name is not None:
             self.until[name] = max(self.until.get(name, 0), self.last.get(node, 0))
         if len(self.lines) > start:
-            shape = f"{node.shape} " if node.shape else ""
-            within = "".join(f", {_plain(a.label)} within it" for a in self.within(node) if a.label)
-            comment = f"// {self.views[node].name}: {shape}{' '.join(op.formula.split())}{within}"
-            self.lines.insert(start, comment)
+            self.lines.insert(start, self.comment(node, op.formula))
+
+    def comment(self, node: Node, formula: str) -> str:
+        """Tell what a call computes, and what that has a name is written within it."""
+        shape = f"{node.shape} " if node.shape else ""
+        within = "".join(f", {_plain(a.label)} within it" for a in self.within(node) if a.label)
+        return f"// {self.views[node].name}: {shape}{' '.join(formula.split())}{within}"
 
     def within(self, node: Node) -> list[Node]:
         """List the calls that are written within one."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from autonn.checks import number
 from autonn.compiler.emit_javascript import write_javascript
-from autonn.compiler.graph import Node
+from autonn.compiler.graph import Graph, Node
 from autonn.compiler.simplify import simplify
 from autonn.compiler.trace import trace
 from autonn.data.digits import load_digits
@@ -190,17 +190,7 @@ class _Programs:
         parts = parts or [model]
         self.end, own = _ENDS.get(type(parts[-1]), ("logits", SoftmaxCrossEntropy()))
 
-        def layers(w: Any, x: Any) -> Any:
-            """Compute the numbers of each layer."""
-            return functional_call(_Parts(model, parts), _under(w), x)
-
-        try:
-            forward = trace(layers, self.parameters, row)
-        except ValueError as error:
-            raise ValueError(
-                f"export: the page feeds a row of shape {form.shape}, but {error}; say what goes "
-                "in, by inputs= or by a row, example=X[:1]"
-            ) from error
+        forward = self._forward(model, parts, row)
         shape = forward.outputs[-1].shape
         if len(shape) != 2:
             raise ValueError(
@@ -225,6 +215,21 @@ class _Programs:
         graph = simplify(trace(lesson, self.parameters, row, labels))
         over = {1 + k: k for k in range(len(self.parameters))}  # new weights over the old ones
         self.learn = write_javascript(graph, fresh=False, onto=over)
+
+    def _forward(self, model: Module, parts: list[Any], row: Array) -> Graph:
+        """Trace the numbers of each layer."""
+
+        def layers(w: Any, x: Any) -> Any:
+            """Compute the numbers of each layer."""
+            return functional_call(_Parts(model, parts), _under(w), x)
+
+        try:
+            return trace(layers, self.parameters, row)
+        except ValueError as error:
+            raise ValueError(
+                f"export: the page feeds a row of shape {row.shape[1:]}, but {error}; say what "
+                "goes in, by inputs= or by a row, example=X[:1]"
+            ) from error
 
     def _why(self, model: Module, parts: list[Any], row: Array) -> str:
         """Write what tells how far each input speaks for a sum of outputs, before the last bend."""
