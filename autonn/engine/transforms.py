@@ -323,24 +323,30 @@ def grad(
     return gradient
 
 
-def gradients(result: Tensor, parameters: Sequence[Tensor]) -> list[Any]:
+def gradients(
+    result: Tensor, parameters: Sequence[Tensor], *, create_graph: bool = False
+) -> list[Any]:
     """Return ``d result / d p`` for each parameter, and leave their ``.grad`` alone.
 
     `result` is a single number. Its graph is kept; a parameter that it does not depend on gets
-    zeros. In a compiled function this gives what a training step needs. What it returns has no
-    graph: for second derivatives take `grad` or `backward(create_graph=True)`. `RuntimeError` if
+    zeros. In a compiled function this gives what a training step needs. They are arrays; with
+    ``create_graph=True`` they are Tensors, which can be differentiated again. `RuntimeError` if
     nothing behind the result requires a gradient.
 
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> gradients(np.sum(w * w), [w])
     [array([2., 4.])]
+    >>> (slope,) = gradients(np.sum(w**3), [w], create_graph=True)
+    >>> gradients(np.sum(slope), [w])
+    [array([ 6., 12.])]
     """
     if not isinstance(result, Tensor) or not result.requires_grad:
         raise RuntimeError(
             "gradients() of a result that nothing with requires_grad=True led to; what gradients() "
-            "returns is such a result too, take grad(grad(f)) for second derivatives"
+            "returns is such a result too: for second derivatives write create_graph=True, or "
+            "grad(grad(f))"
         )
-    kind = numbers()
+    kind = Kind.TENSORS if create_graph else numbers()
     return pulled_back([(result, seed(result, None, bool(kind)))], parameters, kind)
 
 
