@@ -21,6 +21,7 @@ from autonn.engine.backward import backpropagate, pull_back, seed
 from autonn.engine.lineage import age_of, sources_since
 from autonn.engine.modes import depth, enable_grad, is_recording, is_tracing, stepping, transforming
 from autonn.engine.op import NotDifferentiableError
+from autonn.engine.row_gradients import Wanted
 from autonn.engine.tensor import Tensor, leaf
 from autonn.engine.trees import Tree, tree_leaves, tree_unflatten
 
@@ -324,8 +325,9 @@ def grad(
 
 
 def gradients(
-    result: Tensor, parameters: Sequence[Tensor], *, create_graph: bool = False
-) -> list[Any]:
+    result: Tensor, parameters: Sequence[Tensor], *, by_rows: bool = False,
+    create_graph: bool = False,
+) -> list[Any]:  # fmt: skip
     """Return ``d result / d p`` for each parameter, and leave their ``.grad`` alone.
 
     `result` is a single number. Its graph is kept; a parameter that it does not depend on gets
@@ -333,12 +335,19 @@ def gradients(
     ``create_graph=True`` they are Tensors, which can be differentiated again. `RuntimeError` if
     nothing behind the result requires a gradient.
 
+    With `by_rows`, the gradient of a table of which few rows were looked up, as by an `Embedding`,
+    is a `RowGradient` of those; optimisers take it as it is.
+
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> gradients(np.sum(w * w), [w])
     [array([2., 4.])]
     >>> (slope,) = gradients(np.sum(w**3), [w], create_graph=True)
     >>> gradients(np.sum(slope), [w])
     [array([ 6., 12.])]
+    >>> table = Tensor(np.ones((3000, 2)), requires_grad=True)
+    >>> gradients(np.sum(table[[7, 9]]), [table], by_rows=True)
+    [RowGradient(rows=array([7, 9]), values=array([[1., 1.],
+           [1., 1.]]))]
     """
     if not isinstance(result, Tensor) or not result.requires_grad:
         raise RuntimeError(
@@ -346,8 +355,16 @@ def gradients(
             "returns is such a result too: for second derivatives write create_graph=True, or "
             "grad(grad(f))"
         )
+    if create_graph and by_rows:
+        raise ValueError(
+            "gradients: rows of a table have no graph; leave by_rows out, or create_graph"
+        )
     kind = Kind.TENSORS if create_graph else numbers()
-    return pulled_back([(result, seed(result, None, bool(kind)))], parameters, kind)
+    roots = [(result, seed(result, None, bool(kind)))]
+    if not by_rows:
+        return pulled_back(roots, parameters, kind)
+    wanted = Wanted(result, parameters)
+    return wanted.gradients(pulled_back(roots, wanted.tensors(), kind))
 
 
 def numbers() -> Kind:
