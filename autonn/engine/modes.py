@@ -95,6 +95,9 @@ class Notes:
         """Take note of a result, of the op that made it, of the operands and their values."""
         result._place = Place(users_line(), tuple(self.modules))
 
+    def gave(self, module: Any, result: Any) -> None:
+        """Take note of what a module gave."""
+
     def within(self, recording: bool) -> Notes | bool:
         """Return what `enable_grad` or `no_grad` turns it into for a while."""
         return self if recording else False
@@ -193,9 +196,12 @@ class enable_grad(no_grad):
 
 
 @contextmanager
-def noting() -> Iterator[Notes]:
-    """Let results remember their place, the user's line and the modules, for a while."""
-    notes = Notes()
+def noting(notes: Notes | None = None) -> Iterator[Notes]:
+    """Let results remember their place, the user's line and the modules, for a while.
+
+    Or let `notes` of another kind take note of what they look for.
+    """
+    notes = notes or Notes()
     token = recording.set(notes)
     try:
         yield notes
@@ -212,7 +218,9 @@ def called(module: TracedModule, *args: Any, **kwargs: Any) -> Any:
         return module.forward(*args, **kwargs)
     notes.modules.append(module)
     try:
-        return module.forward(*args, **kwargs)
+        result = module.forward(*args, **kwargs)
+        notes.gave(module, result)
+        return result
     finally:
         notes.modules.pop()
 
