@@ -180,6 +180,15 @@ Dropout1d Dropout2d AlphaDropout | PyTorch
     write Dropout(p)
 AdaptiveAvgPool1d AdaptiveAvgPool2d | PyTorch
     write GlobalAveragePool(), which is that of size 1
+TransformerEncoderLayer TransformerDecoderLayer TransformerEncoder TransformerDecoder Transformer
+| PyTorch
+    write a Module of MultiheadAttention(width, heads), LayerNorm(width) and two Linear layers
+InstanceNorm1d InstanceNorm2d | PyTorch
+    write GroupNorm(channels, channels), a group for each channel
+ZeroPad2d ConstantPad2d ReflectionPad2d ReplicationPad2d | PyTorch
+    write a function of np.pad, which takes Tensors; Sequential takes functions
+Conv3d ConvTranspose1d ConvTranspose3d MaxPool3d AvgPool3d BatchNorm3d | PyTorch
+    it is not here; there are Conv1d, Conv2d, ConvTranspose2d and their pools
 LazyLinear | PyTorch
     write Linear(inputs, outputs)
 Dense | Keras, JAX
