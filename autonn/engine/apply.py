@@ -120,7 +120,6 @@ def op(
     >>> grad(grad(cube))(2.0)
     array(12.)
     """
-
     for rule in rules:
         if rule is not None and not callable(rule):
             raise TypeError(

@@ -43,7 +43,8 @@ def functional_call(
         The module to call.
     parameters
         Arrays or Tensors by dotted name, as `state_dict` has them, for all parameters; buffers that
-        are left out are the model's own. A Tensor that is shared in the model stands under its first name and is replaced everywhere.
+        are left out are the model's own. A Tensor that is shared in the model stands under its
+        first name and is replaced everywhere.
     x, args, kwargs
         What the model is called with.
 
