@@ -20,6 +20,7 @@ from autonn.engine.modes import Place, Trace, TracedValueError, changes, is_trac
 from autonn.engine.op import STOP_GRADIENT, NotDifferentiableError, Op
 from autonn.engine.ownership import writable
 from autonn.engine.refusals import lost_as_number, masked_beside, no_array, no_output, unsupported
+from autonn.habits import Count
 
 __all__ = [
     "Array",
@@ -195,7 +196,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._data.size
+        return Count(self._data.size)
 
     @property
     def is_leaf(self) -> bool:
