@@ -93,6 +93,8 @@ def run(page: Path) -> dict[str, Any]:
             value = eval(compile(ast.Expression(last.value), name, "eval"), space)
             if value is not None:
                 print(repr(value))
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")  # a notebook does so after each cell; pyplot itself warns of more than 20
     return space
 
 
