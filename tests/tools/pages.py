@@ -94,7 +94,7 @@ def run(page: Path) -> dict[str, Any]:
             if value is not None:
                 print(repr(value))
     if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close("all")  # a notebook does so after each cell; pyplot itself warns of more than 20
+        pyplot.close("all")  # as a notebook does; of more than 20 pyplot warns
     return space
 
 
