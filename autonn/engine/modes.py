@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
@@ -68,6 +68,18 @@ class Trace:
     gradients: dict[int, int] = field(default_factory=dict)  # of which tensor one is the gradient
     refusal: Exception | None = None  # raised at the end, where the function swallowed it
     writes: list[tuple[Any, Any, int]] = field(default_factory=list)  # buffer, value, and when
+    loops: bool = True  # whether a scan stays a loop; or else its steps follow one another
+
+    @contextmanager
+    def unrolled(self) -> Iterator[None]:
+        """Trace on, and let the steps of loops follow one another meanwhile."""
+        inner = replace(self, loops=False)
+        token = tracing.set(inner)
+        try:
+            yield
+        finally:
+            tracing.reset(token)
+            self.refusal = inner.refusal
 
 
 class Place(NamedTuple):
