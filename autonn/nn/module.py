@@ -6,10 +6,9 @@ write `forward`, and parameters, buffers, names and the summary follow.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from html import escape
 from types import FrameType
 from typing import Any, Self, cast
@@ -38,6 +37,7 @@ from autonn.habits import (
 )
 from autonn.nn.addresses import add_address
 from autonn.nn.mermaid import chart
+from autonn.nn.parts import parts_of
 from autonn.nn.summary import Summary, summary_of
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
@@ -345,7 +345,7 @@ class Module(Answering, Holder):
             x = plain(f"{type(self).__name__}.predict: x", x)
         with no_grad(), self.evaluating():
             if not more and not named and isinstance(x, tuple | dict):
-                more, named = _parts(self.forward, x)
+                more, named = parts_of(self.forward, x)
                 return cast(Array, _arrays(self(*more, **named)))
             return cast(Array, _arrays(self(x, *more, **named)))
 
@@ -451,21 +451,6 @@ def _arrays(output: Any) -> Any:
     if isinstance(output, tuple | list):
         return type(output)(map(_arrays, output))
     return output.numpy() if isinstance(output, Tensor) else np.array(output)
-
-
-def _parts(forward: Any, x: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return what a dict or a tuple is to `forward`: several arguments, or else the only one."""
-    signature = inspect.signature(forward)
-    with suppress(TypeError):  # it has other names, or takes another number
-        if isinstance(x, dict):
-            bound = signature.bind(**x)
-            return (bound.args, bound.kwargs) if bound.args else ((x,), {})
-        takes = list(signature.parameters.values())
-        needed = [p for p in takes if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-        if len(needed) > 1:
-            bound = signature.bind(*x)
-            return bound.args, bound.kwargs
-    return (x,), {}
 
 
 answer_attributes(Module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -129,6 +130,19 @@ class Sequential(Module):
         """Return a module; or those of a slice, as a Sequential that shares their parameters."""
         chosen = self.modules[k]
         return Sequential(*chosen) if isinstance(chosen, tuple) else chosen
+
+    def __setitem__(self, k: int, module: Any) -> None:
+        """Put another module there, as the last one of a trained network.
+
+        >>> from autonn import Layer, Sigmoid
+        >>> model = Sequential(Layer(4, 3), Sigmoid(), Layer(3, 10))
+        >>> model[-1] = Layer(3, 2)
+        >>> model
+        Sequential(Layer(4, 3), Sigmoid(), Layer(3, 2))
+        """
+        modules = list(self.modules)
+        modules[operator.index(k)] = _as_module(module)
+        self.modules = tuple(modules)
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.modules))})"

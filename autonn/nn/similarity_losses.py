@@ -85,7 +85,8 @@ class TripletLoss(AnsweringLoss):
     ``J = 1/m sum_i max(0, |a_i - p_i| - |a_i - n_i| + margin)``, of an anchor a, a positive p,
     which is its like, and a negative n. The predictions are those of all three, shape (m, 3, d), as
     a model of layers gives them for examples of shape (m, 3, ...). At a kink, and where two are the
-    same, the gradient is 0. (PyTorch's `TripletMarginLoss` adds 1e-6 to the differences.) Source:
+    same, the gradient is 0. A model that gives the three one by one, ``return a, p, n``, is right
+    as well. (PyTorch's `TripletMarginLoss` adds 1e-6 to the differences.) Source:
     Schroff, Kalenichenko and Philbin (2015), "FaceNet", equation 2, there with squares.
 
     Parameters
@@ -102,13 +103,14 @@ class TripletLoss(AnsweringLoss):
     takes_weights = True
     classifies = False
     needs_targets = False  # what is alike stands in the examples
+    takes_tuple = True  # the three one by one
 
     def __init__(self, margin: float = 1.0) -> None:
         self.margin = positive("TripletLoss: margin", margin)
 
     def __call__(
         self,
-        predictions: Tensor | ArrayLike,
+        predictions: Tensor | ArrayLike | tuple[Tensor | ArrayLike, ...],
         targets: Tensor | ArrayLike | None = None,
         weights: Tensor | ArrayLike | None = None,
     ) -> Tensor:
@@ -117,7 +119,8 @@ class TripletLoss(AnsweringLoss):
         Parameters
         ----------
         predictions
-            Shape (m, 3, d): of each example the anchor, the positive and the negative.
+            Shape (m, 3, d): of each example the anchor, the positive and the negative; or a tuple
+            of the three, each of shape (m, d).
         targets
             Nothing is read of them: `fit` needs none, as in ``fit(model, triplets, loss=...)``.
         weights
@@ -128,6 +131,8 @@ class TripletLoss(AnsweringLoss):
         ValueError
             For predictions of another shape.
         """
+        if isinstance(predictions, tuple):
+            predictions = cast(Tensor, np.stack(cast(Any, predictions), axis=1))
         a = as_tensor(predictions)
         self.check(None, a.shape)
         near, far = (np.linalg.norm(a[:, 0] - a[:, k], axis=-1) for k in (1, 2))
@@ -136,8 +141,12 @@ class TripletLoss(AnsweringLoss):
             lacks = lacks * weight_column(weights, lacks, "TripletLoss")
         return cast(Tensor, np.mean(lacks))
 
-    def check(self, targets: Tensor | ArrayLike | None, shape: tuple[int, ...]) -> None:
-        """Refuse what the call would, of predictions of this shape."""
+    def check(
+        self, targets: Tensor | ArrayLike | None, shape: tuple[int, ...] | list[tuple[int, ...]]
+    ) -> None:
+        """Refuse what the call would, of predictions of this shape, or of these one by one."""
+        if isinstance(shape, list) and len(set(shape)) == 1 and shape[0]:
+            shape = (shape[0][0], len(shape), *shape[0][1:])
         if len(shape) != 3 or shape[1] != 3:
             raise ValueError(
                 f"TripletLoss: predictions of shape {shape}; they are (m, 3, d), of an anchor, a "

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from autonn.engine.modes import Notes, noting
+from autonn.nn.parts import parts_of
 
 Row = tuple[str, ...]
 
@@ -91,7 +92,10 @@ def _given(module: Any, example: Sequence[Any]) -> dict[int, str]:
     """Return what each module gives, by its id; where it is called several times, at last."""
     notes = _Given()
     with module.evaluating(), noting(notes):
-        module(*example)
+        more, named = tuple(example), dict[str, Any]()
+        if len(example) == 1 and isinstance(example[0], tuple | dict):
+            more, named = parts_of(module.forward, example[0])
+        module(*more, **named)
     return notes.shapes
 
 

@@ -64,7 +64,7 @@ class Objective:
 
 
 class TrainStep:
-    """What `train_step` returns: call it as ``cost = step(X, y, weights=None)``.
+    """What `train_step` returns: call it as ``cost = step(X, y=None, weights=None)``.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class TrainStep:
         if compile is False:
             self.give_up("compile=False")
 
-    def __call__(self, X: Any, y: Any, weights: Any = None) -> float:
+    def __call__(self, X: Any, y: Any = None, weights: Any = None) -> float:
         """Take a step, and return the cost before it: see `train_step`."""
         self.require_parameters()
         X, y = _given("X", X), _given("y", y)

@@ -15,6 +15,7 @@ import numpy as np
 from autonn.engine.tensor import Tensor
 from autonn.engine.trees import tree_leaves
 from autonn.nn.module import Module
+from autonn.nn.parts import refuse_other_names
 
 __all__ = ["arrays_of", "call", "forms", "is_structure", "mapped", "rows_of", "way_of_calling"]
 
@@ -100,6 +101,8 @@ def way_of_calling(model: Module, X: Any) -> Way:
             return tuple(names) or None  # a module is called with one argument at least
         signature.bind(*X)
     except TypeError:
+        if isinstance(X, Mapping):
+            refuse_other_names(model.forward, X)
         return None
     return ()
 

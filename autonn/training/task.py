@@ -152,6 +152,8 @@ class Task:
         several = isinstance(predictions, tuple | list | dict)
         if several and (isinstance(self.loss, Losses) or not has_check(self.loss)):
             return
+        if isinstance(predictions, tuple) and getattr(self.loss, "takes_tuple", False):
+            return
         cure = "give a loss for each, as loss=(..., ...) or a dict, or a function of all; or let "
         raise TypeError(
             f"fit: the model returned a {type(predictions).__name__}, and {self.loss!r} takes one "

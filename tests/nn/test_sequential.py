@@ -83,3 +83,17 @@ def test_what_is_no_function_of_one_argument_is_no_module(wrong: Any, words: lis
 def test_a_lambda_gives_a_tensor_whatever_the_function_gives() -> None:
     assert isinstance(Lambda(lambda x: 3.0)(1.0), Tensor)
     assert isinstance(Lambda(np.tanh)(np.ones(2)), Tensor)
+
+
+def test_a_module_is_put_in_the_place_of_another() -> None:
+    model = Sequential(Layer(4, 3, rng=0), Tanh(), Layer(3, 10, rng=1))
+    kept, X = model[0], np.ones((2, 4))
+    model[-1] = Layer(3, 2, rng=2)
+    model[1] = np.sin
+    assert model[0] is kept
+    assert len(model.parameters()) == 4
+    np.testing.assert_array_equal(model.predict(X), model[2].predict(np.sin(kept.predict(X))))
+    with pytest.raises(TypeError):
+        model[0] = 3
+    with pytest.raises(IndexError):
+        model[3] = Tanh()

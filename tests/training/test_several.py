@@ -245,7 +245,7 @@ def test_how_a_model_is_called_is_told_by_its_forward() -> None:
     both = [1], [2]
     assert call(model, both, way_of_calling(model, both)) == ([1], [2], None, 1)
     assert way_of_calling(model, (1, 2)) is None  # a row of numbers
-    assert way_of_calling(model, {"other": 1}) is None
+    assert way_of_calling(Whole(), {"other": 1}) is None
     assert way_of_calling(model, [1, 2]) is None
 
 
@@ -312,3 +312,48 @@ def test_a_loss_that_reads_no_targets_goes_without() -> None:
         ValueError,
         ["TripletLoss", "np.stack([a, p, n], axis=1)"],
     )
+
+
+class Three(Module):
+    """Gives an anchor, its like and its unlike one by one."""
+
+    def __init__(self) -> None:
+        self.net = Layer(4, 3, rng=0)
+
+    def forward(self, a: Any, p: Any, n: Any) -> Any:  # type: ignore[override]
+        return self.net(a), self.net(p), self.net(n)
+
+
+def test_triplets_one_by_one_cost_what_they_do_in_a_stack() -> None:
+    triplets = np.random.default_rng(0).normal(size=(20, 3, 4))
+    one_by_one = tuple(np.moveaxis(triplets, 1, 0))
+    stacked, given = Layer(4, 3, rng=0), Three()
+    settings: dict[str, Any] = {"loss": TripletLoss(), "epochs": 3, "seed": 0, "batch_size": 8}
+    histories = [
+        fit(model, examples, optimizer=optim.SGD(lr=0.1), **settings)
+        for model, examples in ((stacked, triplets), (given, one_by_one))
+    ]
+    assert all(history.compiled for history in histories)
+    np.testing.assert_allclose(histories[0].cost, histories[1].cost, rtol=1e-12)
+    close(stacked, given, 1e-12)
+    step = train_step(given, TripletLoss(), optim.SGD(lr=0.1))
+    cost = float(TripletLoss()(given(*one_by_one)))
+    assert step(one_by_one) == pytest.approx(cost)  # it needs no targets
+
+
+def test_a_dict_of_other_names_is_refused_by_both_names() -> None:
+    parts = {"a": np.ones((5, 4)), "p": np.ones((5, 4)), "m": np.ones((5, 4))}
+    step = train_step(Three(), TripletLoss(), optim.SGD(lr=0.1))
+    for call_it in (
+        lambda: Three().predict(parts),
+        lambda: fit(Three(), parts, loss=TripletLoss(), optimizer="adam", epochs=1),
+        lambda: step(parts),
+        lambda: Three().summary(parts),
+    ):
+        assert_refused(call_it, TypeError, ["Three.forward takes a, p, n", "a dict of a, p, m"])
+
+
+def test_a_summary_is_given_several_inputs_as_predict_is() -> None:
+    parts = dict.fromkeys("apn", np.ones((5, 4)))
+    assert Three().summary(parts) == Three().summary(tuple(parts.values()))
+    assert "(5, 3)" in Three().summary(parts)

@@ -103,6 +103,8 @@ def class_labels(y: ArrayLike, classes: int, ignored: int | None = None) -> Arra
         index, where = _first(outside)
         counted = labels.min() == 1 and labels.max() == classes  # as MATLAB does
         cure = f": write y - 1, or y % {classes} where {classes} stands for 0" if counted else ""
+        if labels[index] == -100:  # PyTorch's mark for what does not count
+            cure = "; give SoftmaxCrossEntropy(ignore_index=-100) where such do not count"
         raise IndexError(
             f"one_hot: class {labels[index]} of {classes} {where}; "
             f"labels run from 0 to {classes - 1} and never wrap{cure}"
