@@ -149,6 +149,8 @@ params | PyTorch
     give them first: optim.Adam(model)
 decay | Keras
     give a schedule as lr, as optim.step_decay(...)
+lr | PyTorch
+    leave it out: a search finds by itself how far to go
 max_iter history_size tolerance_grad line_search_fn | PyTorch
     fit has epochs=, and LBFGS memory=
 """

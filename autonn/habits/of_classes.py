@@ -176,6 +176,8 @@ coef_ coefs_ | scikit-learn
 """
 
 OPTIMIZER = """
+step | PyTorch
+    write optimizer.minimize(cost, 50), of a function without arguments that gives the cost
 param_groups add_param_group | PyTorch
     write optimizer.lr; for groups, optim.groups(optim.Adam(), {"*.bias": {"lr": 0.1}})
 learning_rate | Keras
