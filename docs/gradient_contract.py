@@ -1,4 +1,4 @@
-"""Write gradient-contract.md: what every op's gradient is, read off the declarations themselves.
+"""Write reference/gradient-contract.md: what every op's gradient is, read off its declaration.
 
 python docs/gradient_contract.py
 """
@@ -25,7 +25,7 @@ from autonn.engine.ops import densities, matrix_functions
 from autonn.engine.ops import special as special_ops
 from autonn.engine.tensor import implementations
 
-PAGE = Path(__file__).with_name("gradient-contract.md")
+PAGE = Path(__file__).with_name("reference") / "gradient-contract.md"
 
 INTRODUCTION = """\
 # The gradient contract

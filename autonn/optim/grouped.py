@@ -173,8 +173,8 @@ def groups(
         For each key an optimiser of its own; or a dict of what is other than in `rest`, as
         ``{"lr": 0.01}``; or None for parameters that stay as they are. (With
         ``parameter.requires_grad = False`` their gradients are not computed either.) A key is a
-        pattern of names, as "0", "0.*" or "*.bias", or a module. Each parameter goes to the first
-        key that it fits.
+        pattern of names, as ``"0"``, ``"0.*"`` or ``"*.bias"``, or a module. Each parameter goes to
+        the first key that it fits.
 
     Returns
     -------

@@ -36,7 +36,7 @@ def generator() -> ModuleType:
 
 
 def test_the_page_is_fresh() -> None:
-    assert (DOCS / "gradient-contract.md").read_text() == generator().page(), (
+    assert (DOCS / "reference" / "gradient-contract.md").read_text() == generator().page(), (
         "run: python docs/gradient_contract.py"
     )
 
@@ -127,6 +127,6 @@ def test_a_rule_without_a_formula_is_refused(rule: Any) -> None:
 def test_a_changed_declaration_makes_the_page_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     define("new_op", lambda x: x, "z = x", lambda g, z, x: g, numpy=(), kinks="None.")
     try:
-        assert (DOCS / "gradient-contract.md").read_text() != generator().page()
+        assert (DOCS / "reference" / "gradient-contract.md").read_text() != generator().page()
     finally:
         del OPS["new_op"]

@@ -1,0 +1,72 @@
+"""What autodoc shows of a name: its signature as Python tells it, bases that can be looked up."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.util.inspect import stringify_signature
+
+
+def signature(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, said: str, gives: str
+) -> tuple[str, str] | None:
+    """Show what ``help`` shows: autodoc would look at how a class is made, not how it is called."""
+    if what not in ("class", "exception", "function") or not said:
+        return None
+    try:
+        told = inspect.signature(thing)
+    except (TypeError, ValueError):
+        return None
+    return stringify_signature(told, unqualified_typehints=True), ""
+
+
+def bases(app: Sphinx, name: str, thing: type, options: Any, found: list[Any]) -> None:
+    """Name, in place of a private base, the public ones that it has itself."""
+    shown: list[Any] = []
+    for base in found:
+        public = (b for b in getattr(base, "__mro__", (base,)) if not hidden(b))
+        shown.append(next(public, object))
+    found[:] = dict.fromkeys(shown)
+
+
+def hidden(base: type) -> bool:
+    """Whether a base is nothing for readers: private, or of what answers foreign words."""
+    return base.__name__[0] == "_" or base.__module__ in ("autonn.habits.answers",)
+
+
+def returned(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Take what stands below "Returns" as a sentence where it is one; napoleon takes it for a type.
+
+    >>> said = ["Returns", "-------", "The cost.", "", "Raises", "------"]
+    >>> returned(None, "", "", None, None, said)
+    >>> said
+    ['Returns', '-------', ':', '    The cost.', '', 'Raises', '------']
+    """
+    for start in [k for k in range(len(lines) - 1) if lines[k : k + 2] in HEADS]:
+        end = next((k for k in range(start + 3, len(lines)) if lines[k][:3] == "---"), None)
+        end = len(lines) if end is None else end - 1
+        if not any(line[:1] == " " for line in lines[start + 2 : end]):
+            inside = [f"    {line}" if line else line for line in lines[start + 2 : end]]
+            lines[start + 2 : end] = [":", *inside]
+
+
+HEADS = [["Returns", "-------"], ["Yields", "------"]]
+
+
+def skipped(
+    app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out members that another library gave a class, as scikit-learn's ``set_fit_request``."""
+    home = getattr(thing, "__module__", None)
+    return True if isinstance(home, str) and home.startswith("sklearn.") else None
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Tell Sphinx."""
+    app.connect("autodoc-process-signature", signature)
+    app.connect("autodoc-process-bases", bases)
+    app.connect("autodoc-skip-member", skipped)
+    app.connect("autodoc-process-docstring", returned, priority=400)  # before napoleon
+    return {"parallel_read_safe": True}
