@@ -27,6 +27,13 @@ class Groups(StepOptimizer):
         The optimiser of all that fits no key.
     by
         The optimiser of each key, or None for what stays as it is.
+
+    Examples
+    --------
+    >>> from autonn.optim import Adam
+    >>> several = groups(Adam(lr=0.001), {"0.*": {"lr": 0.01}, "*.bias": None})
+    >>> several.lr, several.by["0.*"].lr, several.by["*.bias"]
+    (0.001, 0.01, None)
     """
 
     ranges: ClassVar[dict[str, Check]] = {}

@@ -1,7 +1,7 @@
-"""Which names the reference has, and on which page: read off ``__all__``, once for site and tests.
+"""Which names the reference has, and on which page: read off ``__all__``, for site and tests alike.
 
-A page is a room, or, of a large room, a noun: what stands in one file. What is exported from several
-rooms has one entry.
+A page is a room, or, of a large room, a noun: what stands in one file. What is exported from
+several rooms has one entry.
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from types import ModuleType
 from typing import Any
 
-# The rooms that users meet, in the order of the reference.
+# The rooms that users meet; `checks`, `habits` and `threads` serve the others.
 ROOMS = (
     "autonn", "autonn.nn", "autonn.nn.init", "autonn.optim", "autonn.training", "autonn.data",
     "autonn.files", "autonn.plots", "autonn.teach", "autonn.exits", "autonn.sklearn",
     "autonn.random", "autonn.compiler",
 )  # fmt: skip
-# What users meet of rooms that serve the others: errors, and what an op of one's own says of itself.
+# What users meet of others: errors, and what an op of one's own says of itself.
 MET = {
-    "autonn.checks": ("NamesError",),
-    "autonn.engine.op": ("Op", "Memory", "NotDifferentiableError", "elementwise", "mixes_rows"),
-    "autonn.engine.modes": ("CannotCompileError", "TracedValueError"),
+    "autonn.checks": ["NamesError"],
+    "autonn.engine.op": ["Op", "Memory", "NotDifferentiableError", "elementwise", "mixes_rows"],
+    "autonn.engine.modes": ["CannotCompileError", "TracedValueError"],
 }
+ORDER = (
+    "engine", "nn", "optim", "training", "data", "files", "plots", "teach", "exits", "sklearn",
+    "random", "compiler", "checks",
+)  # fmt: skip
+LARGEST_ROOM = 16  # names; a larger room has a page for each of its files
 
 
 @dataclass
@@ -37,6 +43,11 @@ class Entry:
     thing: Any
     file: str
     others: list[str] = field(default_factory=list)
+
+    @property
+    def bare(self) -> str:
+        """Return the name without its room."""
+        return self.name.rpartition(".")[2]
 
     @property
     def noun(self) -> str:
@@ -66,58 +77,72 @@ def names_of(room: ModuleType) -> list[str]:
     ]  # fmt: skip
 
 
-def exported() -> Iterator[tuple[ModuleType, str]]:
-    """Yield each room and each of its public names, the rooms that are names themselves left out."""
-    for path, names in [(path, None) for path in ROOMS] + list(MET.items()):
+def exported() -> Iterator[tuple[str, str, Any]]:
+    """Yield each room, each of its public names and what it names; rooms themselves are left out.
+
+    >>> ("autonn.optim", "Adam") in [(room, name) for room, name, _ in exported()]
+    True
+    """
+    for path in (*ROOMS, *MET):
         room = importlib.import_module(path)
-        for name in names or names_of(room):
-            if not inspect.ismodule(getattr(room, name)):
-                yield room, name
+        for name in MET.get(path, None) or names_of(room):
+            thing = getattr(room, name)
+            if not inspect.ismodule(thing):
+                yield path, name, thing
 
 
 def file_of(thing: Any, name: str) -> str:
     """Return the module that defines a thing; of data and ops, the one that assigns the name."""
     home = getattr(thing, "__module__", None)
-    if home and home.startswith("autonn.") and (inspect.isclass(thing) or not hasattr(thing, "op")):
+    is_op = inspect.isroutine(thing) and hasattr(thing, "op")
+    if home and home.startswith("autonn.") and not is_op:
         return str(home)
     for path, module in sorted(sys.modules.items()):
-        if path.startswith("autonn.") and vars(module).get(name) is thing:
-            if re.search(rf"^{name}(: .*)? = ", inspect.getsource(module), re.M):
-                return path
+        has_it = path.startswith("autonn.") and vars(module).get(name) is thing
+        if has_it and re.search(rf"^{name}(: .*)? = ", inspect.getsource(module), re.M):
+            return path
     raise LookupError(f"no file of autonn assigns {name}")
 
 
+@cache
 def entries() -> dict[str, Entry]:
-    """Return an entry for each public thing, by each name that it has."""
+    """Return the entry of each public thing, by each name that it has."""
     found: dict[str, Entry] = {}
     things: dict[int, Entry] = {}
-    for room, name in exported():
-        thing, full = getattr(room, name), f"{room.__name__}.{name}"
-        entry = things.get(id(thing))
-        if entry is None:
-            entry = things[id(thing)] = Entry(full, thing, file_of(thing, name))
-        else:
-            entry.others.append(full)
-        found[full] = entry
-    return found
-
-
-LARGEST_ROOM = 16  # names; a larger room has a page for each of its files
-
-
-def pages() -> dict[str, list[Entry]]:
-    """Return the entries of each page, the pages in the order of the rooms."""
-    by_room: dict[str, list[Entry]] = {}
-    for entry in unique():
-        by_room.setdefault(entry.room, []).append(entry)
-    found: dict[str, list[Entry]] = {}
-    for room, inside in by_room.items():
-        for entry in inside:
-            page = entry.noun if len(inside) > LARGEST_ROOM else room
-            found.setdefault(page, []).append(entry)
+    for room, name, thing in exported():
+        full = f"{room}.{name}"
+        if id(thing) in things:
+            things[id(thing)].others.append(full)
+        found[full] = things.setdefault(id(thing), Entry(full, thing, file_of(thing, name)))
     return found
 
 
 def unique() -> list[Entry]:
     """Return every entry once."""
     return list({id(entry): entry for entry in entries().values()}.values())
+
+
+def pages() -> dict[str, list[Entry]]:
+    """Return the entries of each page, the pages in the order of the rooms.
+
+    >>> [entry.bare for entry in pages()["nn/pooling"]][:2]
+    ['AvgPool1d', 'AvgPool2d']
+    """
+    found: dict[str, list[Entry]] = {}
+    for room in ORDER:
+        inside = [entry for entry in unique() if entry.room == room]
+        for entry in sorted(inside, key=lambda entry: entry.noun):
+            page = entry.noun if len(inside) > LARGEST_ROOM else room
+            found.setdefault(page, []).append(entry)
+    return found
+
+
+def says(entry: Entry) -> str:
+    """Return what an entry says of itself first, up to a full stop or a colon.
+
+    >>> says(entries()["autonn.data.split"])
+    'Divide the rows of X and y at random into those to train with and those to test with.'
+    """
+    said = "" if entry.kind == "data" else inspect.getdoc(entry.thing) or ""
+    first = re.match(r"(?:``.*?``|[^.:]|[.:](?!\s|$))*", said.split("\n\n")[0], re.S)
+    return " ".join(first[0].split()) + "." if first and said else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Never
 
 from sphinx.application import Sphinx
 from sphinx.util.inspect import stringify_signature
@@ -15,11 +15,17 @@ def signature(
     """Show what ``help`` shows: autodoc would look at how a class is made, not how it is called."""
     if what not in ("class", "exception", "function") or not said:
         return None
+    op = getattr(thing, "op", None)
     try:
-        told = inspect.signature(thing)
+        told = inspect.signature(thing if what == "class" or op is None else op.with_residuals)
     except (TypeError, ValueError):
         return None
-    return stringify_signature(told, unqualified_typehints=True), ""
+    taken = [p for p in told.parameters.values() if p.annotation not in ("Never", Never)]
+    gives = told.empty if what != "function" else told.return_annotation
+    told = told.replace(parameters=taken, return_annotation=gives)
+    text = stringify_signature(told, unqualified_typehints=True)
+    arguments, _, gives = text.rpartition(") -> ") if ") -> " in text else (text[:-1], "", "")
+    return f"{arguments})", gives
 
 
 def bases(app: Sphinx, name: str, thing: type, options: Any, found: list[Any]) -> None:
@@ -58,9 +64,23 @@ HEADS = [["Returns", "-------"], ["Yields", "------"]]
 def skipped(
     app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any
 ) -> bool | None:
-    """Leave out members that another library gave a class, as scikit-learn's ``set_fit_request``."""
+    """Leave out what another library gave a class, as scikit-learn's ``set_fit_request``."""
     home = getattr(thing, "__module__", None)
     return True if isinstance(home, str) and home.startswith("sklearn.") else None
+
+
+COLON = "\ue000"
+
+
+def whole(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Keep the sentence of a property whole; napoleon takes what stands before a colon for a type."""
+    if what in ("attribute", "data", "property") and lines:
+        lines[0] = lines[0].replace(": ", COLON)
+
+
+def parted(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Put the colon back."""
+    lines[:] = [line.replace(COLON, ": ") for line in lines]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -69,4 +89,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-bases", bases)
     app.connect("autodoc-skip-member", skipped)
     app.connect("autodoc-process-docstring", returned, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", whole, priority=400)
+    app.connect("autodoc-process-docstring", parted, priority=600)  # and after it
     return {"parallel_read_safe": True}

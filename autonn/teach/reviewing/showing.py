@@ -49,6 +49,12 @@ class Review:
         forward or backward pass, a cross where the mistake is.
     rows
         Which examples were looked at, where they were not all.
+
+    Examples
+    --------
+    >>> review = Review(False, 9, "mine.py", "delta2", "delta3 @ Theta2[:, 1:]", "it is transposed")
+    >>> review.right, review.line, review.cause
+    (False, 9, 'it is transposed')
     """
 
     right: bool
