@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "extensions"), str(HERE)]
+sys.path[:0] = [str(HERE / "extensions"), str(HERE), str(HERE.parent / "tests")]
 
 import autonn  # noqa: E402
 

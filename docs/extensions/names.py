@@ -84,7 +84,10 @@ def exported() -> Iterator[tuple[str, str, Any]]:
     True
     """
     for path in (*ROOMS, *MET):
-        room = importlib.import_module(path)
+        try:
+            room = importlib.import_module(path)
+        except ImportError:
+            continue  # that of an extra which is not installed
         for name in MET.get(path, None) or names_of(room):
             thing = getattr(room, name)
             if not inspect.ismodule(thing):
@@ -141,7 +144,7 @@ def says(entry: Entry) -> str:
     """Return what an entry says of itself first, up to a full stop or a colon.
 
     >>> says(entries()["autonn.data.split"])
-    'Divide the rows of X and y at random into those to train with and those to test with.'
+    'Hold out `test` rows, each class in proportion.'
     """
     said = "" if entry.kind == "data" else inspect.getdoc(entry.thing) or ""
     first = re.match(r"(?:``.*?``|[^.:]|[.:](?!\s|$))*", said.split("\n\n")[0], re.S)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import names
+import op_table
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 FOLDER = "reference/api"
 
@@ -118,8 +120,11 @@ def texts() -> dict[str, str]:
 
 def write(app: Sphinx) -> None:
     """Write the pages where Sphinx looks for them; what is the same stays, and is not read anew."""
+    if "autonn.sklearn.Net" not in names.entries():
+        raise ExtensionError("the reference has scikit-learn's room too: pip install '.[docs]'")
     folder = Path(app.srcdir) / FOLDER
     wanted = {folder / f"{page}.rst": text for page, text in texts().items()}
+    wanted[folder.with_name("op-table.md")] = op_table.page()
     for path in set(folder.rglob("*.rst")) - set(wanted):
         path.unlink()
     for path, text in wanted.items():
