@@ -19,7 +19,7 @@ project_copyright = "the autonn authors"
 
 extensions = [
     "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton",
-    "mathml", "reference", "signatures", "links", "foreign",
+    "mathml", "reference", "signatures", "links", "foreign", "accessible",
 ]  # fmt: skip
 exclude_patterns = ["extensions", "templates"]
 nitpicky = True
@@ -31,7 +31,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 120
 nb_output_stderr = "error"  # a warning is an error, here as in the tests
 nb_merge_streams = True
-myst_enable_extensions = ["dollarmath", "deflist", "fieldlist"]
+myst_enable_extensions = ["dollarmath", "deflist", "fieldlist", "colon_fence"]
 myst_heading_anchors = 3
 myst_update_mathjax = False
 html_math_renderer = "mathml"
@@ -53,6 +53,7 @@ html_theme = "furo"
 html_title = f"autonn {version}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_logo = "static/logo.svg"
 html_favicon = "static/logo.svg"
 html_show_sourcelink = False

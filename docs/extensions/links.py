@@ -62,9 +62,11 @@ def link_code(app: Sphinx, doctree: nodes.document) -> None:
     """Link the inline code of a page."""
     for code in list(doctree.findall(nodes.literal)):
         within = code.parent
+        while isinstance(within, nodes.inline):
+            within = within.parent
         inside = isinstance(within, nodes.reference | addnodes.pending_xref | nodes.title)
         if not inside and not code["classes"]:
-            within.replace(code, link(code.astext()))
+            code.parent.replace(code, link(code.astext()))
 
 
 def add_names(app: Sphinx, env: BuildEnvironment) -> list[str]:

@@ -20,12 +20,32 @@ def signature(
         told = inspect.signature(thing if what == "class" or op is None else op.with_residuals)
     except (TypeError, ValueError):
         return None
-    taken = [p for p in told.parameters.values() if p.annotation not in ("Never", Never)]
+    taken = [
+        p.replace(default=Spoken(p.default)) if callable(p.default) and p.default is not p.empty else p
+        for p in told.parameters.values()
+        if p.annotation not in ("Never", Never)
+    ]
     gives = told.empty if what != "function" else told.return_annotation
     told = told.replace(parameters=taken, return_annotation=gives)
     text = stringify_signature(told, unqualified_typehints=True)
     arguments, _, gives = text.rpartition(") -> ") if ") -> " in text else (text[:-1], "", "")
     return f"{arguments})", gives
+
+
+class Spoken:
+    """A default that is a function or a class, shown by its name, as it would be written.
+
+    >>> import numpy as np
+    >>> Spoken(np.float64), Spoken(len)
+    (np.float64, len)
+    """
+
+    def __init__(self, thing: Any) -> None:
+        home = "np." if getattr(thing, "__module__", "") == "numpy" else ""
+        self.text = home + str(getattr(thing, "__name__", thing))
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 def bases(app: Sphinx, name: str, thing: type, options: Any, found: list[Any]) -> None:
