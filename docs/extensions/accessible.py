@@ -16,7 +16,7 @@ LINES = re.compile(r"<dl>\n((?:<dd>.*?</dd>\n)+)</dl>")
 
 
 def in_lines(app: Sphinx, page: str, template: str, context: Any, doctree: nodes.document) -> None:
-    """Write the arguments of a signature as lines.
+    r"""Write the arguments of a signature as lines.
 
     >>> context = {"body": "(\n<dl>\n<dd><em>x</em>,</dd>\n</dl>\n)"}
     >>> in_lines(None, "", "", context, None)

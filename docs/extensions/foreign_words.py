@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import names
+import public
 
 from autonn.habits import HABITS
 
@@ -76,7 +76,7 @@ def marked(answer: str) -> str:
     return CODE.sub(mark, answer)
 
 
-PUBLIC = {entry.bare for entry in names.unique()}
+PUBLIC = {entry.bare for entry in public.unique()}
 
 
 def markdown(library: str) -> str:

@@ -1,7 +1,7 @@
 """A name that is written as code leads to its entry in the reference, on pages and in docstrings.
 
-In docstrings a name stands in single backticks, on pages as inline code; what is no public name stays
-code. A reference that is written as one, as ``:py:func:`autonn.fit```, must lead somewhere.
+In docstrings a name stands in single backticks, on pages as inline code; what is no public name
+stays code. A reference that is written as one, as ``:py:func:`autonn.fit```, must lead somewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 from functools import cache
 from typing import Any
 
-import names
+import public
 from docutils import nodes
 from docutils.parsers.rst.states import Inliner
 from sphinx import addnodes
@@ -26,12 +26,12 @@ def spoken() -> dict[str, str]:
     """
     found: dict[str, str] = {}
     twice = set()
-    for full, entry in names.entries().items():
+    for full, entry in public.entries().items():
         found[full] = found[full.removeprefix("autonn.")] = entry.name
         bare = full.rpartition(".")[2]
         if found.setdefault(bare, entry.name) != entry.name:
             twice.add(bare)
-    of_autonn = {entry.name for entry in names.unique()}
+    of_autonn = {entry.name for entry in public.unique()}
     return {name: full for name, full in found.items() if name not in twice or full in of_autonn}
 
 
@@ -72,7 +72,7 @@ def link_code(app: Sphinx, doctree: nodes.document) -> None:
 def add_names(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Let an entry be found by all names of its thing, the one by which it is defined too."""
     objects = env.domains.python_domain.objects
-    for entry in names.unique():
+    for entry in public.unique():
         for known in [name for name in objects if f"{name}.".startswith(f"{entry.name}.")]:
             for other in [*entry.others, f"{entry.file}.{entry.name.rpartition('.')[2]}"]:
                 alias = other + known.removeprefix(entry.name)
@@ -81,11 +81,11 @@ def add_names(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 
 def inner(app: Sphinx, env: BuildEnvironment, node: Any, content: nodes.Node) -> nodes.Node | None:
-    """Leave as code what was never written as a reference, and types that exist but have no entry."""
+    """Leave as code what was not written as a reference, and types that exist without an entry."""
     if node.get("spoken"):
         return content
     module, _, name = str(node.get("reftarget")).rpartition(".")
-    if not module.startswith("autonn.") or module in names.ROOMS:
+    if not module.startswith("autonn.") or module in public.ROOMS:
         return None
     try:
         return content if hasattr(importlib.import_module(module), name) else None

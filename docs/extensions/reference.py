@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import names
 import op_table
+import public
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -26,11 +26,11 @@ TITLES = {
     "cells": "Cells: one step of a recurrence", "sgd": "SGD", "shape": "Shapes",
     "losses": "Losses", "averaged": "Averages in loops of one's own", "rates": "Learning rates",
     "transforms": "Gradients of functions", "thetas": "Weights of the course",
-    "grouped": "Groups of parameters", "onnx_import": "ONNX", "base_sklearn": "What they share",
+    "grouped": "Groups of parameters", "onnx_import": "ONNX",
 }  # fmt: skip
 
 
-def title_of(noun: str, inside: list[names.Entry]) -> str:
+def title_of(noun: str, inside: list[public.Entry]) -> str:
     """Return what a page or a part of it is called."""
     room, _, rest = noun.partition("/")
     if rest and len(inside) == 1:
@@ -51,7 +51,7 @@ def head(title: str, mark: str) -> str:
     return f"{title}\n{mark * len(title)}\n"
 
 
-def entry_text(entry: names.Entry) -> str:
+def entry_text(entry: public.Entry) -> str:
     """Write the directive of an entry, and by which other names the thing is known."""
     options = ""
     if entry.kind == "class":
@@ -62,7 +62,7 @@ def entry_text(entry: names.Entry) -> str:
     return f".. auto{entry.kind}:: {entry.name}\n{options}{said}\n"
 
 
-def page_text(page: str, inside: list[names.Entry]) -> str:
+def page_text(page: str, inside: list[public.Entry]) -> str:
     """Write a page: what the room or file says of itself, then each of its names."""
     parts = [head(title_of(page, inside), "="), said_of(f"autonn.{page.replace('/', '.')}"), ""]
     noun = page
@@ -75,12 +75,12 @@ def page_text(page: str, inside: list[names.Entry]) -> str:
     return "\n".join(parts)
 
 
-def room_text(room: str, pages: dict[str, list[names.Entry]]) -> str:
+def room_text(room: str, pages: dict[str, list[public.Entry]]) -> str:
     """Write the page of a room that has a page for each of its files."""
     listed = "\n".join(
         f"* :doc:`{page}`: " + ", ".join(f"`{entry.name[7:]}`" for entry in inside)
         if len(inside) > 1
-        else f"* `{inside[0].name[7:]}`: {names.says(inside[0])}"
+        else f"* `{inside[0].name[7:]}`: {public.says(inside[0])}"
         for page, inside in pages.items()
     )
     listed = re.sub(rf"(?<=:doc:`){room}/", f"{room}/", listed)
@@ -92,9 +92,9 @@ def room_text(room: str, pages: dict[str, list[names.Entry]]) -> str:
 
 def all_text(rooms: list[str]) -> str:
     """Write the page of all names, from A to Z, with what each says of itself."""
-    rows = sorted(names.unique(), key=lambda entry: (entry.bare.lower(), entry.name))
+    rows = sorted(public.unique(), key=lambda entry: (entry.bare.lower(), entry.name))
     listed = "\n".join(
-        f"   * - :py:obj:`{entry.name[7:]} <{entry.name}>`\n     - {names.says(entry)}"
+        f"   * - :py:obj:`{entry.name[7:]} <{entry.name}>`\n     - {public.says(entry)}"
         for entry in rows
     )
     tree = "\n".join(f"   {room}" for room in rooms)
@@ -108,7 +108,7 @@ def all_text(rooms: list[str]) -> str:
 
 def texts() -> dict[str, str]:
     """Return the text of each page, by its path."""
-    pages = names.pages()
+    pages = public.pages()
     rooms = list(dict.fromkeys(page.partition("/")[0] for page in pages))
     found = {page: page_text(page, inside) for page, inside in pages.items()}
     for room in rooms:
@@ -120,7 +120,7 @@ def texts() -> dict[str, str]:
 
 def write(app: Sphinx) -> None:
     """Write the pages where Sphinx looks for them; what is the same stays, and is not read anew."""
-    if "autonn.sklearn.Net" not in names.entries():
+    if "autonn.sklearn.Net" not in public.entries():
         raise ExtensionError("the reference has scikit-learn's room too: pip install '.[docs]'")
     folder = Path(app.srcdir) / FOLDER
     wanted = {folder / f"{page}.rst": text for page, text in texts().items()}

@@ -20,13 +20,9 @@ def signature(
         told = inspect.signature(thing if what == "class" or op is None else op.with_residuals)
     except (TypeError, ValueError):
         return None
-    taken = [
-        p.replace(default=Spoken(p.default)) if callable(p.default) and p.default is not p.empty else p
-        for p in told.parameters.values()
-        if p.annotation not in ("Never", Never)
-    ]
-    gives = told.empty if what != "function" else told.return_annotation
-    told = told.replace(parameters=taken, return_annotation=gives)
+    taken = [spoken(p) for p in told.parameters.values() if p.annotation not in ("Never", Never)]
+    result = told.return_annotation if what == "function" else told.empty
+    told = told.replace(parameters=taken, return_annotation=result)
     text = stringify_signature(told, unqualified_typehints=True)
     arguments, _, gives = text.rpartition(") -> ") if ") -> " in text else (text[:-1], "", "")
     return f"{arguments})", gives
@@ -46,6 +42,13 @@ class Spoken:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def spoken(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Show a default that is a function or a class by its name."""
+    default = parameter.default
+    named = callable(default) and default is not parameter.empty
+    return parameter.replace(default=Spoken(default)) if named else parameter
 
 
 def bases(app: Sphinx, name: str, thing: type, options: Any, found: list[Any]) -> None:
@@ -81,9 +84,7 @@ def returned(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines:
 HEADS = [["Returns", "-------"], ["Yields", "------"]]
 
 
-def skipped(
-    app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any
-) -> bool | None:
+def skipped(app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any) -> bool | None:
     """Leave out what another library gave a class, as scikit-learn's ``set_fit_request``."""
     home = getattr(thing, "__module__", None)
     return True if isinstance(home, str) and home.startswith("sklearn.") else None
@@ -93,7 +94,7 @@ COLON = "\ue000"
 
 
 def whole(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Keep the sentence of a property whole; napoleon takes what stands before a colon for a type."""
+    """Keep the sentence of a property whole: napoleon would take its start for a type."""
     if what in ("attribute", "data", "property") and lines:
         lines[0] = lines[0].replace(": ", COLON)
 

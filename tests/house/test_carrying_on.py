@@ -13,7 +13,8 @@ from tools.pages import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")]
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
-SETTINGS = [WORKFLOW, ROOT / ".pre-commit-config.yaml", ROOT / "CITATION.cff"]
+SITE = WORKFLOW.with_name("site.yml")
+SETTINGS = [WORKFLOW, ROOT / ".pre-commit-config.yaml", ROOT / "CITATION.cff", SITE]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,10 @@ def test_the_blocks_of_a_page_run(
     pages.run(page)
 
 
+def cell(code: str) -> str:
+    return f"```{{code-cell}} python\n{code}\n```\n\n"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -38,8 +41,8 @@ def test_the_blocks_of_a_page_run(
 )
 def test_a_block_that_fails_is_seen(wrong: str, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"```{{code-cell}} python\nx = 1\n```\n\n```{{code-cell}} python\n{wrong}\n```\n")
-    with warnings.catch_warnings(), pytest.raises((AssertionError, NameError, DeprecationWarning)):
+    page.write_text(cell("x = 1") + cell(wrong))
+    with pytest.raises((AssertionError, NameError, DeprecationWarning)):
         pages.run(page)
 
 
@@ -48,8 +51,9 @@ def test_a_block_is_known_by_its_page_and_sees_those_before_it(
 ) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "---\nneeds: [autonn, no_such_package]\n---\n```{code-cell} python\ndef f(x):\n    return x\n"
-        "```\n\n```python\nimport inspect\ninspect.getsource(f), f.__code__.co_filename\n```\n"
+        "---\nneeds: [autonn, no_such_package]\n---\n"
+        + cell("def f(x):\n    return x")
+        + cell("import inspect\ninspect.getsource(f), f.__code__.co_filename")
     )
     pages.run(page)
     assert capsys.readouterr().out == "('def f(x):\\n    return x\\n', '<page.md, line 5>')\n"

@@ -22,15 +22,15 @@ DOCS = ROOT / "docs"
 sys.path[:0] = [str(DOCS), str(DOCS / "extensions")]
 
 import foreign_words  # noqa: E402
-import names  # noqa: E402
 import op_table  # noqa: E402
+import public  # noqa: E402
 
 
 def installed(path: str) -> bool:
     return path != "autonn.sklearn" or importlib.util.find_spec("sklearn") is not None
 
 
-def without_example(entries: Iterator[names.Entry] | list[names.Entry]) -> list[str]:
+def without_example(entries: Iterator[public.Entry] | list[public.Entry]) -> list[str]:
     """List the functions and classes whose docstring shows no call."""
     return [
         entry.name for entry in entries
@@ -39,12 +39,12 @@ def without_example(entries: Iterator[names.Entry] | list[names.Entry]) -> list[
 
 
 def test_every_name_of_every_room_has_its_entry_on_one_page() -> None:
-    entries = names.entries()
-    for path in filter(installed, names.ROOMS):
+    entries = public.entries()
+    for path in filter(installed, public.ROOMS):
         room = importlib.import_module(path)
         for name in getattr(room, "__all__", ()):
             assert f"{path}.{name}" in entries or inspect.ismodule(getattr(room, name)), name
-    told = [entry.name for inside in names.pages().values() for entry in inside]
+    told = [entry.name for inside in public.pages().values() for entry in inside]
     assert len(told) == len(set(told)) > 200
     assert set(told) == {entry.name for entry in entries.values()}
 
@@ -52,41 +52,41 @@ def test_every_name_of_every_room_has_its_entry_on_one_page() -> None:
 def test_every_room_that_says_what_is_public_is_told_of() -> None:
     rooms = {f"autonn.{room}" for room in re.findall(r"^ {4}(\w+)  ", autonn.__doc__ or "", re.M)}
     serving = {"autonn.checks", "autonn.habits", "autonn.threads", "autonn.engine"}
-    assert rooms - serving == {room for room in names.ROOMS if room.count(".") == 1}
+    assert rooms - serving == {room for room in public.ROOMS if room.count(".") == 1}
 
 
 def test_every_public_function_and_class_has_an_example() -> None:
-    assert without_example(names.unique()) == []
+    assert without_example(public.unique()) == []
 
 
 def test_what_has_no_example_is_seen() -> None:
     def silent() -> None:
         """Say nothing."""
 
-    assert without_example([names.Entry("autonn.silent", silent, "autonn.x")]) == ["autonn.silent"]
+    assert without_example([public.Entry("autonn.silent", silent, "autonn.x")]) == ["autonn.silent"]
 
 
 def test_a_name_that_is_left_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    names.entries.cache_clear()
-    monkeypatch.setattr(names, "names_of", lambda room: list(room.__all__)[1:])
-    monkeypatch.setattr(names, "ROOMS", ("autonn.optim",))
+    public.entries.cache_clear()
+    monkeypatch.setattr(public, "names_of", lambda room: list(room.__all__)[1:])
+    monkeypatch.setattr(public, "ROOMS", ("autonn.optim",))
     try:
-        assert "autonn.optim.EMA" not in names.entries()
-        assert "autonn.optim.LBFGS" in names.entries()
+        assert "autonn.optim.EMA" not in public.entries()
+        assert "autonn.optim.LBFGS" in public.entries()
     finally:
-        names.entries.cache_clear()
+        public.entries.cache_clear()
 
 
 def test_what_the_sentences_of_names_are_made_of_runs() -> None:
-    """Of functions that ops are, since doctest finds them in no module; and of what writes pages."""
+    """Of ops, since doctest finds them in no module; and of what writes the pages."""
     session: dict[str, Any] = {name: getattr(autonn, name) for name in autonn.__all__}
     session["np"] = np
     tried = 0
-    for entry in names.unique():
+    for entry in public.unique():
         if entry.kind == "function" and hasattr(entry.thing, "op"):
             tried += failures_in(inspect.getdoc(entry.thing) or "", entry.name, session)
     assert tried >= 12
-    for module in (names, op_table, foreign_words):
+    for module in (public, op_table, foreign_words):
         found = doctest.testmod(module)
         assert (found.failed, found.attempted > 0) == (0, True), module
 
@@ -137,5 +137,5 @@ def test_the_table_of_a_library_has_all_its_words(library: str) -> None:
 
 
 def test_a_library_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(ValueError, match="there are those of .*PyTorch"):
+    with pytest.raises(ValueError, match=r"there are those of .*PyTorch"):
         foreign_words.table("Torch")

@@ -88,7 +88,7 @@ def exported() -> Iterator[tuple[str, str, Any]]:
             room = importlib.import_module(path)
         except ImportError:
             continue  # that of an extra which is not installed
-        for name in MET.get(path, None) or names_of(room):
+        for name in MET.get(path) or names_of(room):
             thing = getattr(room, name)
             if not inspect.ismodule(thing):
                 yield path, name, thing
