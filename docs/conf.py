@@ -27,6 +27,7 @@ nitpicky = True
 # ---- pages: their blocks are run, and what they show is what came out
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_in_temp = True
 nb_execution_timeout = 120
 nb_output_stderr = "error"  # a warning is an error, here as in the tests
