@@ -189,7 +189,7 @@ def test_a_notebook_shows_the_wrong_line_in_red() -> None:
     found = review(descent, *data(8))
     page = found._repr_html_()
     assert page.count("✗") == 1
-    assert "#c62828" in page
+    assert "#8c1d18" in page
     assert "gradient = x.T @ error" in page
     assert repr(found) == str(found)
 
