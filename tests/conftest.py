@@ -15,10 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-# Of workers side by side, each has a core: BLAS threads of their own would wait for each other.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be the tests of it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -32,6 +28,15 @@ settings.register_profile(
 )
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each worker have a core: BLAS threads of their own would wait for each other.
+
+    BLAS reads it when NumPy is imported, so the process that starts the workers says so.
+    """
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @given(st.none())
