@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tools.profiles import PROFILE
 
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be the tests of it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -21,13 +22,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("dev", max_examples=20, deadline=None, suppress_health_check=quiet)
 settings.register_profile(
-    "ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=quiet
+    "ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=quiet
 )
 settings.register_profile(
     "brief", max_examples=10, deadline=None, derandomize=True, suppress_health_check=quiet
 )
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=quiet)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+settings.load_profile(PROFILE)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,7 +13,6 @@ from tools.op_checks import (
     CHECKED,
     ELEMENTWISE,
     FAR,
-    MANY,
     OTHER_CHECKS,
     PER_OP,
     SEEDS,
@@ -30,6 +29,7 @@ from tools.op_checks import (
 from tools.oprows import Row
 from tools.optable import OTHER_AT_THE_EDGES, TABLE
 from tools.planting import planted
+from tools.profiles import THOROUGH
 
 import autonn
 from autonn import (
@@ -108,7 +108,7 @@ def test_our_own_functions_take_arrays_and_tensors(name: str) -> None:
 def test_the_public_checker_passes_full_jacobians_of_both_orders(name: str, seed: int) -> None:
     """Of one way to call each op every day, and of all where there are many examples."""
     rows = optable.rows(name)
-    for row in rows if MANY else rows[:1]:
+    for row in rows if THOROUGH else rows[:1]:
         rng = np.random.default_rng(seed)
         args = row.draw(rng, True)
         if row.jumps or not row.keeps32 or (row.distance and np.any(row.distance(*args) < 0.05)):

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Iterator, Set
 
+
 @functools.lru_cache(512)
 def parsed(source: str) -> ast.Module:
     """Parse a source once for all who look at it; nobody changes the tree."""

@@ -12,22 +12,19 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from tools.oprows import Array, Random, Row
 from tools.optable import TABLE
+from tools.profiles import DEEP, THOROUGH
 
 from autonn import (
     Tensor,
     vjp,
 )
 
-# The table has over 200 rows for some 100 ops. Every day each row gets two examples of all there is
-# to check; in the ci profile each op gets 40, the rows by turns.
-EXAMPLES = settings.default.max_examples if settings.default else 30
-
-MANY = EXAMPLES >= 200
-
+# The table has over 500 rows for some 290 ops. Every day each row gets two examples of all there is
+# to check, in the ci profile four; in a night each op gets 400, the rows by turns.
 # A seed cannot be shrunk.
-PER_OP = settings(max_examples=EXAMPLES // 5 if MANY else 2, phases=(Phase.generate,))
+PER_OP = settings(max_examples=400 if DEEP else 4 if THOROUGH else 2, phases=(Phase.generate,))
 
-CHECKED = settings(max_examples=max(1, EXAMPLES // 100), phases=(Phase.generate,))
+CHECKED = settings(max_examples=20 if DEEP else 1, phases=(Phase.generate,))
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -53,8 +50,8 @@ every_binary_row = pytest.mark.parametrize(
 
 
 def by_turns(options: Sequence[Any], turn: int) -> Sequence[Any]:
-    """Return all of them every day, and one after the other where there are many examples."""
-    return [options[turn % len(options)]] if MANY else options
+    """Return all of them, or one after the other where there are many examples."""
+    return [options[turn % len(options)]] if DEEP else options
 
 
 def assert_same(got: Array, expected: Array) -> None:
