@@ -70,7 +70,7 @@ def functions(source: str) -> Iterator[Function]:
             yield node
 
 
-@functools.lru_cache(256)
+@functools.lru_cache(512)
 def sizes(source: str) -> list[tuple[str, int, int]]:
     """List the functions of a source, each with its lines and its ways."""
     return [(f.name, body_lines(f), turns(f)) for f in functions(source)]
