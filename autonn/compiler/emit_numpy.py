@@ -7,7 +7,7 @@ with the measurement beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
 
@@ -24,7 +24,6 @@ from autonn.compiler.memory import Plan, Stretch, plan, writes
 from autonn.compiler.sources import Source, dtype_text, identifier, literal
 from autonn.engine import ops
 from autonn.engine.modes import CannotCompileError
-from autonn.engine.op import Op
 
 __all__ = ["write_function"]
 
