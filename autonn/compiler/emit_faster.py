@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from autonn.compiler.graph import Node
+from autonn.compiler.parts import PARTS
 from autonn.compiler.simplify import DOT
 from autonn.engine import ops
 from autonn.engine.op import Op
 
-__all__ = ["FASTER", "matrix_of", "sums_of_matrix"]
+__all__ = ["FASTER", "bounds", "matrix_of", "parts_at", "sums_of_matrix"]
 
 _FLOATS = (np.float32, np.float64)
 
@@ -72,6 +73,34 @@ def sums_of_matrix(emitter: Any, node: Node) -> str:
     if node.attribute("axis")[0] == 0:
         return f"np.dot({emitter.source.full(shape[:1], 1, x.dtype)}, {rows})"
     return f"np.dot({rows}, {emitter.source.full(shape[1:], 1, x.dtype)})"
+
+
+def parts_at(emitter: Any, node: Node, spot: str) -> list[str] | None:
+    """Write the parts of a whole where they belong; None where they are not all there is."""
+    if node.op is not PARTS or not node.attributes["whole"]:
+        return None
+    zero = emitter.source.number(0.0, node.dtype)  # -0 becomes 0, as in a sum
+    pairs = zip(node.args, node.attributes["keys"], strict=True)
+    return [f"np.add({emitter.text(a)}, {zero}, out={spot}[{_spelled(key)}])" for a, key in pairs]
+
+
+def _spelled(key: Any) -> str:
+    """Write a key of slices as one does.
+
+    >>> _spelled((slice(None), slice(0, 64)))
+    ':, 0:64'
+    """
+    ends = [["" if e is None else str(e) for e in (k.start, k.stop, k.step)] for k in key]
+    return ", ".join(":".join(e if e[2] else e[:2]) for e in ends)
+
+
+def bounds(node: Node) -> bool:
+    """Whether float32 is bounded by a number, which NumPy does one at a time, and by rows faster.
+
+    Of 32 x 64 numbers within rows of 256 it takes 2.1 microseconds, and by as many bounds 1.5.
+    """
+    is_bound = node.calls(ops.minimum, ops.maximum) and node.dtype == np.float32
+    return is_bound and 256 <= node.size <= 8192
 
 
 def _dot(emitter: Any, node: Node) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 from scipy.linalg import blas
 
-from autonn.compiler.emit_faster import FASTER, matrix_of, sums_of_matrix
+from autonn.compiler.emit_faster import FASTER, bounds, matrix_of, parts_at, sums_of_matrix
 from autonn.compiler.emit_loop import loop_lines, memory_line
 from autonn.compiler.graph import Argument, Given, Node
 from autonn.compiler.layout import is_product, is_ufunc, repeats
@@ -295,6 +295,11 @@ class _Emitter:
         stretch = self.plan.stretches.get(node)
         if node in self.plan.sums:
             return [self.sum_in_place(node)]
+        laid = parts_at(self, node, self.at[stretch]) if stretch in self.at else None
+        if laid and stretch is not None:
+            *before, last = laid
+            lines = [f"    {line}" for line in before]
+            return [*lines, _commented(last, formula), *self.renamed(node, stretch)]
         if stretch is not None and stretch.buffer is not None and writes(node):
             faster = self.in_workspace(k, node, stretch, formula)
             if faster:
@@ -312,7 +317,8 @@ class _Emitter:
             call = f"{self.expression(node).removesuffix('.T')[:-1]}, out={out})"
             return [_commented(call, formula), *self.renamed(node, stretch)]
         if matrix_of(node) is not None:
-            call = f"{sums_of_matrix(self, node)[:-1]}, out={self.view(stretch, (node.size,), 'flat')})"
+            row = self.view(stretch, (node.size,), "flat")
+            call = f"{sums_of_matrix(self, node)[:-1]}, out={row})"
             return [_commented(call, formula), *self.renamed(node, stretch)]
         long = self.in_long_rows(node, stretch) if stretch.first < k else None
         if long is None:
@@ -401,6 +407,8 @@ class _Emitter:
         dtypes = {b.dtype for b in node.nodes()}
         if is_ufunc(node) and node.shape and type(a) in (int, float) and len(dtypes) == 1:
             (dtype,) = dtypes
+            if dtype in (np.float32, np.float64) and bounds(node):
+                return self.source.full(node.shape, a, dtype)
             if dtype in (np.float32, np.float64):
                 return self.source.number(a, dtype)
         return self.text(a)

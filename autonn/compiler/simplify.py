@@ -451,6 +451,8 @@ def _transpose(builder: _Builder, node: Node) -> Argument | None:
         x, axes = x.args[0], tuple(x.attributes["axes"][a] for a in axes)
     if axes == tuple(range(n)):
         return x
+    if n == 2 and _calls(x, ops.matmul) and _calls(x.args[0], ops.transpose):
+        return products.turned(builder, x)
     if x is node.args[0] and order == axes:
         return None
     return builder.make(ops.transpose.op, (x,), {"axes": axes}, node.shape, node.dtype)
