@@ -29,7 +29,8 @@ LEAST_ROWS, SLICE = 4096, 2500
 LEAST_NUMBERS = 2**20
 
 # What a node is: replicated, where it depends on no row; a partial sum over rows, or made of such;
-# or the number of the row axis, along which its rows lie.
+# or the number of the row axis, along which its rows lie, each as one or as several: of 32 texts of
+# 32 characters, a matrix has 1,024 rows.
 REPLICATED = "replicated"
 Kind = str | int
 
@@ -110,13 +111,13 @@ def _of_call(node: Node, found: dict[Node, Kind], m: int) -> Kind:
     if all(kind == REPLICATED for kind in own):
         return 0 if _spreads_over_rows(node, m) else REPLICATED
     if SUM not in own:
-        return _kind(node, found)
+        return _kind(node, found, m)
     if any(isinstance(kind, int) for kind in own):
         raise _CannotBeCut  # rows that need a sum over all rows first
     return SUM
 
 
-def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
+def _kind(node: Node, found: dict[Node, Kind], m: int) -> Kind:
     """Ask the op what a call is of which at least one operand has rows, and none is a sum."""
     axes: list[int | None] = []
     for a in node.args:
@@ -124,7 +125,7 @@ def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
         axes.append(kind if isinstance(kind, int) else None)
     rule = (node.op and node.op.rows) or mixes_rows
     made = rule(node, axes)
-    if made is None:
+    if made is None or (isinstance(made, int) and node.shape[made] % m):
         raise _CannotBeCut
     return made
 
@@ -140,17 +141,19 @@ def _spreads_over_rows(node: Node, m: int) -> bool:
 # ---- cutting
 
 
-def _cut(graph: Graph, found: dict[Node, Kind], m: int) -> Parts:
+def _cut(graph: Graph, found: dict[Node, Kind], m: int) -> Parts | None:
     sums = [
         node for node in graph.nodes()
         if found[node] == SUM and any(isinstance(found[a], int) for a in node.nodes())
     ]  # fmt: skip
     early = _before(sums, found)
+    if any(isinstance(found[a], int) and (found[a], a.shape[0]) != (0, m) for a in early):
+        return None  # what is made before is dealt out as the inputs are
     entries = [*graph.inputs, *early]
     slices = slices_of(m)
     parts = {}
     for length in dict.fromkeys(stop - start for start, stop in slices):
-        parts[length] = _sliced(sums, entries, found, length)
+        parts[length] = _sliced(sums, entries, found, length, m)
     known = {node: _given(node, node.shape, Given.DONATED) for node in sums}
     totals = list(known.values())
     finals = [_copied(output, known) for output in graph.outputs]
@@ -189,7 +192,7 @@ def _given(node: Node, shape: tuple[int, ...], kind: Given = Given.INPUT) -> Nod
 
 
 def _sliced(
-    sums: Sequence[Node], entries: Sequence[Node], found: dict[Node, Kind], length: int
+    sums: Sequence[Node], entries: Sequence[Node], found: dict[Node, Kind], length: int, m: int
 ) -> tuple[list[Node], list[Node], list[Node]]:
     """Make the nodes of a slice: those of the whole with so many rows.
 
@@ -197,7 +200,7 @@ def _sliced(
     """
     made: dict[Node, Node] = {}
     for node in entries:
-        made[node] = _given(node, _shape(node, found, length))
+        made[node] = _given(node, _shape(node, found, length, m))
     for node in behind(sums, made):
         if node.is_constant and found[node] == 0:
             made[node] = Node.constant(node.value[:length])
@@ -205,7 +208,7 @@ def _sliced(
             made[node] = node
         else:
             args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
-            shape = _shape(node, found, length)
+            shape = _shape(node, found, length, m)
             named = {"shape": shape} if "shape" in node.attributes else {}
             made[node] = node.copy_with(args, node.attributes | named, shape)
     results = [made[node] for node in sums]
@@ -214,11 +217,11 @@ def _sliced(
     return [made[node] for node in used], used, results
 
 
-def _shape(node: Node, found: dict[Node, Kind], length: int) -> tuple[int, ...]:
+def _shape(node: Node, found: dict[Node, Kind], length: int, m: int) -> tuple[int, ...]:
     axis = found.get(node)
     if not isinstance(axis, int):
         return node.shape
-    return (*node.shape[:axis], length, *node.shape[axis + 1 :])
+    return (*node.shape[:axis], node.shape[axis] // m * length, *node.shape[axis + 1 :])
 
 
 def _copied(output: Argument, known: dict[Node, Node]) -> Argument:
