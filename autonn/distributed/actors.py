@@ -10,7 +10,8 @@ import importlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,34 +77,86 @@ class DaskWorkers:
         """Hand each worker its share of the slices, by its number of threads."""
         return DaskHolders(self.client, rows)
 
-    def compute(self, piece: Any) -> Array:
-        """Let the workers compute a piece, which comes here."""
-        return np.asarray(self.client.compute(piece).result())
+    def take(self, array: Any, start: int, stop: int) -> Array:
+        """Let the workers compute some rows, which come here."""
+        chunks = Chunks(array)
+        numbers = chunks.behind(start, stop)
+        futures = self.client.compute([chunks.delayed[k] for k in numbers])
+        starts = [int(chunks.edges[k]) for k in numbers]
+        taken = self.client.submit(_rows_of, futures, starts, start, stop, pure=False)
+        return np.asarray(taken.result(), array.dtype)
+
+
+class Chunks:
+    """The chunks of a Dask array, each computed by itself, with the keys that all others know.
+
+    Of slices Dask makes other graphs with keys in common, one of which may wait for ever for what
+    another was to compute: https://github.com/dask/dask/issues/9888.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self.delayed = array.to_delayed(optimize_graph=False).ravel()
+        self.edges = np.cumsum([0, *array.chunks[0]])
+
+    def behind(self, start: int, stop: int) -> range:
+        """Tell which chunks some rows lie in."""
+        first = int(np.searchsorted(self.edges, start, "right")) - 1
+        last = int(np.searchsorted(self.edges, stop, "left"))
+        return range(max(first, 0), max(last, first + 1))
+
+
+def _rows_of(chunks: Sequence[Any], starts: Sequence[int], start: int, stop: int) -> Any:
+    """Take rows out of chunks that begin at these rows: a view, where they lie in one."""
+    parts = []
+    for chunk, first in zip(chunks, starts, strict=True):
+        part = np.asarray(chunk)[max(start - first, 0) : max(stop - first, 0)]
+        if len(part):
+            parts.append(part)
+    if not parts:
+        return np.asarray(chunks[0])[:0]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 class Actor:
     """Holds rows on a worker, and answers in a form that travels lightly.
 
     Errors of its own are answers too, so that what is raised can only be the way's.
+
+    Parameters
+    ----------
+    slices
+        The slices that it holds.
+    arrays
+        For each array the chunks that its rows lie in, the first row of each, and the dtype; or
+        None, where the rows will come by `take`.
+    threads
+        How many slices are computed side by side.
     """
 
     def __init__(
         self, slices: Sequence[tuple[int, int]], arrays: Sequence[Any], threads: int
     ) -> None:
         self.slices, self.threads = slices, threads
-        self.arrays = [list(rows) if rows else [None] * len(slices) for rows in arrays]
+        self.arrays: list[list[Any]] = []
+        for found in arrays:
+            if found is None:
+                self.arrays.append([None] * len(slices))
+                continue
+            chunks, starts, dtype = found
+            rows = (_rows_of(chunks, starts, a, b) for a, b in slices)
+            self.arrays.append([part.astype(dtype, copy=False) for part in rows])
         self.held: Held | None = None
 
     def take(self, k: int, first: int, rows: Sequence[Any]) -> None:
         """Take the rows of some slices of an array."""
-        self.arrays[k][first : first + len(rows)] = [np.require(part, requirements="AC") for part in rows]
+        aligned = [np.require(part, requirements=["ALIGNED", "C_CONTIGUOUS"]) for part in rows]
+        self.arrays[k][first : first + len(rows)] = aligned
 
     def answer(self, what: str, args: Sequence[Any]) -> tuple[bool, Any]:
         """Do as `Held` is asked; return whether that could be done, and the answers."""
         try:
             if self.held is None:
-                side_by_side = lambda part, slices: share(part, slices, most=self.threads)
-                self.held = Held(self.slices, self.arrays, side_by_side)
+                self.held = Held(self.slices, self.arrays, partial(share, most=self.threads))
                 self.arrays = []
             answers = getattr(self.held, what)(*args)
         except Exception as error:
@@ -122,7 +175,6 @@ class Group:
     address: str = ""
     future: Any = None
     actor: Any = None
-    keeps: list[Any] = field(default_factory=list)
 
 
 class _LostError(Exception):
@@ -134,6 +186,7 @@ class DaskHolders:
 
     def __init__(self, client: Any, rows: Rows) -> None:
         self.client, self.rows, self.lessons = client, rows, list[Any]()
+        self.chunks: dict[int, Chunks] = {}  # by the id of an array, which the rows keep
         # Whether workers are asked past the scheduler, and whether one has ever answered.
         self.direct, self.reached = True, False
         with self.reachable():
@@ -168,7 +221,7 @@ class DaskHolders:
     def close(self) -> None:
         """Let the actors and their rows go."""
         for group in self.groups:
-            group.actor, group.future, group.keeps = None, None, []
+            group.actor, group.future = None, None
 
     # ---- asking one
 
@@ -262,15 +315,28 @@ class DaskHolders:
         """Let Dask compute its rows where they will be held."""
         if group.future is not None or not group.address:
             group.address = self.another()
-        pinned = {"workers": [group.address], "allow_other_workers": False}
-        arrays: list[Any] = []
-        for array in self.rows.arrays:
-            parts = [array[a:b] for a, b in group.slices] if is_of_dask(array) else []
-            arrays.append(self.client.compute(parts, **pinned) if parts else [])
+        arrays = [self.chunks_of(array, group) for array in self.rows.arrays]
         threads = self.threads().get(group.address, 1)
         group.future = self.client.submit(
-            Actor, group.slices, arrays, threads, actor=True, pure=False, **pinned
+            Actor, group.slices, arrays, threads, actor=True, pure=False, workers=[group.address]
         )
+
+    def chunks_of(self, array: Any, group: Group) -> Any:
+        """Let Dask compute the chunks that a group's rows lie in; None of what is no Dask array.
+
+        Rather on its own worker, but not only there: a chunk that two groups share would wait for a
+        worker that died.
+        """
+        if not is_of_dask(array):
+            return None
+        if id(array) not in self.chunks:
+            self.chunks[id(array)] = Chunks(array)
+        chunks = self.chunks[id(array)]
+        numbers = chunks.behind(group.slices[0][0], group.slices[-1][1])
+        futures = self.client.compute(
+            [chunks.delayed[k] for k in numbers], workers=[group.address], allow_other_workers=True
+        )
+        return futures, [int(chunks.edges[k]) for k in numbers], array.dtype
 
     def fill(self, group: Group) -> None:
         """Hand an actor the rows that are here, and all that was learned."""

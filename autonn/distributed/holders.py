@@ -42,8 +42,8 @@ class Workers(Protocol):
         """Hand each slice of the rows to one who holds it from then on."""
         ...
 
-    def compute(self, piece: Any) -> Array:
-        """Make an array in memory of a piece of one of Dask's."""
+    def take(self, array: Any, start: int, stop: int) -> Array:
+        """Take some rows of one of Dask's arrays into memory; refuse it where that can't be."""
         ...
 
 
@@ -167,7 +167,7 @@ class Threads:
     def __init__(self, count: int | None = None) -> None:
         self.count = None if count is None else checks.whole("Threads: count", count)
 
-    def compute(self, piece: Any) -> Array:
+    def take(self, array: Any, start: int, stop: int) -> Array:
         """Refuse what these threads can't compute."""
         raise TypeError(
             "Threads: X or y is a Dask array, which may not fit in memory; give workers=client of "
@@ -177,7 +177,7 @@ class Threads:
     def deal(self, rows: Rows) -> Holders:
         """Take views of the rows."""
         for array in filter(is_of_dask, rows.arrays):
-            self.compute(array)
+            self.take(array, 0, 0)
         parts = [[array[a:b] for a, b in rows.slices] for array in rows.arrays]
         return OneHolder(Held(rows.slices, parts, functools.partial(share, most=self.count)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,8 @@ import numpy as np
 
 from autonn import checks
 from autonn.compiler.partition import slices_of
-from autonn.engine.tensor import Array
 
-__all__ = ["BLOCK", "Rows", "blocks", "checked_source", "is_of_dask", "taken"]
+__all__ = ["BLOCK", "Rows", "blocks", "checked_source", "is_of_dask"]
 
 # How many numbers are taken at a time where all rows go through the caller: 8 MB of float64.
 BLOCK = 2**20
@@ -81,17 +80,6 @@ class Rows:
     def slices(self) -> list[tuple[int, int]]:
         """The first row of each slice, and the one after its last: by m alone."""
         return slices_of(int(self.arrays[0].shape[0]))
-
-
-def taken(self, start: int, stop: int) -> list[Array]:
-        """Take some rows of all arrays into memory."""
-        return [taken(array, start, stop, self.compute) for array in self.arrays]
-
-
-def taken(array: Any, start: int, stop: int, compute: Callable[[Any], Array]) -> Array:
-    """Take some rows of an array into memory; those of a plain one are a view."""
-    part = array[start:stop]
-    return compute(part) if is_of_dask(part) else np.asarray(part)
 
 
 def blocks(arrays: Sequence[Any]) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn.distributed.holders import Holders, Workers
-from autonn.distributed.rows import Rows, blocks, checked_source, is_of_dask, taken
+from autonn.distributed.rows import Rows, blocks, checked_source, is_of_dask
 from autonn.distributed.sums import Sums
 from autonn.engine.tensor import Array
 from autonn.engine.trees import tree_leaves
@@ -47,7 +47,7 @@ class Away(Examples):
     """
 
     def __init__(self, X: Any, y: Any, workers: Workers) -> None:
-        self.workers, self.compute = workers, workers.compute
+        self.workers = workers
         self.holders: Holders | None = None
         X = mapped(checked_source, X, "fit: X")
         y = None if y is None else mapped(checked_source, y, "fit: y")
@@ -80,8 +80,8 @@ class Away(Examples):
             return self
         X, y, classes, _ = self.source
         if is_of_dask(by_sample):
-            by_sample = self.compute(by_sample)
-        known = None if classes is None else taken(classes, 0, self.count, self.compute)
+            by_sample = self._rows(by_sample, 0, by_sample.shape[0])
+        known = None if classes is None else self._rows(classes, 0, self.count)
         whole = Examples(self.X, None, known).weighted(by_class, by_sample)
         self._lay((X, y, classes, whole.weights))
         return self
@@ -101,7 +101,7 @@ class Away(Examples):
         if y.ndim != 2 or y.shape[1] == 0:
             return None
         for start, stop in blocks([y]):
-            if as_classes(taken(y, start, stop, self.compute)) is None:
+            if as_classes(self._rows(y, start, stop)) is None:
                 return None
         return y[:, 0].astype(np.int64) if y.shape[1] == 1 else y.argmax(axis=1)
 
@@ -118,10 +118,23 @@ class Away(Examples):
     def taken(self, start: int, stop: int) -> Batch:
         """Take true rows into memory."""
         X, y, classes, weights = self.source
-        made = [_taken(part, start, stop, self.compute) for part in (X, y)]
-        same = classes is y
-        rest = [_taken(part, start, stop, self.compute) for part in (None if same else classes, weights)]
-        return made[0], made[1], made[1] if same else rest[0], rest[1]
+        own = None if classes is y else self._of(classes, start, stop)
+        targets = self._of(y, start, stop)
+        return (
+            self._of(X, start, stop), targets, targets if classes is y else own,
+            self._of(weights, start, stop),
+        )  # fmt: skip
+
+    def _of(self, values: Any, start: int, stop: int) -> Any:
+        """Take rows of an array, or of all the arrays of a structure; nothing of None."""
+        if values is None:
+            return None
+        return mapped(lambda _, a: self._rows(a, start, stop), values)
+
+    def _rows(self, array: Any, start: int, stop: int) -> Array:
+        if is_of_dask(array):
+            return self.workers.take(array, start, stop)
+        return np.asarray(array[start:stop])
 
     def sampled(self, m: int) -> Batch:
         """Return true rows, again and again, until there are m of them."""
@@ -134,7 +147,7 @@ class Away(Examples):
             yield None
             return
         for start, stop in blocks([leaf for leaf in tree_leaves(y) if leaf is not None]):
-            yield _taken(y, start, stop, self.compute)
+            yield self._of(y, start, stop)
 
     # ---- while a run lasts
 
@@ -191,7 +204,7 @@ class Away(Examples):
         return by_slices_of(array, self.holders.ask("digests", k))
 
     def _in_one(self, _: str, array: Any) -> str:
-        pieces = (taken(array, *ends, self.compute) for ends in blocks([array]))
+        pieces = (self._rows(array, *ends) for ends in blocks([array]))
         return digest_of_pieces(array, pieces)
 
 
@@ -200,13 +213,6 @@ def _stand_ins(values: Any) -> Any:
     if values is None:
         return None
     return mapped(lambda _, a: np.broadcast_to(np.zeros((), a.dtype), a.shape), values)
-
-
-def _taken(values: Any, start: int, stop: int, compute: Callable[[Any], Array]) -> Any:
-    """Take rows of an array, or of all the arrays of a structure; nothing of None."""
-    if values is None:
-        return None
-    return mapped(lambda _, a: taken(a, start, stop, compute), values)
 
 
 def _as_stand_in(source: Any, wanted: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from autonn.training.compiling import Programs, untouched
 from autonn.training.examples import Examples
 from autonn.training.state import Run, Values
 from autonn.training.structures import call
+from autonn.training.task import Task
 
 __all__ = ["is_finite_away", "programs_away", "rows_without_cost_away"]
 
@@ -34,20 +36,20 @@ def programs_away(run: Run, examples: Away) -> Programs:
     task, model = run.task, run.model
     with untouched(model), no_grad():
         task.look_at(call(model, examples.sample.X, task.way), len(examples.sample))
-    run.sums = step = examples.sums(task.step, lambda: untouched(model))
+    bare = copy.copy(task)  # or all that leads to the workers would be looked at before each step
+    bare.examples = bare.held_out = None
+    run.sums = step = examples.sums(bare.step, lambda: untouched(model))
     with _said_of_workers():
         step.current(())
+    task.findings = bare.findings
     task.show_targets()  # again: what the loss noted of them while it was traced is put back
-    product = None
-    if run.optimizer.needs_products:
-        product = _product(run, examples)
+    product = _product(run, bare, examples) if run.optimizer.needs_products else None
     run.history.compiled, run.history.why_not = True, ""
     return Programs(lambda *stand_ins: step(), product)
 
 
-def _product(run: Run, examples: Away) -> Callable[..., Any]:
+def _product(run: Run, task: Task, examples: Away) -> Callable[..., Any]:
     """Derive the products of the Hessian and a vector."""
-    task = run.task
 
     def product(X: Any, y: Any, classes: Any, weights: Any, vectors: list[Any]) -> list[Any]:
         """Leave the classes out, which the cost does not depend on."""
