@@ -161,17 +161,13 @@ class Stretchable:
         if all(_same(values[0], value) for value in values[1:]):
             return first
         if shape == ():
-            kind = first.dtype.type if first.dtype.kind == "f" else float
-            plain = tuple(value.item() for value in values)
-            number = self.value(plain, m, first, lambda x: float(kind(x)))
+            number = self.value(tuple(value.item() for value in values), m, first)
             return Node.constant(np.asarray(number, first.dtype))
         if shape[0] == first.shape[0] or not all(map(is_even, values)):
             raise _refusal(first, "has numbers that depend on the number of rows")
         return Node.constant(np.broadcast_to(values[0][:1], shape))
 
-    def value(
-        self, values: tuple[Any, ...], m: int, node: Node | None, rounded: Any = float
-    ) -> Any:
+    def value(self, values: tuple[Any, ...], m: int, node: Node | None) -> Any:
         """Return what a value is for m rows, given what it is for each of the sizes."""
         first = values[0]
         if isinstance(first, tuple | list) and len({len(v) for v in values}) == 1:
@@ -189,8 +185,9 @@ class Stretchable:
                 return type(first)(a * m + b)
         if kinds == {float}:
             for law in _laws(first, self.sizes[0]):
-                if self._is(values, lambda m, law=law: rounded(law(m))):  # type: ignore[misc]
-                    return rounded(law(m))
+                for rounded in (float, _narrow):
+                    if self._is(values, lambda m, law=law, to=rounded: to(law(m))):  # type: ignore
+                        return rounded(law(m))
         raise _refusal(node, "has a number that depends on that of the rows in no simple way")
 
     def _is(self, values: tuple[Any, ...], law: Law) -> bool:
@@ -209,12 +206,22 @@ def _same(a: Any, b: Any) -> bool:
 # ---- values that follow from the number of rows
 
 def _laws(first: float, size: int) -> Iterator[Law]:
-    """Yield what a number may be made of m by: ``a / m``, rounded once or twice."""
+    """Yield what a number may be made of m by: ``a / m`` or ``n / (k m)``, rounded in each way."""
     near = first * size
-    nice = float(f"{near:.12g}")  # as somebody would have written it
-    for a in (nice, near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf)):
+    written = [float(f"{near:.{digits}g}") for digits in (6, 12)]  # as somebody would write it
+    for a in (*written, near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf)):
         yield lambda m, a=a: a / m  # type: ignore[misc]
         yield lambda m, a=a: a * (1 / m)  # type: ignore[misc]
+    for n in (1, 2) if near else ():
+        k = round(n / near)  # as many numbers a row
+        if k:
+            yield lambda m, n=n, k=k: n / (k * m)  # type: ignore[misc]
+            yield lambda m, n=n, k=k: n * (1 / (k * m))  # type: ignore[misc]
+
+
+def _narrow(x: float) -> float:
+    """Round as beside float32."""
+    return float(np.float32(x))
 
 
 def _refusal(node: Node | None, why: str) -> CannotCompileError:

@@ -91,7 +91,8 @@ def rows_without_cost_away(run: Run, examples: Away) -> list[int]:
 
     The slice comes here for that.
     """
-    finite = [True] if run.sums is None else run.sums.finite_slices()
+    with np.errstate(all="ignore"):
+        finite = [True] if run.sums is None else run.sums.finite_slices()
     if all(finite):
         return []
     start, stop = slices_of(len(examples))[finite.index(False)]
