@@ -232,8 +232,8 @@ def _more_than_numbers(value: Any) -> str:
         return "a sparse matrix; give {}.toarray()"
     if hasattr(value, "__dask_graph__"):
         return (
-            "a Dask collection, which may not fit in memory; give {}.compute() if it does; what fit "
-            "learns from may stay where it is, with workers=client"
+            "a Dask collection, which may not fit in memory; give {}.compute() if it does; what "
+            "fit learns from may stay where it is, with workers=client"
         )
     return ""
 

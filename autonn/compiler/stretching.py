@@ -9,7 +9,7 @@ the graph of m rows is written down without m rows being there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,8 @@ class Stretchable:
 
     Examples
     --------
-    >>> from autonn.compiler import simplify, trace
+    >>> from autonn.compiler.simplify import simplify
+    >>> from autonn.compiler.trace import trace
     >>> graphs = [simplify(trace(lambda x: np.mean(np.exp(x)), np.ones(m))) for m in (7, 11, 13)]
     >>> print(Stretchable(graphs, (7, 11, 13)).graph(10**9))
     <lambda>:
@@ -84,6 +85,8 @@ class Stretchable:
         inputs = zip(*(graph.inputs for graph in graphs), strict=True)
         self.rows = dict.fromkeys(inputs) | dict.fromkeys(zip(*columns, strict=True))
         self.place = {row[0]: row for row in self.rows}
+        m = self.sizes[0]
+        self.widths = sorted({row[0].size // m for row in self.rows if m in row[0].shape} - {1})
         for row in self.rows:
             self._require_alike(row)
 
@@ -184,7 +187,7 @@ class Stretchable:
             if not left and self._is(values, lambda m: a * m + b):
                 return type(first)(a * m + b)
         if kinds == {float}:
-            for law in _laws(first, self.sizes[0]):
+            for law in _laws(first, self.sizes[0], self.widths):
                 for rounded in (float, _narrow):
                     if self._is(values, lambda m, law=law, to=rounded: to(law(m))):  # type: ignore
                         return rounded(law(m))
@@ -205,18 +208,18 @@ def _same(a: Any, b: Any) -> bool:
 
 # ---- values that follow from the number of rows
 
-def _laws(first: float, size: int) -> Iterator[Law]:
-    """Yield what a number may be made of m by: ``a / m`` or ``n / (k m)``, rounded in each way."""
-    near = first * size
-    written = [float(f"{near:.{digits}g}") for digits in (6, 12)]  # as somebody would write it
-    for a in (*written, near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf)):
-        yield lambda m, a=a: a / m  # type: ignore[misc]
-        yield lambda m, a=a: a * (1 / m)  # type: ignore[misc]
-    for n in (1, 2) if near else ():
-        k = round(n / near)  # as many numbers a row
-        if k:
-            yield lambda m, n=n, k=k: n / (k * m)  # type: ignore[misc]
-            yield lambda m, n=n, k=k: n * (1 / (k * m))  # type: ignore[misc]
+
+def _laws(first: float, size: int, widths: Iterable[int]) -> Iterator[Law]:
+    """Yield what a number may be made of m by: ``a / (k m)``, of k numbers a row, however rounded.
+
+    a is as somebody would write it, with few digits, or else what the number itself tells.
+    """
+    for k in (1, *widths):
+        near = first * size * k
+        written = [float(f"{near:.{digits}g}") for digits in (6, 12)]
+        for a in (*written, near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf)):
+            yield lambda m, a=a, k=k: a / (k * m)  # type: ignore[misc]
+            yield lambda m, a=a, k=k: a * (1 / (k * m))  # type: ignore[misc]
 
 
 def _narrow(x: float) -> float:

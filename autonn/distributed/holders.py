@@ -48,7 +48,7 @@ class Workers(Protocol):
 
 
 class Held:
-    """Some slices of the rows, and the programs that are run on them.
+    r"""Some slices of the rows, and the programs that are run on them.
 
     Each method gives a list with one answer for each of its slices, in their order.
 
@@ -64,7 +64,7 @@ class Held:
     Examples
     --------
     >>> held = Held([(0, 2), (2, 3)], [[np.ones((2, 1)), np.ones((1, 1))]], map)
-    >>> held.learn("total", "def program(x, *, share):\\n"
+    >>> held.learn("total", "def program(x, *, share):\n"
     ...     "    share(lambda rows: (x[rows].sum(),), [slice(0, 2), slice(2, 3)])", [0], {})
     [None, None]
     >>> held.sums("total", [])

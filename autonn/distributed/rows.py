@@ -1,4 +1,4 @@
-"""Rows before they are dealt out: arrays, memory maps or Dask arrays, cut into slices by m alone."""
+"""Rows before they are dealt out: arrays, memory maps or Dask arrays, and their slices."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ def checked_source(name: str, given: Any) -> Any:
 
 def _of_dask(name: str, given: Any) -> Any:
     own = name.rpartition(" ")[2]
-    if not hasattr(given, "numblocks") or not hasattr(given, "rechunk"):
+    if not hasattr(type(given), "numblocks"):  # of the type: a Delayed has any attribute
         kind = type(given).__name__
         raise TypeError(
-            f"{name} is Dask's {kind}; give an array of it, as {own}.to_dask_array(lengths=True)"
+            f"{name} is Dask's {kind}; give an array of Dask's, as frames become by "
+            f"{own}.to_dask_array(lengths=True)"
         )
     if any(np.isnan(n) for n in given.shape):
         raise ValueError(

@@ -80,7 +80,8 @@ class Away(Examples):
             return self
         X, y, classes, _ = self.source
         if is_of_dask(by_sample):
-            by_sample = self._rows(by_sample, 0, by_sample.shape[0])
+            given: Any = by_sample
+            by_sample = self._rows(given, 0, given.shape[0])
         known = None if classes is None else self._rows(classes, 0, self.count)
         whole = Examples(self.X, None, known).weighted(by_class, by_sample)
         self._lay((X, y, classes, whole.weights))

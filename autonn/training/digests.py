@@ -12,8 +12,14 @@ from autonn.compiler.partition import slices_of
 from autonn.engine.tensor import Array
 from autonn.training.structures import is_structure, mapped
 
-__all__ = ["by_slices_of", "digest", "digest_of", "digest_of_data", "digest_of_pieces",
-           "is_by_slices"]
+__all__ = [
+    "by_slices_of",
+    "digest",
+    "digest_of",
+    "digest_of_data",
+    "digest_of_pieces",
+    "is_by_slices",
+]
 
 # How the name of data begins that was made of the names of their slices, where no one has all rows.
 _BY_SLICES = "slices "

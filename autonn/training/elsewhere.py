@@ -69,8 +69,8 @@ def _said_of_workers() -> Iterator[None]:
     except NoSumError as error:
         raise NoSumError(
             f"fit: workers add up sums over their rows, and {error}; leave workers out, or what "
-            "does that: a LayerNorm needs no other rows, as a batch norm does, and l2 no chance, as "
-            "dropout does"
+            "does that: a LayerNorm needs no other rows, as a batch norm does, and l2 no chance, "
+            "as dropout does"
         ) from error
     except CannotCompileError as error:
         raise CannotCompileError(

@@ -305,8 +305,8 @@ def _check_workers(
     """Refuse what has no meaning where others hold the rows."""
     if given["batch_size"] is not None:
         raise ValueError(
-            "fit: workers are asked once a step, which takes 2 to 6 ms, and a mini-batch of 50 rows "
-            "0.2 ms; leave batch_size=None and take optim.LBFGS(), or leave workers out"
+            "fit: workers are asked once a step, which takes 2 to 6 ms, and a mini-batch of 50 "
+            "rows 0.2 ms; leave batch_size=None and take optim.LBFGS(), or leave workers out"
         )
     for name, value in {"augment": given["augment"], "steps": steps, "examples": examples}.items():
         if value is not None:
