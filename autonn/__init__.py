@@ -80,7 +80,7 @@ from autonn.nn.losses import (
     SoftmaxCrossEntropy,
 )
 from autonn.nn.module import Module
-from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from autonn.nn.normalisation import BatchNorm, BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.pooling import AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool1d, MaxPool2d
 from autonn.nn.recurrent import GRU, LSTM, RNN, Last, Outputs
@@ -112,6 +112,7 @@ __all__ = [
     "RNN",
     "AvgPool1d",
     "AvgPool2d",
+    "BatchNorm",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv1d",

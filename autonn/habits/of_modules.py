@@ -84,7 +84,7 @@ AveragePooling2D | Keras
 GlobalAveragePooling2D | Keras
     write GlobalAveragePool()
 BatchNormalization | Keras
-    write BatchNorm1d(features) or BatchNorm2d(channels)
+    write BatchNorm(features), of rows as of the channels of pictures
 LayerNormalization | Keras
     write LayerNorm(features)
 MultiHeadAttention | Keras
@@ -209,7 +209,7 @@ normalize | PyTorch
 scaled_dot_product_attention | PyTorch
     write a MultiheadAttention(width, heads)
 layer_norm batch_norm embedding interpolate | PyTorch
-    write the layer: LayerNorm, BatchNorm1d, BatchNorm2d, Embedding, Upsample
+    write the layer: LayerNorm, BatchNorm, Embedding, Upsample
 """
 
 INIT = """
