@@ -24,7 +24,7 @@ from autonn.training.task import Task
 __all__ = ["is_finite_away", "programs_away", "rows_without_cost_away"]
 
 
-def programs_away(run: Run, examples: Away) -> Programs:
+def programs_away(run: Run) -> Programs:
     """Derive what the optimiser needs, and let the workers learn it.
 
     Raises
@@ -33,7 +33,8 @@ def programs_away(run: Run, examples: Away) -> Programs:
         For a cost that is no sum over rows, and what can be no program: it runs where the rows
         are, and so can't do without.
     """
-    task, model = run.task, run.model
+    task, model, examples = run.task, run.model, run.task.examples
+    assert isinstance(examples, Away)
     with untouched(model), no_grad():
         task.look_at(call(model, examples.sample.X, task.way), len(examples.sample))
     bare = copy.copy(task)  # or all that leads to the workers would be looked at before each step

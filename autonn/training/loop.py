@@ -38,12 +38,10 @@ def train(run: Run, store: Store | None, epochs: int, compile: bool | None, held
     if left <= 0 or is_out_of_patience(run.history, run.patience):
         return
     examples = run.task.examples
-    if isinstance(examples, Away):
-        made = programs_away(run, examples)
-    else:
-        made = programs(run, compile)
+    away = isinstance(examples, Away)
+    made = programs_away(run) if away else programs(run, compile)
     holding = alone(run, made.step)
-    if made.step is not None and not isinstance(examples, Away):
+    if made.step is not None and not away:
         checked = CheckedStep(run, made.step)
         checked.asked = run.task.examples is not None or compile is True
         made = made._replace(step=checked)

@@ -166,7 +166,7 @@ def test_a_scheduler_that_dies_leaves_what_was_learned(tmp_path: Path, alone: An
     )
     pipe = subprocess.PIPE
     running = subprocess.Popen([sys.executable, script], stdin=pipe, stdout=pipe, text=True)
-    adam = {"optimizer": optim.SGD(lr=1.0), "checkpoint": path}
+    how: dict[str, Any] = {"optimizer": optim.SGD(lr=1.0), "checkpoint": path}
     model = network()
     try:
         assert running.stdout is not None
@@ -180,7 +180,7 @@ def test_a_scheduler_that_dies_leaves_what_was_learned(tmp_path: Path, alone: An
 
             with pytest.raises(ConnectionError, match=r"scheduler .* is gone.*resume=True"):
                 fit(model, X, y, loss=an.CrossEntropy(), l2=1.0, epochs=5, callbacks=kill,
-                    workers=lost, **adam)  # fmt: skip
+                    workers=lost, **how)  # fmt: skip
             lost.close(timeout=1)
     finally:
         running.kill()
@@ -224,6 +224,17 @@ def test_arrays_of_dask_are_loaded_by_nobody_who_was_not_asked() -> None:
 def test_what_is_no_client_is_refused(given: Any) -> None:
     with pytest.raises(TypeError, match=r"workers is a client of Dask's, as distributed.Client"):
         trained(given)
+
+
+def test_the_example_tells_what_happened(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "many_machines.py"
+    command = [sys.executable, "-W", "ignore", str(example), "--iterations", "3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "50,000 rows on 2 workers"
+    assert lines[1].startswith("iteration 1: the worker at tcp://")
+    assert "the same bits as without a death: True" in lines
+    assert (tmp_path / "plots" / "many_machines.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_sweeps_run_on_the_workers() -> None:
