@@ -26,7 +26,7 @@ __all__ = ["as_workers"]
 # Seconds: how long an answer is waited for before it is asked whether its worker is still there;
 # how long for a new worker in the place of a lost one, before the others take its rows; and how
 # long for any worker at all.
-PATIENCE, REPLACEMENT, ANYONE = 2.0, 5.0, 60.0
+PATIENCE, REPLACEMENT, ANYONE = 2.0, 5.0, 300.0
 
 # How often rows are lost at one step until it is no accident.
 ATTEMPTS = 8

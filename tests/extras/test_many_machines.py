@@ -38,7 +38,13 @@ def network() -> Sequential:
 
 def trained(workers: Any = None, optimizer: Any = None, **how: Any) -> tuple[History, Any]:
     model = network()
-    given = {"X": X, "y": y, "loss": an.CrossEntropy(), "l2": 1.0, "epochs": 5} | how
+    given: dict[str, Any] = {
+        "X": X,
+        "y": y,
+        "loss": an.CrossEntropy(),
+        "l2": 1.0,
+        "epochs": 5,
+    } | how
     return fit(model, optimizer=optimizer or optim.LBFGS(), workers=workers, **given), model
 
 
@@ -96,7 +102,7 @@ def test_the_bits_are_those_of_one_machine(count: int, alone: Any) -> None:
 
 def test_products_of_the_hessian_and_steps_of_one_s_own(client: Any) -> None:
     for make in (lambda: optim.Newton(), lambda: optim.SGD(lr=1.0, momentum=0.9)):
-        how = {"epochs": 2}
+        how: dict[str, Any] = {"epochs": 2}
         assert_same(trained(None, make(), **how), trained(client, make(), **how))
 
 
@@ -143,7 +149,7 @@ def test_a_worker_that_dies_changes_nothing(client: Any, alone: Any) -> None:
         if len(history) == 2:
             kill_one(client, 0)
 
-    given = {"X": lazily(X, 3000), "y": y}
+    given: dict[str, Any] = {"X": lazily(X, 3000), "y": y}
     assert_same(alone, trained(client, **given, callbacks=kill))
 
 

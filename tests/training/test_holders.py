@@ -55,7 +55,13 @@ def network(*hidden: Any) -> Sequential:
 
 def trained(optimizer: Any, model: Any = None, **how: Any) -> tuple[History, Any]:
     model = network() if model is None else model
-    given = {"X": X, "y": y, "loss": an.CrossEntropy(), "l2": 1.0, "epochs": 4} | how
+    given: dict[str, Any] = {
+        "X": X,
+        "y": y,
+        "loss": an.CrossEntropy(),
+        "l2": 1.0,
+        "epochs": 4,
+    } | how
     return fit(model, optimizer=optimizer, **given), model
 
 
@@ -87,7 +93,7 @@ def test_other_losses_weights_and_dtypes() -> None:
     weight = np.random.default_rng(0).uniform(0, 2, M)
     narrow = X.astype(np.float32)
     one_hot = np.eye(10)[y]
-    for how in (
+    many: tuple[dict[str, Any], ...] = (
         {"loss": "cross_entropy", "sample_weight": weight, "model": bare},
         {"loss": "cross_entropy", "class_weight": "balanced", "l1": 0.1, "model": bare},
         {"y": one_hot},
@@ -95,7 +101,8 @@ def test_other_losses_weights_and_dtypes() -> None:
         {"loss": "cross_entropy", "X": narrow, "model": lambda: bare(np.float32)},
         {"loss": lambda a, t: 0.3 * np.mean((a - t) ** 2) + 0.7 * np.sum(a) / len(a),
          "y": one_hot},
-    ):  # fmt: skip
+    )  # fmt: skip
+    for how in many:
         make = how.pop("model", network)
         alone, away = (
             trained(optim.LBFGS(), make(), **how, **more) for more in ({}, {"workers": Ranks(2)})
@@ -119,7 +126,7 @@ class Two(an.Module):
 
 def test_several_inputs_and_targets_in_a_row_for_a_column() -> None:
     left, right = X[:, :10].copy(), X[:, 10:30].copy()
-    given = {"X": {"left": left, "right": right}, "y": X[:, 9] * 2, "loss": "mse"}
+    given: dict[str, Any] = {"X": {"left": left, "right": right}, "y": X[:, 9] * 2, "loss": "mse"}
     alone = trained(optim.LBFGS(), Two(), **given)
     assert_same(alone, trained(optim.LBFGS(), Two(), **given, workers=Ranks(2)))
 
