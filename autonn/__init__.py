@@ -102,7 +102,7 @@ if TYPE_CHECKING:
     from autonn.training.fitting import fit
     from autonn.training.stepping import train_step
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ELU",

@@ -2,8 +2,9 @@
 
 Read in this order: `graph`, `loops`, `parts`, `unrolling`, `watching`, `reads`, `search`, `trace`,
 `widths`, `simplify`, `stretching`, `partition`, `layout`, `memory`, `sources`, `emit_loop`,
-`emit_numpy`, `javascript_loops`, `javascript_numbers`, `javascript_arrays`, `javascript_windows`,
-`emit_javascript`, `emit`, `arguments`, `guards`, `results`, `verify`, `compiled`.
+`emit_numpy`, `javascript_loops`, `javascript_numbers`, `javascript_arrays`, `javascript_products`,
+`javascript_windows`, `emit_javascript`, `emit`, `arguments`, `guards`, `results`, `verify`,
+`compiled`.
 """
 
 from autonn.compiler.compiled import Compiled, compile

@@ -43,7 +43,8 @@ MOST_SLICES = 1024
 LEAST_NUMBERS = 2**20
 
 # What a node is: replicated, where it depends on no row; a partial sum over rows, or made of such;
-# or the number of the row axis, along which its rows lie.
+# or the number of the row axis, along which its rows lie, each as one or as several: of 32 texts of
+# 32 characters, a matrix has 1,024 rows.
 REPLICATED = "replicated"
 Kind = str | int
 
@@ -137,13 +138,13 @@ def _of_call(node: Node, found: dict[Node, Kind], m: int) -> Kind:
     if all(kind == REPLICATED for kind in own):
         return 0 if _spreads_over_rows(node, m) else REPLICATED
     if SUM not in own:
-        return _kind(node, found)
+        return _kind(node, found, m)
     if any(isinstance(kind, int) for kind in own):
         raise CannotBeCutError(node)  # rows that need a sum over all rows first
     return SUM
 
 
-def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
+def _kind(node: Node, found: dict[Node, Kind], m: int) -> Kind:
     """Ask the op what a call is of which at least one operand has rows, and none is a sum."""
     axes: list[int | None] = []
     for a in node.args:
@@ -151,7 +152,7 @@ def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
         axes.append(kind if isinstance(kind, int) else None)
     rule = (node.op and node.op.rows) or mixes_rows
     made = rule(node, axes)
-    if made is None:
+    if made is None or (isinstance(made, int) and node.shape[made] % m):
         raise CannotBeCutError(node)
     return made
 
@@ -173,11 +174,14 @@ def _cut(graph: Graph, found: dict[Node, Kind], m: int, apart: bool) -> Parts:
         if found[node] == SUM and any(isinstance(found[a], int) for a in node.nodes())
     ]  # fmt: skip
     early = _before(sums, found, apart)
+    for a in early:  # what is made before is dealt out as the inputs are
+        if isinstance(found[a], int) and (found[a], a.shape[0]) != (0, m):
+            raise CannotBeCutError(a)
     entries = [*graph.inputs, *early]
     slices = slices_of(m)
     parts = {}
     for length in dict.fromkeys(stop - start for start, stop in slices):
-        parts[length] = _sliced(sums, entries, found, length)
+        parts[length] = _sliced(sums, entries, found, length, m)
     known = {node: _given(node, node.shape, Given.DONATED) for node in sums}
     totals = list(known.values())
     finals = [_copied(output, known) for output in graph.outputs]
@@ -218,7 +222,7 @@ def _given(node: Node, shape: tuple[int, ...], kind: Given = Given.INPUT) -> Nod
 
 
 def _sliced(
-    sums: Sequence[Node], entries: Sequence[Node], found: dict[Node, Kind], length: int
+    sums: Sequence[Node], entries: Sequence[Node], found: dict[Node, Kind], length: int, m: int
 ) -> tuple[list[Node], list[Node], list[Node]]:
     """Make the nodes of a slice: those of the whole with so many rows.
 
@@ -226,7 +230,7 @@ def _sliced(
     """
     made: dict[Node, Node] = {}
     for node in entries:
-        made[node] = _given(node, _shape(node, found, length))
+        made[node] = _given(node, _shape(node, found, length, m))
     for node in behind(sums, made):
         if node.is_constant and found[node] == 0:
             made[node] = Node.constant(node.value[:length])
@@ -234,7 +238,7 @@ def _sliced(
             made[node] = node
         else:
             args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
-            shape = _shape(node, found, length)
+            shape = _shape(node, found, length, m)
             named = {"shape": shape} if "shape" in node.attributes else {}
             made[node] = node.copy_with(args, node.attributes | named, shape)
     results = [made[node] for node in sums]
@@ -243,11 +247,11 @@ def _sliced(
     return [made[node] for node in used], used, results
 
 
-def _shape(node: Node, found: dict[Node, Kind], length: int) -> tuple[int, ...]:
+def _shape(node: Node, found: dict[Node, Kind], length: int, m: int) -> tuple[int, ...]:
     axis = found.get(node)
     if not isinstance(axis, int):
         return node.shape
-    return (*node.shape[:axis], length, *node.shape[axis + 1 :])
+    return (*node.shape[:axis], node.shape[axis] // m * length, *node.shape[axis + 1 :])
 
 
 def _copied(output: Argument, known: dict[Node, Node]) -> Argument:

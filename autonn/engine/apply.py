@@ -48,6 +48,7 @@ def define(
     numpy: tuple[Callable[..., Any], ...] | None = None,
     listed: bool = True,
     composite: bool = False,
+    example: str = "",
     **traits: Any,
 ) -> Function:
     """Declare an op and return the function that applies it to Tensors and to plain arrays.
@@ -63,6 +64,8 @@ def define(
         Whether it is one of the library's own, which `OPS` lists.
     composite
         Whether the forward is written in other ops itself, so that it is also `decompose`.
+    example
+        How it is called and what comes out, for its docstring.
     traits
         The other fields of `Op`. An op with residuals has a forward `with_residuals`.
     """
@@ -76,7 +79,7 @@ def define(
     short = {1: _unary, 2: _binary}.get(_arity(declared))
     call = cast(Function, short(declared, general) if short else general)
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = _describe(declared)
+    call.__doc__ = _describe(declared) + example
     call.op = declared
     for function in (declared.forward,) if numpy is None else numpy:
         implementations[function] = call
@@ -106,6 +109,11 @@ def op(
         What a compiled program may do with it, see `autonn.engine.op.Op`: with
         ``rows=elementwise`` large batches are shared out among threads.
 
+    Raises
+    ------
+    TypeError
+        For a rule or a forward that is no function.
+
     Examples
     --------
     >>> from autonn import grad
@@ -115,9 +123,20 @@ def op(
     >>> grad(grad(cube))(2.0)
     array(12.)
     """
+    for rule in rules:
+        if rule is not None and not callable(rule):
+            raise TypeError(
+                f"op: a rule is a function of (g, z, x, ...), or None, not {rule!r}; write "
+                "@op(rule, formula=...) above the forward"
+            )
 
     def declare(forward: Callable[..., Any]) -> Function:
         """Declare the op that a function of NumPy is the forward of."""
+        if not callable(forward):
+            raise TypeError(
+                f"op decorates the forward, a function, not {type(forward).__name__}; write "
+                "@op(rule, ...) above it, or op(rule, ...)(forward)"
+            )
         name = getattr(forward, "__name__", "op")
         declared = define(
             name, forward, formula or name, *rules, numpy=(), listed=False,

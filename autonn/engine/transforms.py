@@ -324,12 +324,15 @@ def grad(
     return gradient
 
 
-def gradients(result: Tensor, parameters: Sequence[Tensor], *, by_rows: bool = False) -> list[Any]:
+def gradients(
+    result: Tensor, parameters: Sequence[Tensor], *, by_rows: bool = False,
+    create_graph: bool = False,
+) -> list[Any]:  # fmt: skip
     """Return ``d result / d p`` for each parameter, and leave their ``.grad`` alone.
 
     `result` is a single number. Its graph is kept; a parameter that it does not depend on gets
-    zeros. In a compiled function this gives what a training step needs. What it returns has no
-    graph: for second derivatives take `grad` or `backward(create_graph=True)`. `RuntimeError` if
+    zeros. In a compiled function this gives what a training step needs. They are arrays; with
+    ``create_graph=True`` they are Tensors, which can be differentiated again. `RuntimeError` if
     nothing behind the result requires a gradient.
 
     With `by_rows`, the gradient of a table of which few rows were looked up, as by an `Embedding`,
@@ -338,6 +341,9 @@ def gradients(result: Tensor, parameters: Sequence[Tensor], *, by_rows: bool = F
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> gradients(np.sum(w * w), [w])
     [array([2., 4.])]
+    >>> (slope,) = gradients(np.sum(w**3), [w], create_graph=True)
+    >>> gradients(np.sum(slope), [w])
+    [array([ 6., 12.])]
     >>> table = Tensor(np.ones((3000, 2)), requires_grad=True)
     >>> gradients(np.sum(table[[7, 9]]), [table], by_rows=True)
     [RowGradient(rows=array([7, 9]), values=array([[1., 1.],
@@ -346,9 +352,14 @@ def gradients(result: Tensor, parameters: Sequence[Tensor], *, by_rows: bool = F
     if not isinstance(result, Tensor) or not result.requires_grad:
         raise RuntimeError(
             "gradients() of a result that nothing with requires_grad=True led to; what gradients() "
-            "returns is such a result too, take grad(grad(f)) for second derivatives"
+            "returns is such a result too: for second derivatives write create_graph=True, or "
+            "grad(grad(f))"
         )
-    kind = numbers()
+    if create_graph and by_rows:
+        raise ValueError(
+            "gradients: rows of a table have no graph; leave by_rows out, or create_graph"
+        )
+    kind = Kind.TENSORS if create_graph else numbers()
     roots = [(result, seed(result, None, bool(kind)))]
     if not by_rows:
         return pulled_back(roots, parameters, kind)

@@ -44,8 +44,9 @@ def trained(workers: Any = None, optimizer: Any = None, **how: Any) -> tuple[His
         "loss": an.CrossEntropy(),
         "l2": 1.0,
         "epochs": 5,
-    } | how
-    return fit(model, optimizer=optimizer or optim.LBFGS(), workers=workers, **given), model
+    }
+    optimizer = optimizer or optim.LBFGS()
+    return fit(model, optimizer=optimizer, workers=workers, **(given | how)), model
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +64,14 @@ def assert_same(one: tuple[History, Any], other: tuple[History, Any]) -> None:
 @contextlib.contextmanager
 def cluster(workers: int, processes: bool) -> Iterator[Any]:
     how = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-    with (
-        distributed.LocalCluster(n_workers=workers, processes=processes, **how) as made,
-        distributed.Client(made) as client,
-    ):
+    made = distributed.LocalCluster(n_workers=workers, processes=processes, **how)
+    client = distributed.Client(made)
+    try:
         yield client
+    finally:
+        client.close()
+        with contextlib.suppress(TimeoutError):  # of a worker that was only just begun
+            made.close(timeout=60)
 
 
 @pytest.fixture(scope="module")

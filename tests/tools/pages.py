@@ -42,7 +42,8 @@ def place(name: str, base: Path = ROOT) -> Path:
 def missing(page: Path) -> set[str]:
     """Return the links of a page, and the files and folders in its text, that are not there."""
     text = page.read_text()
-    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)  # f[0](x) is no link
+    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", prose)
     named = re.findall(rf"(?<![\w/])((?:{FOLDERS})/[\w/.-]*\w)", text)
     here = {name for name in links if not place(name, page.parent).exists()}
     return here | {name for name in named if not place(name).exists()}
@@ -93,6 +94,8 @@ def run(page: Path) -> dict[str, Any]:
             value = eval(compile(ast.Expression(last.value), name, "eval"), space)
             if value is not None:
                 print(repr(value))
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")  # as a notebook does; of more than 20 pyplot warns
     return space
 
 

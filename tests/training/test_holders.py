@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import autonn as an
-from autonn import Dropout, Layer, Sequential, Sigmoid, Tanh, Tensor, fit, optim
+from autonn import Dropout, Layer, Sequential, Sigmoid, Tanh, fit, optim
 from autonn.distributed import Held, NoSumError, Rows, Threads
 from autonn.engine.modes import CannotCompileError
 from autonn.training import History
@@ -61,8 +61,8 @@ def trained(optimizer: Any, model: Any = None, **how: Any) -> tuple[History, Any
         "loss": an.CrossEntropy(),
         "l2": 1.0,
         "epochs": 4,
-    } | how
-    return fit(model, optimizer=optimizer, **given), model
+    }
+    return fit(model, optimizer=optimizer, **(given | how)), model
 
 
 def assert_same(one: tuple[History, Any], other: tuple[History, Any]) -> None:
@@ -120,7 +120,7 @@ class Two(an.Module):
     def __init__(self) -> None:
         self.left, self.right = Layer(10, 1, rng=0), Layer(20, 1, rng=1)
 
-    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+    def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
         return np.tanh(self.left(left)) + self.right(right)
 
 
@@ -161,7 +161,7 @@ def test_what_stays_with_the_caller(tmp_path: Path) -> None:
 
 
 def test_a_program_is_derived_anew_where_what_it_reads_changes() -> None:
-    def cost(a: Tensor, t: Any) -> Tensor:
+    def cost(a: Any, t: Any) -> Any:
         return scale[0] * np.mean((a - t) ** 2)
 
     def change(history: History) -> None:
