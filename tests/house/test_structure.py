@@ -77,7 +77,7 @@ def test_the_order_is_seen_to_be_broken(wrong: str) -> None:
 
 
 def test_the_front_door_is_light() -> None:
-    heavy = ["matplotlib", "scipy.optimize", "scipy.io", "sklearn", "tqdm", "PIL"]
+    heavy = ["matplotlib", "scipy.optimize", "scipy.io", "sklearn", "tqdm", "PIL", "dask"]
     code = f"import sys, autonn; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
