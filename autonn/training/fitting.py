@@ -234,17 +234,25 @@ def fit(
     hooks = Hooks(_listed(callbacks))
     run = Run(task, optimizer, rng, data.feed, hooks, patience, accumulate, average)
     with data.examples.dealt() if isinstance(data.examples, Away) else nullcontext():
-        store = None
-        if checkpoint is not None:
-            data.feed.keeps_digest = True
-            store = Store(checkpoint, every, fingerprint(run, data.held, given))
-            store.begin(run, resume)
+        store = _store(run, data.held, given, checkpoint, every, resume)
         with noted_in(run.interrupts):
             try:
                 train(run, store, epochs, compile, data.held)
             finally:
                 run.keep_the_best()
     return run.history
+
+
+def _store(
+    run: Run, held: Any, given: dict[str, Any], checkpoint: Any, every: int | None, resume: bool
+) -> Store | None:
+    """Begin to keep the run in a file, or go on from one, if it is to be kept."""
+    if checkpoint is None:
+        return None
+    run.feed.keeps_digest = True
+    store = Store(checkpoint, every, fingerprint(run, held, given))
+    store.begin(run, resume)
+    return store
 
 
 def _refuse(unknown: Mapping[str, Any]) -> None:
