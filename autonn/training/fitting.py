@@ -234,7 +234,7 @@ def fit(
     hooks = Hooks(_listed(callbacks))
     run = Run(task, optimizer, rng, data.feed, hooks, patience, accumulate, average)
     with data.examples.dealt() if isinstance(data.examples, Away) else nullcontext():
-        store = _store(run, data.held, given, checkpoint, every, resume)
+        store = _store(run, data, given, checkpoint, every, resume)
         with noted_in(run.interrupts):
             try:
                 train(run, store, epochs, compile, data.held)
@@ -244,13 +244,13 @@ def fit(
 
 
 def _store(
-    run: Run, held: Any, given: dict[str, Any], checkpoint: Any, every: int | None, resume: bool
+    run: Run, data: Data, given: dict[str, Any], checkpoint: Any, every: int | None, resume: bool
 ) -> Store | None:
     """Begin to keep the run in a file, or go on from one, if it is to be kept."""
     if checkpoint is None:
         return None
-    run.feed.keeps_digest = True
-    store = Store(checkpoint, every, fingerprint(run, held, given))
+    data.feed.keeps_digest = True
+    store = Store(checkpoint, every, fingerprint(run, data.held, given))
     store.begin(run, resume)
     return store
 
