@@ -73,7 +73,7 @@ class Stretchable:
       x = input  # (1000000000,) float64
       t1 = exp(x)  # (1000000000,) float64
       t2 = sum(t1)  # () float64
-      t3 = divide(t2, 1000000000)  # () float64
+      t3 = divide(t2, 1000000000.0)  # () float64
       return t3
     """
 
