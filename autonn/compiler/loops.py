@@ -24,8 +24,7 @@ __all__ = ["EMPTY", "FILLED", "LAST", "LOOP", "Body", "Cut", "Loops", "again", "
 # So much memory at most is stacked to make one product of the products of all steps.
 _STACKED_BYTES = 1 << 26
 
-# So many bytes at most has a value that is computed for all steps at once.
-_SHORT = 1 << 15
+_SHORT = 1 << 15  # bytes: what is computed for all steps at once has no more in each
 
 
 @dataclass
@@ -233,7 +232,7 @@ class Cut:
         return made
 
     def of_all_steps(self, node: Node) -> Node | None:
-        """Compute a value in one call for all steps, of what the other loop stacks; None: not so.
+        """Compute a value in one call for all steps, of what the other stacks; None: not so.
 
         So the slopes of an LSTM's gates, of 20 steps of 32 x 64 numbers, take 20 calls and not 400,
         of which most of the time is the start. Many numbers would leave the cache meanwhile.
