@@ -2,7 +2,7 @@
 
 Read in this order: `graph`, `loops`, `parts`, `products`, `unrolling`, `watching`, `reads`,
 `search`, `trace`, `widths`, `simplify`, `stretching`, `partition`, `layout`, `memory`, `sources`,
-`emit_loop`, `emit_faster`, `emit_numpy`, `javascript_loops`, `javascript_numbers`,
+`emit_faster`, `emit_loop`, `emit_numpy`, `javascript_loops`, `javascript_numbers`,
 `javascript_arrays`, `javascript_products`, `javascript_windows`, `emit_javascript`, `emit`,
 `arguments`, `guards`, `results`, `verify`, `compiled`.
 """

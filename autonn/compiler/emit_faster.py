@@ -38,6 +38,12 @@ def _sum(emitter: Any, node: Node) -> str:
         return sums_of_matrix(emitter, node)
     if x.ndim != 2 or len(axes) != 1:
         return node.op.prints(node, emitter.text)
+    return _sum_of_matrix(emitter, node)
+
+
+def _sum_of_matrix(emitter: Any, node: Node) -> str:
+    """Write the sums of a matrix along one axis."""
+    x, axes = node.args[0], node.attribute("axis")
     n, kept = x.shape[axes[0]], node.attribute("keepdims")
     if axes == (0,):
         ones = emitter.source.full((1, n) if kept else (n,), 1, x.dtype)

@@ -295,13 +295,8 @@ class _Emitter:
         stretch = self.plan.stretches.get(node)
         if node in self.plan.sums:
             return [self.sum_in_place(node)]
-        laid = parts_at(self, node, self.at[stretch]) if stretch in self.at else None
-        if laid and stretch is not None:
-            *before, last = laid
-            lines = [f"    {line}" for line in before]
-            return [*lines, _commented(last, formula), *self.renamed(node, stretch)]
-        if stretch is not None and stretch.buffer is not None and writes(node):
-            faster = self.in_workspace(k, node, stretch, formula)
+        if stretch is not None:
+            faster = self.in_place(k, node, stretch, formula)
             if faster:
                 return faster
         call = self.expression(node)
@@ -309,6 +304,16 @@ class _Emitter:
             out = self.overwritten(node, stretch) if stretch.first < k else self.at.get(stretch, "")
             call = f"{call[:-1]}, out={out})" if out else call
         return [_commented(f"{self.name(node)} = {call}", formula)]
+
+    def in_place(self, k: int, node: Node, stretch: Stretch, formula: str) -> list[str]:
+        """Write a call where its memory lets it be written in a faster way; [] where not."""
+        laid = parts_at(self, node, self.at[stretch]) if stretch in self.at else None
+        if laid:
+            *before, last = laid
+            lines = [f"    {line}" for line in before]
+            return [*lines, _commented(last, formula), *self.renamed(node, stretch)]
+        workspace = stretch.buffer is not None and writes(node)
+        return self.in_workspace(k, node, stretch, formula) if workspace else []
 
     def in_workspace(self, k: int, node: Node, stretch: Stretch, formula: str) -> list[str]:
         """Write a call through another view of its memory, where that is faster; [] where not."""

@@ -24,8 +24,7 @@ __all__ = ["EMPTY", "FILLED", "LAST", "LOOP", "Body", "Cut", "Loops", "again", "
 # So much memory at most is stacked to make one product of the products of all steps.
 _STACKED_BYTES = 1 << 26
 
-# So many bytes at most has a value that is computed for all steps at once.
-_SHORT = 1 << 15
+_SHORT = 1 << 15  # bytes: what is computed for all steps at once has no more in each
 
 
 @dataclass
@@ -233,13 +232,11 @@ class Cut:
         return made
 
     def of_all_steps(self, node: Node) -> Node | None:
-        """Compute a value in one call for all steps, of what the other loop stacks; None: not so.
+        """Compute a value in one call for all steps, of what the other stacks; None: not so.
 
-        So the slopes of an LSTM's gates, of 20 steps of 32 x 64 numbers, take 20 calls and not 400:
-        of numbers as few as these most of the time of a call is its start. Many would leave the
-        cache until they are read.
+        So the slopes of an LSTM's gates, of 20 steps of 32 x 64 numbers, take 20 calls and not 400,
+        of which most of the time is the start. Many numbers would leave the cache meanwhile.
         """
-        steps = self.body.steps
         if node in self.slices:
             found: Any = self.of[node]
         elif node in self.carries or (node in self.computed and not node.calls(ops.getitem)):
@@ -248,15 +245,21 @@ class Cut:
             x, key = self.of_all_steps(node.args[0]), node.attribute("key")
             whole = (slice(None), *(key if isinstance(key, tuple) else (key,)))
             found = None if x is None else self.builder.call(ops.getitem, x, key=whole)
-        elif node.op is None or not is_elementwise_ufunc(node.op.forward):
-            return None
         else:
-            args = [self._operand_of_all(a, node) for a in node.args]
-            if node.size * node.dtype.itemsize > _SHORT or None in args:
-                return None
-            shape = (steps, *node.shape)
-            found = self.builder.make(node.op, tuple(args), node.attributes, shape, node.dtype)
-        return found if isinstance(found, Node) and found.shape == (steps, *node.shape) else None
+            found = self._made_of_all(node)
+        is_stack = isinstance(found, Node) and found.shape == (self.body.steps, *node.shape)
+        return found if is_stack else None
+
+    def _made_of_all(self, node: Node) -> Argument:
+        """Make a call, element by element, of what its operands are in all steps."""
+        if node.op is None or not is_elementwise_ufunc(node.op.forward):
+            return None
+        args = [self._operand_of_all(a, node) for a in node.args]
+        if node.size * node.dtype.itemsize > _SHORT or None in args:
+            return None
+        shape = (self.body.steps, *node.shape)
+        made: Argument = self.builder.make(node.op, tuple(args), node.attributes, shape, node.dtype)
+        return made
 
     def _operand_of_all(self, a: Argument, node: Node) -> Argument:
         """Return an operand for all steps; a number, or a constant, as it is."""

@@ -96,7 +96,7 @@ def test_programs_find(name: str) -> None:
 ROW_COSTS = {
     "some rows read taken for all": trait("getitem", rows=lambda call, axes: axes[0]),
     "the largest taken for a sum": trait("max", rows=lambda call, axes: "sum"),
-    "columns taken for rows": trait("transpose", rows=lambda call, axes: axes[0]),
+    "sums within rows taken for all": trait("sum", rows=lambda call, axes: "sum"),
 }
 
 
