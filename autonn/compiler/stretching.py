@@ -180,18 +180,22 @@ class Stretchable:
             return slice(*self.value(tuple(ends), m, node))
         if all(_same(first, value) for value in values[1:]):
             return first
-        kinds = {type(value) for value in values}
+        law = self._law(values)
+        if law is None:
+            raise _refusal(node, "has a number that depends on that of the rows in no simple way")
+        return law(m)
+
+    def _law(self, values: tuple[Any, ...]) -> Law | None:
+        """Return how numbers follow from those of the rows, if they do so simply."""
+        first, kinds = values[0], {type(value) for value in values}
         if kinds == {int} or (kinds == {float} and all(v.is_integer() for v in values)):
             a, left = divmod(int(values[1]) - int(first), self.sizes[1] - self.sizes[0])
             b = int(first) - a * self.sizes[0]
-            if not left and self._is(values, lambda m: a * m + b):
-                return type(first)(a * m + b)
-        if kinds == {float}:
-            for law in _laws(first, self.sizes[0], self.widths):
-                for rounded in (float, _narrow):
-                    if self._is(values, lambda m, law=law, to=rounded: to(law(m))):  # type: ignore
-                        return rounded(law(m))
-        raise _refusal(node, "has a number that depends on that of the rows in no simple way")
+            line: Law = lambda m: type(first)(a * m + b)  # noqa: E731
+            if not left and self._is(values, line):
+                return line
+        found = _laws(first, self.sizes[0], self.widths) if kinds == {float} else ()
+        return next((law for law in found if self._is(values, law)), None)
 
     def _is(self, values: tuple[Any, ...], law: Law) -> bool:
         """Whether a law gives the values that there are."""
@@ -218,8 +222,9 @@ def _laws(first: float, size: int, widths: Iterable[int]) -> Iterator[Law]:
         near = first * size * k
         written = [float(f"{near:.{digits}g}") for digits in (6, 12)]
         for a in (*written, near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf)):
-            yield lambda m, a=a, k=k: a / (k * m)  # type: ignore[misc]
-            yield lambda m, a=a, k=k: a * (1 / (k * m))  # type: ignore[misc]
+            for to in (float, _narrow):
+                yield lambda m, a=a, k=k, to=to: to(a / (k * m))  # type: ignore[misc]
+                yield lambda m, a=a, k=k, to=to: to(a * (1 / (k * m)))  # type: ignore[misc]
 
 
 def _narrow(x: float) -> float:
