@@ -41,6 +41,12 @@ def as_workers(given: Any, name: str = "fit: workers") -> Workers:
         For what is neither; for a client that is asynchronous.
     ImportError
         For what is neither, where Dask is not installed.
+
+    Examples
+    --------
+    >>> from autonn.distributed.holders import Threads
+    >>> as_workers(Threads(2)).count
+    2
     """
     if callable(getattr(given, "deal", None)) and not isinstance(given, type):
         workers: Workers = given

@@ -24,6 +24,11 @@ class Holders(Protocol):
 
     For workers of another kind, as ranks of MPI, write these two methods, and `Workers.deal`; all
     that is asked is a method of `Held`, by its name.
+
+    >>> holders = Threads().deal(Rows([np.array([[1.0], [np.nan]])]))
+    >>> holders.ask("faults", 0)
+    ['', 'nan in row 1, column 0']
+    >>> holders.close()
     """
 
     def ask(self, what: str, *args: Any) -> list[Any]:
@@ -36,7 +41,12 @@ class Holders(Protocol):
 
 
 class Workers(Protocol):
-    """Who can be given rows to hold: what `fit` takes as `workers`, beside a client of Dask's."""
+    """Who can be given rows to hold: what `fit` takes as `workers`, beside a client of Dask's.
+
+    >>> workers: Workers = Threads(2)
+    >>> len(workers.deal(Rows([np.ones((5000, 1))])).ask("digests", 0))
+    2
+    """
 
     def deal(self, rows: Rows) -> Holders:
         """Hand each slice of the rows to one who holds it from then on."""

@@ -73,6 +73,9 @@ class Rows:
     ----------
     arrays
         NumPy's, memory maps among them, or Dask's, each with m rows.
+
+    >>> Rows([np.ones((5000, 2))]).slices
+    [(0, 2500), (2500, 5000)]
     """
 
     arrays: Sequence[Any]

@@ -32,7 +32,11 @@ _numbers = itertools.count()
 
 
 class NoSumError(CannotCompileError):
-    """What is computed is no sum over rows: that of a row depends on the others, or on chance."""
+    """What is computed is no sum over rows: that of a row depends on the others, or on chance.
+
+    >>> issubclass(NoSumError, CannotCompileError)
+    True
+    """
 
 
 class Sums:
@@ -60,6 +64,16 @@ class Sums:
         At the first call, where `f` is no sum over rows; it names the op, and the layer or line.
     CannotCompileError
         For what can be no program: see `compile`.
+
+    Examples
+    --------
+    >>> from autonn.distributed.holders import Threads
+    >>> from autonn.distributed.rows import Rows
+    >>> X = np.linspace(0, 1, 5000)[:, None]
+    >>> holders = Threads().deal(Rows([X]))
+    >>> mean = Sums(lambda x, w: np.mean(x * w), lambda m: (X[:m],), 5000, holders, [0])
+    >>> round(float(mean(np.array([3.0]))), 12)
+    1.5
     """
 
     def __init__(
