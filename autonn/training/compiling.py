@@ -116,12 +116,7 @@ def _why_not(
 
 
 def drawn_from(f: Callable[..., Any], arguments: Arguments) -> list[np.random.Generator]:
-    """Find the generators that a step could draw from, also those that stand beside the model.
-
-    >>> rng = np.random.default_rng(0)
-    >>> drawn_from(lambda x: x + rng.normal(), (1.0,)) == [rng]
-    True
-    """
+    """Find the generators that a step could draw from, also those that stand beside the model."""
     near = reads_near(f, arguments).generators
     return [g for g in near if isinstance(g, np.random.Generator)]
 
