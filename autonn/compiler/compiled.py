@@ -46,6 +46,14 @@ class Compiled(functools.partial[Any]):
     ----------
     source
         The program of the last call, as text that runs by itself with NumPy and SciPy.
+
+    Examples
+    --------
+    >>> step = compile(lambda x: np.sum(x * x))
+    >>> float(step(np.array([1.0, 2.0])))
+    5.0
+    >>> step.source.count("def ")
+    1
     """
 
     programs: Programs

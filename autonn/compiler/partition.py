@@ -16,12 +16,26 @@ from autonn.compiler.graph import Argument, Given, Graph, Node, behind, is_even
 from autonn.engine import ops
 from autonn.engine.op import SUM, mixes_rows
 
-__all__ = ["LEAST_ROWS", "SLICE", "Kind", "Parts", "kinds", "partition", "slices_of"]
+__all__ = [
+    "LEAST_ROWS",
+    "SLICE",
+    "CannotBeCutError",
+    "Kind",
+    "Parts",
+    "cut",
+    "kinds",
+    "partition",
+    "slices_of",
+]
 
 # Below so many rows the threads cost more than they save, as each call has to wait for Python's
 # lock; so too where slices are short: of 5,000 rows, two slices take 0.9 x the time of the whole,
 # four 1.05 x, eight 1.4 x (the digit network on 2 cores, float64).
 LEAST_ROWS, SLICE = 4096, 2500
+
+# Of 2.6 million rows on slices grow longer in place of more: the sums of each are kept, and sent
+# where others computed them, 82 kB for the digit network.
+MOST_SLICES = 1024
 
 # Rows that are pictures are long, and most of what is done with them is not done by BLAS: few are
 # enough. A step of LeNet-5 takes 0.3 to 0.8 x the time of the whole from 16 pictures of 28 x 28 on,
@@ -29,7 +43,8 @@ LEAST_ROWS, SLICE = 4096, 2500
 LEAST_NUMBERS = 2**20
 
 # What a node is: replicated, where it depends on no row; a partial sum over rows, or made of such;
-# or the number of the row axis, along which its rows lie.
+# or the number of the row axis, along which its rows lie, each as one or as several: of 32 texts of
+# 32 characters, a matrix has 1,024 rows.
 REPLICATED = "replicated"
 Kind = str | int
 
@@ -61,8 +76,11 @@ class Parts:
     rows: set[Node]
 
 
-class _CannotBeCut(Exception):
-    """A value depends on the rows in another way than those above."""
+class CannotBeCutError(Exception):
+    """A value, `node`, depends on the rows in another way than those above."""
+
+    def __init__(self, node: Node | None = None) -> None:
+        self.node = node
 
 
 def partition(graph: Graph) -> Parts | None:
@@ -72,14 +90,24 @@ def partition(graph: Graph) -> Parts | None:
     if m < LEAST_ROWS and not (m > 1 and _numbers_in_pictures(graph, m) >= LEAST_NUMBERS):
         return None
     try:
-        found = kinds(graph.nodes(), rows, m)
-    except _CannotBeCut:
+        return cut(graph, rows, m)
+    except CannotBeCutError:
         return None
+
+
+def cut(graph: Graph, rows: set[Node], m: int, apart: bool = False) -> Parts:
+    """Cut a graph along the m rows of some inputs; `CannotBeCutError` where it can't be.
+
+    Where each slice is computed `apart`, by who has no other rows, nothing is computed for all rows
+    at once before.
+    """
+    found = kinds(graph.nodes(), rows, m)
     if SUM not in found.values():
-        return None
-    if any(isinstance(found[a], int) for a in graph.outputs if isinstance(a, Node)):
-        return None
-    return _cut(graph, found, m)
+        raise CannotBeCutError
+    for a in graph.outputs:
+        if isinstance(a, Node) and isinstance(found[a], int):
+            raise CannotBeCutError(a)
+    return _cut(graph, found, m, apart)
 
 
 def _numbers_in_pictures(graph: Graph, m: int) -> int:
@@ -88,7 +116,7 @@ def _numbers_in_pictures(graph: Graph, m: int) -> int:
 
 
 def kinds(nodes: Sequence[Node], rows: set[Node], m: int) -> dict[Node, Kind]:
-    """Tell what each node is; `_CannotBeCut` where one is something else."""
+    """Tell what each node is; `CannotBeCutError` where one is something else."""
     found: dict[Node, Kind] = {}
     for node in nodes:
         found[node] = (
@@ -110,13 +138,13 @@ def _of_call(node: Node, found: dict[Node, Kind], m: int) -> Kind:
     if all(kind == REPLICATED for kind in own):
         return 0 if _spreads_over_rows(node, m) else REPLICATED
     if SUM not in own:
-        return _kind(node, found)
+        return _kind(node, found, m)
     if any(isinstance(kind, int) for kind in own):
-        raise _CannotBeCut  # rows that need a sum over all rows first
+        raise CannotBeCutError(node)  # rows that need a sum over all rows first
     return SUM
 
 
-def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
+def _kind(node: Node, found: dict[Node, Kind], m: int) -> Kind:
     """Ask the op what a call is of which at least one operand has rows, and none is a sum."""
     axes: list[int | None] = []
     for a in node.args:
@@ -124,8 +152,8 @@ def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
         axes.append(kind if isinstance(kind, int) else None)
     rule = (node.op and node.op.rows) or mixes_rows
     made = rule(node, axes)
-    if made is None:
-        raise _CannotBeCut
+    if made is None or (isinstance(made, int) and node.shape[made] % m):
+        raise CannotBeCutError(node)
     return made
 
 
@@ -140,17 +168,20 @@ def _spreads_over_rows(node: Node, m: int) -> bool:
 # ---- cutting
 
 
-def _cut(graph: Graph, found: dict[Node, Kind], m: int) -> Parts:
+def _cut(graph: Graph, found: dict[Node, Kind], m: int, apart: bool) -> Parts:
     sums = [
         node for node in graph.nodes()
         if found[node] == SUM and any(isinstance(found[a], int) for a in node.nodes())
     ]  # fmt: skip
-    early = _before(sums, found)
+    early = _before(sums, found, apart)
+    for a in early:  # what is made before is dealt out as the inputs are
+        if isinstance(found[a], int) and (found[a], a.shape[0]) != (0, m):
+            raise CannotBeCutError(a)
     entries = [*graph.inputs, *early]
     slices = slices_of(m)
     parts = {}
     for length in dict.fromkeys(stop - start for start, stop in slices):
-        parts[length] = _sliced(sums, entries, found, length)
+        parts[length] = _sliced(sums, entries, found, length, m)
     known = {node: _given(node, node.shape, Given.DONATED) for node in sums}
     totals = list(known.values())
     finals = [_copied(output, known) for output in graph.outputs]
@@ -158,7 +189,7 @@ def _cut(graph: Graph, found: dict[Node, Kind], m: int) -> Parts:
     return Parts(graph, early, slices, parts, totals, finals, rows)
 
 
-def _before(sums: Sequence[Node], found: dict[Node, Kind]) -> list[Node]:
+def _before(sums: Sequence[Node], found: dict[Node, Kind], apart: bool) -> list[Node]:
     """List the calls whose results the slices need, and that are made once for all of them."""
     early: set[Node] = set()
     seen: set[Node] = set()
@@ -168,7 +199,9 @@ def _before(sums: Sequence[Node], found: dict[Node, Kind]) -> list[Node]:
             if a in seen or a.op is None:
                 continue
             seen.add(a)
-            whole = a.op.draws or a.op.undivided
+            if apart and a.op.draws:
+                raise CannotBeCutError(a)
+            whole = not apart and (a.op.draws or a.op.undivided)
             if whole or (found[a] == REPLICATED and not _is_cheap(a)):
                 early.add(a)
             else:
@@ -189,7 +222,7 @@ def _given(node: Node, shape: tuple[int, ...], kind: Given = Given.INPUT) -> Nod
 
 
 def _sliced(
-    sums: Sequence[Node], entries: Sequence[Node], found: dict[Node, Kind], length: int
+    sums: Sequence[Node], entries: Sequence[Node], found: dict[Node, Kind], length: int, m: int
 ) -> tuple[list[Node], list[Node], list[Node]]:
     """Make the nodes of a slice: those of the whole with so many rows.
 
@@ -197,7 +230,7 @@ def _sliced(
     """
     made: dict[Node, Node] = {}
     for node in entries:
-        made[node] = _given(node, _shape(node, found, length))
+        made[node] = _given(node, _shape(node, found, length, m))
     for node in behind(sums, made):
         if node.is_constant and found[node] == 0:
             made[node] = Node.constant(node.value[:length])
@@ -205,7 +238,7 @@ def _sliced(
             made[node] = node
         else:
             args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
-            shape = _shape(node, found, length)
+            shape = _shape(node, found, length, m)
             named = {"shape": shape} if "shape" in node.attributes else {}
             made[node] = node.copy_with(args, node.attributes | named, shape)
     results = [made[node] for node in sums]
@@ -214,11 +247,11 @@ def _sliced(
     return [made[node] for node in used], used, results
 
 
-def _shape(node: Node, found: dict[Node, Kind], length: int) -> tuple[int, ...]:
+def _shape(node: Node, found: dict[Node, Kind], length: int, m: int) -> tuple[int, ...]:
     axis = found.get(node)
     if not isinstance(axis, int):
         return node.shape
-    return (*node.shape[:axis], length, *node.shape[axis + 1 :])
+    return (*node.shape[:axis], node.shape[axis] // m * length, *node.shape[axis + 1 :])
 
 
 def _copied(output: Argument, known: dict[Node, Node]) -> Argument:
@@ -234,11 +267,11 @@ def _copied(output: Argument, known: dict[Node, Node]) -> Argument:
 
 
 def slices_of(m: int) -> list[tuple[int, int]]:
-    """Cut m rows into slices of nearly `SLICE` rows, as even as can be: by m alone.
+    """Cut m rows into slices of nearly `SLICE` rows, `MOST_SLICES` at most: by m alone.
 
     >>> slices_of(6000)
     [(0, 3000), (3000, 6000)]
     """
-    count = max(2, round(m / SLICE))
+    count = min(max(2, round(m / SLICE)), MOST_SLICES)
     edges = [round(m * k / count) for k in range(count + 1)]
     return list(itertools.pairwise(edges))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,12 @@ import numpy as np
 import pytest
 from tools import planted_reviews
 from tools.planted_reviews import Plant
+from tools.profiles import DEEP
 
 import autonn
 from autonn import review
 from autonn.teach.reviewing import reviewing
 
-DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 PLANTS = list(planted_reviews.plants())
 RIGHT = planted_reviews.right_programs()
 
@@ -189,7 +188,7 @@ def test_a_notebook_shows_the_wrong_line_in_red() -> None:
     found = review(descent, *data(8))
     page = found._repr_html_()
     assert page.count("✗") == 1
-    assert "#c62828" in page
+    assert "#8c1d18" in page
     assert "gradient = x.T @ error" in page
     assert repr(found) == str(found)
 
