@@ -15,10 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autonn.compiler import compile as compiled
-from autonn.compiler.search import reads_near
 from autonn.engine.modes import CannotCompileError, changes
 from autonn.nn.module import Module
-from autonn.training.state import Run, Values, generators, random_states, set_random_states
+from autonn.training.state import (
+    Run,
+    Values,
+    drawn_from,
+    generators,
+    random_states,
+    set_random_states,
+)
 from autonn.training.task import Step
 
 Arguments = tuple[Any, ...]
@@ -113,12 +119,6 @@ def _why_not(
     with untouched(model, chance):
         f(*arguments)  # what is wrong without a program too is raised here, and said better
     raise fault
-
-
-def drawn_from(f: Callable[..., Any], arguments: Arguments) -> list[np.random.Generator]:
-    """Find the generators that a step could draw from, also those that stand beside the model."""
-    near = reads_near(f, arguments).generators
-    return [g for g in near if isinstance(g, np.random.Generator)]
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from typing import Any
 
 from autonn.compiler.verify import disagreement
 from autonn.engine.modes import CannotCompileError
-from autonn.training.compiling import attempt, drawn_from, untouched
-from autonn.training.state import Run
+from autonn.training.compiling import attempt, untouched
+from autonn.training.state import Run, drawn_from
 from autonn.training.task import Step
 
 

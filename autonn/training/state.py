@@ -7,13 +7,14 @@ back, so that a run goes on bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
+from autonn.compiler.search import reads_near
 from autonn.distributed.sums import Sums
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
@@ -195,7 +196,10 @@ class Run:
 
     def generators(self) -> dict[str, np.random.Generator]:
         """Find all the generators that the run draws from, by name."""
-        return {"fit: seed": self.rng} | generators(self.model)
+        held = {"fit: seed": self.rng} | generators(self.model)
+        known = set(map(id, held.values()))
+        beside = [found for found in drawn_from(self.task.step) if id(found) not in known]
+        return held | {f"beside the model: {k}": found for k, found in enumerate(beside)}
 
 
 def capture(run: Run) -> RunState:
@@ -243,6 +247,12 @@ def generators(model: Module) -> dict[str, np.random.Generator]:
         for name, value in vars(module).items()
         if isinstance(value, np.random.Generator)
     }
+
+
+def drawn_from(f: Callable[..., Any], arguments: tuple[Any, ...] = ()) -> list[np.random.Generator]:
+    """Find the generators that a step could draw from, also those that stand beside the model."""
+    near = reads_near(f, arguments).generators
+    return [g for g in near if isinstance(g, np.random.Generator)]
 
 
 def random_states(found: Mapping[str, np.random.Generator]) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.optim.base import Optimizer
 from autonn.optim.steps import StepOptimizer
-from autonn.training.compiling import attempt, drawn_from, untouched
+from autonn.training.compiling import attempt, untouched
 from autonn.training.loss import Loss, check_targets, weighed
 from autonn.training.losses import as_loss
 from autonn.training.parts import checked_parts
+from autonn.training.state import drawn_from
 from autonn.training.structures import Way, call, is_structure, way_of_calling
 
 # What is computed from a batch: the cost, the shape of the predictions, and the gradients.

@@ -14,7 +14,7 @@ import pytest
 from tools.profiles import THOROUGH
 from tools.runs import OPTIMIZERS, X, Y, close, dropping, every_checkpoint, network, train
 
-from autonn import CrossEntropy, Layer, Sequential, Sigmoid, fit, optim
+from autonn import CrossEntropy, Layer, Sequential, Sigmoid, fit, optim, random
 from autonn.files import FileFormatError
 from autonn.training import History
 from autonn.training.checkpoints import read_checkpoint, write_checkpoint
@@ -256,3 +256,24 @@ def test_any_generator_of_numpy_may_be_resumed(kind: str, tmp_path: Path) -> Non
     train(network(), epochs=2, seed=seed(), **saving)
     history = train(network(), epochs=4, seed=seed(), **saving)
     assert history == train(network(), epochs=4, seed=seed(), **options)
+
+
+def test_a_generator_beside_the_model_goes_on_where_it_was(tmp_path: Path) -> None:
+    """As the noise of a VAE, from a generator that is a name of the file."""
+
+    def run(epochs: int, **more: Any) -> list[float]:
+        rng = np.random.default_rng(5)
+
+        class Noisy(Layer):
+            def forward(self, x: Any) -> Any:
+                return super().forward(x + random.normal(rng, x.shape))
+
+        model, inputs = Noisy(5, 1, rng=0), np.random.default_rng(0).normal(size=(40, 5))
+        return fit(
+            model, inputs, inputs[:, :1], "mse", optim.Adam(lr=0.01), epochs=epochs, seed=0,
+            batch_size=10, **more,
+        ).cost  # fmt: skip
+
+    path = tmp_path / "run.ckpt"
+    run(2, checkpoint=path)
+    assert run(4, checkpoint=path, resume=True) == run(4)
