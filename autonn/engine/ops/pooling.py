@@ -22,9 +22,13 @@ def _pool_max_forward(
     """Compare place by place; what lies in the frame is never the largest."""
     lengths = x.shape[-len(size) :]
     counts = positions(lengths, size, stride, dilation, padding)
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    top = np.full((*x.shape[: -len(size)], *counts), lowest, x.dtype)
-    for _, windows, read in places(lengths, counts, size, stride, dilation, padding):
+    there = places(lengths, counts, size, stride, dilation, padding)
+    if any(map(any, padding)):
+        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+        top = np.full((*x.shape[: -len(size)], *counts), lowest, x.dtype)
+    else:
+        top = x[next(there)[2]].copy()
+    for _, windows, read in there:
         np.maximum(top[windows], x[read], out=top[windows])
     return top
 
@@ -39,7 +43,8 @@ def _largest(x: Array, z: Array, **how: Any) -> tuple[list[Any], Array, Array]:
         np.equal(x[read], z[windows], out=hit[windows])
         if unknown is not None:  # NaN is where NaN came from
             hit[windows] |= unknown[windows] & np.isnan(x[read])
-    count = hits.sum(axis=0, dtype=z.dtype)
+    # Bytes are added five times as fast as numbers are made of booleans.
+    count = hits.view(np.uint8).sum(axis=0, dtype=np.min_scalar_type(len(there)))
     return there, hits, np.maximum(count, 1, out=count)  # 0 in windows of nothing but the frame
 
 
