@@ -147,8 +147,9 @@ def _turned(w: Array, groups: int) -> Array:
 
 
 def _conv_transpose_forward(
-    g: Array, w: Array, *, shape: Sides, stride: Sides, dilation: Sides, padding: Frame, groups: int
-) -> Array:
+    g: Array, w: Array, *, shape: Sides, stride: Sides, dilation: Sides, padding: Frame,
+    groups: int, out: Array | None = None,
+) -> Array:  # fmt: skip
     c, o, size = shape[1], len(w), w.shape[2:]
     frame = tuple(
         (d * (k - 1) - before, d * (k - 1) - behind)
@@ -160,28 +161,30 @@ def _conv_transpose_forward(
         # 16 kernels of 3 x 3; with two to four times as many channels in g both take as long, with
         # more it loses.
         return _conv_forward(
-            g, _turned(w, groups), stride=stride, dilation=dilation, padding=frame, groups=groups
-        )
-    return _added_up(g, w, shape, size, stride, dilation, padding, groups)
+            g, _turned(w, groups), stride=stride, dilation=dilation, padding=frame, groups=groups,
+            out=out,
+        )  # fmt: skip
+    x = np.empty(shape, np.result_type(g, w)) if out is None else out
+    _add_up(x, g, w, groups, stride, dilation, padding)
+    return x
 
 
-def _added_up(g: Array, w: Array, shape: Sides, size: Sides, *how: Any) -> Array:
+def _add_up(x: Array, g: Array, w: Array, groups: int, *slides: Any) -> None:
     """Lay down columns of patches, and add them where they lie over each other.
 
     With the pictures last, for then whole rows of many pictures are added in one go: of 64
     pictures, 6 x 14 x 14, by 16 kernels of 5 x 5, in float32 by 32 pictures 1.0 ms, by 8 1.6.
     """
-    *slides, groups = how
-    (m, c), o, counts = shape[:2], len(w), g.shape[2:]
+    (m, c), lengths = x.shape[:2], x.shape[2:]
+    o, size, counts = len(w), w.shape[2:], g.shape[2:]
     n = math.prod(counts)
-    x = np.empty(shape, np.result_type(g, w))
     rows = g.reshape(m, o * n)
     kernels = w.reshape(groups, o // groups, c // groups * math.prod(size)).swapaxes(1, 2)
-    there = list(places(shape[2:], counts, size, *slides))
+    there = list(places(lengths, counts, size, *slides))
     few = min(max(m, 1), _few(c * math.prod(size + counts), g.itemsize, LAID_BYTES))
     last = np.empty((o * n, few), g.dtype)
     columns = np.empty((c, *size, *counts, few), x.dtype)
-    total = np.empty((*shape[1:], few), x.dtype)
+    total = np.empty((c, *lengths, few), x.dtype)
     products = columns.reshape(groups, -1, n * few)
     for part in (slice(start, start + few) for start in range(0, m, few)):
         count = len(g[part])
@@ -191,7 +194,6 @@ def _added_up(g: Array, w: Array, shape: Sides, size: Sides, *how: Any) -> Array
         for place, windows, read in there:
             total[(slice(None), *read[1:])] += columns[(slice(None), *place, *windows[1:])]
         x[part] = np.moveaxis(total[..., :count], -1, 0)
-    return x
 
 
 def _maps_pictures(call: Any, axes: Sequence[int | None]) -> int | None:
@@ -223,7 +225,7 @@ conv_transpose: Function = define(
     lambda g, z, x, w, shape, **how: conv_weight(g, x, shape=w.shape, **how),
     numpy=(),
     rows=_maps_pictures,
-    memory=Memory.NEW,
+    memory=Memory.OUT,
 )
 
 conv_weight: Function = define(

@@ -17,17 +17,18 @@ from autonn.engine.tensor import Array
 
 
 def _pool_max_forward(
-    x: Array, *, size: Sides, stride: Sides, dilation: Sides, padding: Frame
-) -> Array:
+    x: Array, *, size: Sides, stride: Sides, dilation: Sides, padding: Frame,
+    out: Array | None = None,
+) -> Array:  # fmt: skip
     """Compare place by place; what lies in the frame is never the largest."""
     lengths = x.shape[-len(size) :]
     counts = positions(lengths, size, stride, dilation, padding)
     there = places(lengths, counts, size, stride, dilation, padding)
+    top = np.empty((*x.shape[: -len(size)], *counts), x.dtype) if out is None else out
     if any(map(any, padding)):
-        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-        top = np.full((*x.shape[: -len(size)], *counts), lowest, x.dtype)
+        top.fill(-np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
     else:
-        top = x[next(there)[2]].copy()
+        np.copyto(top, x[next(there)[2]])
     for _, windows, read in there:
         np.maximum(top[windows], x[read], out=top[windows])
     return top
@@ -49,13 +50,15 @@ def _largest(x: Array, z: Array, **how: Any) -> tuple[list[Any], Array, Array]:
 
 
 def _share_max_forward(
-    g: Array, x: Array, z: Array, *, size: Sides, stride: Sides, dilation: Sides, padding: Frame
-) -> Array:
+    g: Array, x: Array, z: Array, *, size: Sides, stride: Sides, dilation: Sides, padding: Frame,
+    out: Array | None = None,
+) -> Array:  # fmt: skip
     there, hits, count = _largest(
         x, z, size=size, stride=stride, dilation=dilation, padding=padding
     )
     part = g / count
-    total = np.zeros(x.shape, part.dtype)
+    total = np.empty(x.shape, part.dtype) if out is None else out
+    total.fill(0)
     apart = not overlap(size, stride, dilation)
     for hit, (_, windows, read) in zip(hits, there, strict=True):
         if apart:
@@ -85,7 +88,7 @@ pool_max: Function = define(
     numpy=(),
     kinks="k equal maxima of a window get 1/k of its gradient each; the frame gets none.",
     rows=keeps_leading,
-    memory=Memory.NEW,
+    memory=Memory.OUT,
 )
 
 share_max: Function = define(
@@ -97,7 +100,7 @@ share_max: Function = define(
     None,
     numpy=(),
     rows=keeps_leading,
-    memory=Memory.NEW,
+    memory=Memory.OUT,
 )
 
 mean_at_max: Function = define(
