@@ -68,7 +68,8 @@ def write_program(source: Source, graph: Graph, template: str | None, share_rows
         taken = write_function(source, f"part_{length}", inputs, results, None)
         back = dict(zip(inputs, stands_for, strict=True))
         calls[f"part_{length}"] = [back.get(node, node) for node in taken]
-    inputs = [*_used(graph.inputs, parts.finals), *parts.totals]
+    sums = [*(total for totals in parts.rounds for total in totals), *parts.totals]
+    inputs = [*_used(graph.inputs, parts.finals), *sums]
     calls["after"] = write_function(source, "after", inputs, parts.finals, template)
     source.functions += _driver(source, parts, calls).splitlines()
     return True
@@ -96,14 +97,41 @@ def program({parameters}, share=map):
     def part(rows):
 {part}
 
-    {totals} = map(added, *share(part, SLICES))
+{sums}
     return {after}'''
+
+_GO_ON = """\
+    parts = [part(rows) for rows in SLICES]
+
+    def go_on(*totals):
+        return map(added, *share(lambda part: part.send(totals), parts))
+"""
+
+
+_OF_DRIVER = (
+    "program", "part", "parts", "rows", "go_on", "totals", "share", "map", "added", "slice",
+    "SLICES",
+)  # fmt: skip
 
 
 def _driver(source: Source, parts: Parts, calls: dict[str, list[Node]]) -> str:
     """Write the function that deals the rows out and adds up what comes back."""
-    own = ("program", "part", "rows", "share", "map", "added", "slice", "SLICES", *calls)
-    names = _names((*parts.graph.inputs, *source.given, *parts.early, *parts.totals), own, parts)
+    own = (
+        "program",
+        "part",
+        "parts",
+        "go_on",
+        "totals",
+        "rows",
+        "share",
+        "map",
+        "added",
+        "slice",
+        "SLICES",
+        *calls,
+    )
+    sums = [*(total for totals in parts.rounds for total in totals), *parts.totals]
+    names = _names((*parts.graph.inputs, *source.given, *parts.early, *sums), own, parts)
 
     def called(function: str, dealt: bool = False) -> str:
         rows = {True: "[rows]", False: ""}
@@ -126,9 +154,20 @@ def _driver(source: Source, parts: Parts, calls: dict[str, list[Node]]) -> str:
         parameters=", ".join(names[n] for n in (*parts.graph.inputs, *source.given)),
         before=before,
         part="\n".join(part),
-        totals=_row(names[n] for n in parts.totals),
+        sums=_sums(parts, names),
         after=called("after"),
     )
+
+
+def _sums(parts: Parts, names: dict[Node, str]) -> str:
+    """Write how the sums over all slices are made, and given to those that wait for them."""
+    rows = [_row(names[n] for n in totals) for totals in (*parts.rounds, parts.totals)]
+    if not parts.rounds:
+        return f"    {rows[0]} = map(added, *share(part, SLICES))"
+    given = [f"go_on({row.rstrip(',')})" for row in rows]
+    calls = ["map(added, *share(next, parts))", *given]
+    lines = [f"    {row} = {call}" for row, call in zip(rows, calls, strict=False)]
+    return "\n".join([_GO_ON, *lines])
 
 
 def _names(nodes: Sequence[Node], taken: Sequence[str], parts: Parts) -> dict[Node, str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from autonn.compiler.exchange import rounds_of
 from autonn.compiler.graph import Argument, Given, Node, behind
 from autonn.compiler.layout import ScaledSum, by_columns, is_ufunc, scaled_sums
 from autonn.compiler.loops import FILLED
@@ -77,9 +78,10 @@ def plan(
     """Decide what each call writes to, where the inputs that are donated may be overwritten.
 
     What is `stacked` has memory of its own to be written to; that, and what is `summed`, is needed
-    to the end.
+    to the end, and so is what a slice gives away on the way.
     """
-    ends = [*outputs, *stacked, *summed]
+    away = {own for round_ in rounds_of(behind(outputs)) for own in round_}
+    ends = [*outputs, *stacked, *summed, *away]
     order = _order(ends)
     made = Plan(order, [node for node in order if node.given is None], outputs)
     made.columns = by_columns(made.calls, ends)
@@ -98,7 +100,7 @@ def plan(
             continue
         stretch = _overwritten(made, k, node, roots, last) or Stretch(k, k)
         stretch.last = max(stretch.last, last.get(node, k))
-        stretch.returned |= any(node is output for output in outputs)
+        stretch.returned |= node in away or any(node is output for output in outputs)
         made.stretches[node] = stretch
     _place_stacks(made, stacked)
     _share_buffers(made)

@@ -2,8 +2,10 @@
 
 NumPy lets go of Python's lock inside its loops and products, so that threads compute at the same
 time. A graph is cut in three: what does not depend on the rows; what each slice of the rows adds
-to the sums over them; and what is made of the sums, gradients among them. Only a graph where every
-value is of one of these kinds is cut: what an op does to rows, it says itself (`Op.rows`).
+to the sums over them; and what is made of the sums, gradients among them. Where rows need a sum
+over all rows, as in batch normalisation, the slices wait for each other (`exchange.py`), and what
+is made of the sum on the way is made by each. Only a graph where every value is of one of these
+kinds is cut: what an op does to rows, it says itself (`Op.rows`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autonn.compiler.exchange import added_nodes
 from autonn.compiler.graph import Argument, Given, Graph, Node, behind, is_even
 from autonn.engine import ops
 from autonn.engine.op import SUM, mixes_rows
@@ -27,6 +30,9 @@ LEAST_ROWS, SLICE = 4096, 2500
 # enough. A step of LeNet-5 takes 0.3 to 0.8 x the time of the whole from 16 pictures of 28 x 28 on,
 # 1.2 x at 8 (2 busy cores); 32 of them make 1.2 million numbers in values of more than two axes.
 LEAST_NUMBERS = 2**20
+
+# So many for each time that the slices wait for each other.
+NUMBERS_A_ROUND = 2**18
 
 # What a node is: replicated, where it depends on no row; a partial sum over rows, or made of such;
 # or the number of the row axis, along which its rows lie.
@@ -46,8 +52,10 @@ class Parts:
         The rows of each part.
     parts
         By length of slice: the inputs of a part, those it stands for, and its partial sums.
+    rounds
+        What stands for the sums that slices wait for, in the order in which they are asked for.
     totals, finals
-        What stands for the sums, and the outputs made of them.
+        What stands for the sums that are left at the end, and the outputs made of all sums.
     rows
         The given and early nodes whose rows are dealt out.
     """
@@ -56,6 +64,7 @@ class Parts:
     early: list[Node]
     slices: list[tuple[int, int]]
     parts: dict[int, tuple[list[Node], list[Node], list[Node]]]
+    rounds: list[list[Node]]
     totals: list[Node]
     finals: list[Argument]
     rows: set[Node]
@@ -79,12 +88,24 @@ def partition(graph: Graph) -> Parts | None:
         return None
     if any(isinstance(found[a], int) for a in graph.outputs if isinstance(a, Node)):
         return None
-    return _cut(graph, found, m)
+    sums = [node for node in graph.nodes() if _is_partial(node, found)]
+    waits = _waits(sums)
+    if waits and _numbers_of_rows(found) < NUMBERS_A_ROUND * len(waits):
+        return None
+    early = _before(sums, found)
+    if any(found[node] == SUM for node in behind(early)):
+        return None
+    return _cut(graph, found, m, sums, waits)
 
 
 def _numbers_in_pictures(graph: Graph, m: int) -> int:
     """Count the numbers in values with m rows that have more than one axis themselves."""
     return sum(node.size for node in graph.calls() if node.ndim > 2 and node.shape[0] == m)
+
+
+def _numbers_of_rows(found: dict[Node, Kind]) -> int:
+    """Count the numbers in values that have rows."""
+    return sum(node.size for node, kind in found.items() if isinstance(kind, int))
 
 
 def kinds(nodes: Sequence[Node], rows: set[Node], m: int) -> dict[Node, Kind]:
@@ -109,15 +130,11 @@ def _of_call(node: Node, found: dict[Node, Kind], m: int) -> Kind:
         return 0
     if all(kind == REPLICATED for kind in own):
         return 0 if _spreads_over_rows(node, m) else REPLICATED
-    if SUM not in own:
-        return _kind(node, found)
-    if any(isinstance(kind, int) for kind in own):
-        raise _CannotBeCut  # rows that need a sum over all rows first
-    return SUM
+    return _kind(node, found) if any(isinstance(kind, int) for kind in own) else SUM
 
 
 def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
-    """Ask the op what a call is of which at least one operand has rows, and none is a sum."""
+    """Ask the op what a call is of which at least one operand has rows."""
     axes: list[int | None] = []
     for a in node.args:
         kind = found[a] if isinstance(a, Node) else REPLICATED
@@ -140,22 +157,42 @@ def _spreads_over_rows(node: Node, m: int) -> bool:
 # ---- cutting
 
 
-def _cut(graph: Graph, found: dict[Node, Kind], m: int) -> Parts:
-    sums = [
-        node for node in graph.nodes()
-        if found[node] == SUM and any(isinstance(found[a], int) for a in node.nodes())
-    ]  # fmt: skip
+def _is_partial(node: Node, found: dict[Node, Kind]) -> bool:
+    """Whether it is a sum over rows itself, so that each slice has a part of it."""
+    return found[node] == SUM and any(isinstance(found[a], int) for a in node.nodes())
+
+
+def _waits(sums: Sequence[Node]) -> list[list[Node]]:
+    """List the sums that slices need on the way, those together that can be asked for together."""
+    partial, needed = set(sums), behind(sums)
+    asked = {a for node in needed for a in node.nodes() if a in partial}
+    after: dict[Node, int] = {}  # how often slices have waited before it can be made
+    for node in needed:
+        after[node] = max((after[a] + (a in asked) for a in node.nodes()), default=0)
+    rounds: dict[int, list[Node]] = {}
+    for node in sums:
+        if node in asked:
+            rounds.setdefault(after[node], []).append(node)
+    return [rounds[k] for k in sorted(rounds)]
+
+
+def _cut(
+    graph: Graph, found: dict[Node, Kind], m: int, sums: list[Node], waits: list[list[Node]]
+) -> Parts:
     early = _before(sums, found)
     entries = [*graph.inputs, *early]
     slices = slices_of(m)
     parts = {}
+    asked = {node for own in waits for node in own}
+    left = [node for node in sums if node not in asked]
     for length in dict.fromkeys(stop - start for start, stop in slices):
-        parts[length] = _sliced(sums, entries, found, length)
+        parts[length] = _sliced(left, waits, entries, found, length)
     known = {node: _given(node, node.shape, Given.DONATED) for node in sums}
-    totals = list(known.values())
+    rounds = [[known[node] for node in own] for own in waits]
+    totals = [known[node] for node in left]
     finals = [_copied(output, known) for output in graph.outputs]
     rows = {node for node in found if found[node] == 0}
-    return Parts(graph, early, slices, parts, totals, finals, rows)
+    return Parts(graph, early, slices, parts, rounds, totals, finals, rows)
 
 
 def _before(sums: Sequence[Node], found: dict[Node, Kind]) -> list[Node]:
@@ -189,29 +226,44 @@ def _given(node: Node, shape: tuple[int, ...], kind: Given = Given.INPUT) -> Nod
 
 
 def _sliced(
-    sums: Sequence[Node], entries: Sequence[Node], found: dict[Node, Kind], length: int
-) -> tuple[list[Node], list[Node], list[Node]]:
+    left: Sequence[Node], waits: Sequence[Sequence[Node]], entries: Sequence[Node],
+    found: dict[Node, Kind], length: int,
+) -> tuple[list[Node], list[Node], list[Node]]:  # fmt: skip
     """Make the nodes of a slice: those of the whole with so many rows.
 
-    Returns the inputs of the slice, what each stands for, and its sums.
+    Returns the inputs of the slice, what each stands for, and its sums, without those that it waits
+    for, which it gives away on the way.
     """
     made: dict[Node, Node] = {}
     for node in entries:
         made[node] = _given(node, _shape(node, found, length))
+    totals: dict[Node, Node] = {}  # of what it waits for, the sums over all slices
+    for turn, own in enumerate(waits):
+        _make(own, made, totals, found, length)
+        given = added_nodes([made[node] for node in own], turn)
+        totals |= dict(zip(own, given, strict=True))
+    _make(left, made, totals, found, length)
+    results = [made[node] for node in left]
+    needed = set(behind([*results, *totals.values()]))
+    used = [node for node in entries if made[node] in needed]
+    return [made[node] for node in used], used, results
+
+
+def _make(
+    sums: Sequence[Node], made: dict[Node, Node], totals: dict[Node, Node],
+    found: dict[Node, Kind], length: int,
+) -> None:  # fmt: skip
+    """Make what sums need, with so many rows."""
     for node in behind(sums, made):
         if node.is_constant and found[node] == 0:
             made[node] = Node.constant(node.value[:length])
         elif node.given is not None:
             made[node] = node
         else:
-            args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
+            known = ((totals.get(a) or made[a]) if isinstance(a, Node) else a for a in node.args)
             shape = _shape(node, found, length)
             named = {"shape": shape} if "shape" in node.attributes else {}
-            made[node] = node.copy_with(args, node.attributes | named, shape)
-    results = [made[node] for node in sums]
-    needed = set(behind(results))
-    used = [node for node in entries if made[node] in needed]
-    return [made[node] for node in used], used, results
+            made[node] = node.copy_with(tuple(known), node.attributes | named, shape)
 
 
 def _shape(node: Node, found: dict[Node, Kind], length: int) -> tuple[int, ...]:
