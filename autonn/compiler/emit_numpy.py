@@ -7,7 +7,7 @@ with the measurement beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
 
@@ -15,17 +15,16 @@ import numpy as np
 from numpy import ndarray
 from scipy.linalg import blas
 
+from autonn.compiler.emit_faster import FASTER
 from autonn.compiler.emit_loop import loop_lines, memory_line
 from autonn.compiler.exchange import ADDED
 from autonn.compiler.graph import Argument, Given, Node
 from autonn.compiler.layout import is_product, is_ufunc, repeats
 from autonn.compiler.loops import EMPTY, FILLED, LAST, LOOP, lowered
 from autonn.compiler.memory import Plan, Stretch, plan, writes
-from autonn.compiler.simplify import DOT
 from autonn.compiler.sources import Source, dtype_text, identifier, literal
 from autonn.engine import ops
 from autonn.engine.modes import CannotCompileError
-from autonn.engine.op import Op
 
 __all__ = ["write_function"]
 
@@ -269,7 +268,7 @@ class _Emitter:
         if output.shape == ():
             if _is_infix(output):
                 return text  # NumPy's operators return its numbers, never arrays without axes
-            plain = output.op is None or is_ufunc(output) or output.op in _FASTER
+            plain = output.op is None or is_ufunc(output) or output.op in FASTER
             known = plain or bool(output.op and output.op.prints)
             return f"{text}[()]" if known else f"np.asarray({text})[()]"  # it may be Python's own
         again = any(output is earlier for earlier in self.plan.outputs[:k])
@@ -400,8 +399,8 @@ class _Emitter:
         assert op is not None
         if _is_infix(node):
             return op.symbol.format(*(self.operand(a) for a in node.args))
-        if op in _FASTER:
-            return _FASTER[op](self, node)
+        if op in FASTER:
+            return FASTER[op](self, node)
         if callable(op.prints):
             return op.prints(node, self.text)
         if op.prints:
@@ -454,52 +453,3 @@ def _is_infix(node: Node) -> bool:
     numbers = all(not isinstance(a, Node) or a.shape == () for a in node.args)
     symbol = bool(node.op and node.op.symbol)
     return symbol and node.shape == () and numbers and node.dtype in (np.float32, np.float64)
-
-
-# ---- what is written in another way than its op says, since it is faster so
-
-
-def _sum(emitter: _Emitter, node: Node) -> str:
-    """Sum rows and columns of matrices as a product with ones: 2 to 3 times as fast.
-
-    So too all of some ten thousand numbers; of more, NumPy's sum by halves has the smaller error.
-    """
-    x, axes = node.args[0], node.attribute("axis")
-    assert node.op is not None
-    assert callable(node.op.prints)
-    if x.dtype not in (np.float32, np.float64) or x.dtype != node.dtype or axes is None:
-        return node.op.prints(node, emitter.text)
-    if x.size == node.size:  # a product by 1 leaves -0 as it is, a sum begins with 0
-        return node.op.prints(node, emitter.text)
-    if node.shape == () and 0 < x.size <= 2**15:
-        return f"np.dot({emitter.source.full((x.size,), 1, x.dtype)}, {emitter.flat(x)})"
-    if x.ndim != 2 or len(axes) != 1:
-        return node.op.prints(node, emitter.text)
-    n, kept = x.shape[axes[0]], node.attribute("keepdims")
-    if axes == (0,):
-        ones = emitter.source.full((1, n) if kept else (n,), 1, x.dtype)
-        return f"np.dot({ones}, {emitter.text(x)})"
-    return f"np.dot({emitter.text(x)}, {emitter.source.full((n, 1) if kept else (n,), 1, x.dtype)})"
-
-
-def _dot(emitter: _Emitter, node: Node) -> str:
-    """Take `dot` of two rows where both are at hand: vdot makes them, 0.3 microseconds a call."""
-    if all(emitter.is_ours(a) for a in node.args):
-        return f"np.dot({', '.join(map(emitter.flat, node.args))})"
-    return f"np.vdot({', '.join(map(emitter.text, node.args))})"
-
-
-def _matmul(emitter: _Emitter, node: Node) -> str:
-    """Take `dot` for plain matrices: the same product, called 0.5 microseconds sooner."""
-    if node in emitter.plan.columns:
-        x, y = map(emitter.turned, node.args)
-        return f"np.dot({y}, {x}).T"
-    plain = all(isinstance(a, Node) and a.ndim == 2 for a in node.args)
-    return f"np.{'dot' if plain else 'matmul'}({', '.join(map(emitter.text, node.args))})"
-
-
-_FASTER: dict[Op, Callable[[_Emitter, Node], str]] = {
-    ops.sum.op: _sum,
-    ops.matmul.op: _matmul,
-    DOT: _dot,
-}
