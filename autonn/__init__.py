@@ -79,7 +79,7 @@ from autonn.nn.losses import (
     SoftmaxCrossEntropy,
 )
 from autonn.nn.module import Module
-from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from autonn.nn.normalisation import BatchNorm, BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.pooling import AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool1d, MaxPool2d
 from autonn.nn.recurrent import GRU, LSTM, RNN, Last, Outputs
@@ -101,7 +101,7 @@ if TYPE_CHECKING:
     from autonn.training.fitting import fit
     from autonn.training.stepping import train_step
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ELU",
@@ -111,6 +111,7 @@ __all__ = [
     "RNN",
     "AvgPool1d",
     "AvgPool2d",
+    "BatchNorm",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv1d",

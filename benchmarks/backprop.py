@@ -22,6 +22,7 @@ import numpy as np
 import report
 import rounds
 from contenders import ALL, BEST, EAGER, FLOOR, OURS, PLAIN, Case, Contender, Problem
+from figures import by_hand
 from report import Figure
 from rounds import Failed, Worker
 
@@ -112,19 +113,6 @@ def agree(contender: Contender, case: Case, results: list[Any], expected: list[A
     other = {str(a.dtype) for a in results[1:]} - {case.dtype}
     if other:
         print(f"{contender.name} computes {', '.join(other)} gradients: {case}")
-
-
-def markdown(figures: Sequence[Figure]) -> str:
-    """Lay all medians out as one table for the README, float64 / float32, and our ratios."""
-    problems = list(dict.fromkeys(f.title.rpartition(", ")[0] for f in figures))
-    medians = {(f.title, f.row): report.number(f.median) for f in figures}
-    lines = ["| | " + " | ".join(problems) + " |", "|---|" + "---:|" * len(problems)]
-    for row in dict.fromkeys(f.row for f in figures):
-        keys = [[(f"{problem}, {dtype}", row) for dtype in TOLERANCE] for problem in problems]
-        cells = [" / ".join(medians[key] for key in pair if key in medians) for pair in keys]
-        name = f"**{row}**" if " : " in row else row
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def draw(figures: Sequence[Figure], path: str) -> None:
@@ -223,7 +211,7 @@ def main() -> None:
             print(report.table(found, BEST), flush=True)
             figures += found
     contest.close()
-    print(f"\nAll medians in milliseconds, {' / '.join(TOLERANCE)}\n\n{markdown(figures)}")
+    print(f"\nAll medians in milliseconds, {' / '.join(TOLERANCE)}\n\n{by_hand(figures)}")
     if options.json:
         setting = {"machine": report.machine(), "versions": contest.versions}
         report.write(options.json, setting | {"seconds": options.seconds}, figures)

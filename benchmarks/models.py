@@ -5,9 +5,10 @@
 
 The networks stand in networks.py, and once more for PyTorch in twins.py. Each contender has a
 process of its own, of so many threads, and they run in turn, as in backprop.py; both start at the
-same parameters, and must agree in cost and gradients before they are timed. Ratios are taken round
-by round. `--plot` draws how the cost of a step grows with batch, width, depth and length, also
-beside JAX where it is installed. `--brief` measures each once, in float32.
+same parameters, and must agree in cost and gradients before they are timed. Gradients of tables of
+words are those of the rows that were looked up, by both. Ratios are taken round by round. `--plot`
+draws how the cost of a step grows with batch, width, depth and length, also beside JAX where it is
+installed. `--brief` measures each once, in float32.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from rounds import Worker
 
 import autonn
 from autonn import gradients
+from autonn.engine.row_gradients import RowGradient
 
 EAGER, COMPILED, TORCH = "autonn, eager", "autonn, compiled", "PyTorch"
 # In multiples of the largest number of each gradient. In float32 a few pictures' maxima are rounded
@@ -39,6 +41,7 @@ EAGER, COMPILED, TORCH = "autonn, eager", "autonn, compiled", "PyTorch"
 TOLERANCE = {"float32": 1e-2, "float64": 1e-9}
 NAMES = [make.__name__ for make in networks.ALL]
 Evaluation = Callable[[], Any]
+Shapes = dict[str, tuple[int, ...]]  # of the gradients, by the names of the parameters
 
 
 def batch_of(name: str, dtype: str) -> list[Any]:
@@ -47,21 +50,22 @@ def batch_of(name: str, dtype: str) -> list[Any]:
     return [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
 
 
-def ours(name: str, dtype: str, compiled: bool) -> tuple[Evaluation, list[str]]:
-    """Build the step of autonn, and name the gradients that it returns."""
+def ours(name: str, dtype: str, compiled: bool) -> tuple[Evaluation, Shapes]:
+    """Build the step of autonn, and name the gradients that it returns, with their shapes."""
     model, cost = getattr(networks, name)(np.random.default_rng(0))
     model = model.astype(np.dtype(dtype))
     parameters = dict(model.named_parameters())
 
     def step(*batch: Any) -> Any:
         value = cost(*batch)
-        return value.detach(), gradients(value, [*parameters.values()])
+        return value.detach(), gradients(value, [*parameters.values()], by_rows=True)
 
     call = autonn.compile(step) if compiled else step
-    return functools.partial(call, *batch_of(name, dtype)), [*parameters]
+    shapes = {key: parameter.shape for key, parameter in parameters.items()}
+    return functools.partial(call, *batch_of(name, dtype)), shapes
 
 
-def torchs(name: str, dtype: str) -> tuple[Evaluation, list[str]]:
+def torchs(name: str, dtype: str) -> tuple[Evaluation, Shapes]:
     """Build the step of PyTorch, from the parameters of autonn."""
     twins, torch = importlib.import_module("twins"), importlib.import_module("torch")
     state = getattr(networks, name)(np.random.default_rng(0))[0].state_dict()
@@ -80,14 +84,19 @@ def torchs(name: str, dtype: str) -> tuple[Evaluation, list[str]]:
         value = cost(*batch)
         return value.detach(), torch.autograd.grad(value, [*parameters.values()])
 
-    return step, [*parameters]
+    return step, {key: tuple(parameter.shape) for key, parameter in parameters.items()}
 
 
-def results(step: Evaluation, keys: Sequence[str]) -> dict[str, Any]:
-    """Take a step, and return the cost and the gradients by their names, as arrays."""
+def results(step: Evaluation, shapes: Shapes) -> dict[str, Any]:
+    """Take a step, and return the cost and the gradients by their names, as whole arrays."""
     cost, slopes = step()
-    found = zip(["cost", *keys], [cost, *slopes], strict=True)
-    return {key: a.numpy() if hasattr(a, "numpy") else np.asarray(a) for key, a in found}
+    found = {"cost": cost.numpy() if hasattr(cost, "numpy") else np.asarray(cost)}
+    for (key, shape), slope in zip(shapes.items(), slopes, strict=True):
+        if isinstance(slope, RowGradient):
+            found[key] = slope.dense(shape)
+        else:  # PyTorch's may be of some rows, too
+            found[key] = np.asarray(slope.to_dense() if hasattr(slope, "to_dense") else slope)
+    return found
 
 
 # ---- in the workers
@@ -106,10 +115,10 @@ def prepare(contender: str, name: str, dtype: str) -> tuple[float, dict[str, Any
     """Build a contender's step; return the seconds of its first call, and what it computes."""
     global evaluation
     if contender == TORCH:
-        evaluation, keys = torchs(name, dtype)
+        evaluation, shapes = torchs(name, dtype)
     else:
-        evaluation, keys = ours(name, dtype, contender == COMPILED)
-    return rounds.seconds(evaluation), results(evaluation, keys)
+        evaluation, shapes = ours(name, dtype, contender == COMPILED)
+    return rounds.seconds(evaluation), results(evaluation, shapes)
 
 
 def turn() -> float:

@@ -135,8 +135,8 @@ class SkipGram(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.word = nn.Embedding(10_000, 64)
-        self.company = nn.Embedding(10_000, 64)
+        self.word = nn.Embedding(10_000, 64, sparse=True)
+        self.company = nn.Embedding(10_000, 64, sparse=True)
 
     def forward(self, word: Any, company: Any) -> Any:
         """Give logits for each of the company of each word."""

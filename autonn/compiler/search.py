@@ -378,7 +378,7 @@ class _Search:
     def is_wanted_of_ours(self, owner: Any, key: str, value: Any) -> bool:
         """Leave out arrays, the data of a task, and iterators nobody asks for, as a log's file."""
         own_stream = hasattr(type(value), "__next__") and key not in self.attributes
-        return not isinstance(value, ndarray) and not own_stream
+        return not _is_data(value) and not own_stream
 
 
 _LOOKS: list[tuple[Any, Any]] = [
@@ -400,6 +400,14 @@ _LOOKS: list[tuple[Any, Any]] = [
     ((staticmethod, classmethod, property), _Search.wrapped),
     (GeneratorType, _Search.iterator),
 ]
+
+
+def _is_data(value: Any) -> bool:
+    """Whether it is an array, or a structure of nothing else, as the several inputs of a task."""
+    if type(value) in (dict, tuple):
+        parts = value.values() if type(value) is dict else value
+        return len(value) > 0 and all(part is None or _is_data(part) for part in parts)
+    return isinstance(value, ndarray)
 
 
 def reads_near(f: Any, args: Any) -> Reads:

@@ -373,8 +373,13 @@ def _private_arrays(tensors: Sequence[Tensor]) -> set[int]:
     hold_all()
     others = [sys.getrefcount(array) - count for array, count in found]
     alone = {key for key, k in place.items() if others[k] == others[0]}
-    bases = {key: found[k][0].base for key, k in place.items()}
-    return {key for key in alone if bases[key] is None or id(bases[key]) in alone}
+    bases = {key: id(found[k][0].base) for key, k in place.items() if found[k][0].base is not None}
+    for key in (
+        place.keys() - alone
+    ):  # through their view, as X[:, None], others reach what it is of
+        while (key := bases.get(key, 0)) in alone:
+            alone.discard(key)
+    return {key for key in alone if bases.get(key, key) in alone}
 
 
 # ---- names

@@ -106,6 +106,11 @@ def op(
         What a compiled program may do with it, see `autonn.engine.op.Op`: with
         ``rows=elementwise`` large batches are shared out among threads.
 
+    Raises
+    ------
+    TypeError
+        For a rule or a forward that is no function.
+
     Examples
     --------
     >>> from autonn import grad
@@ -115,9 +120,20 @@ def op(
     >>> grad(grad(cube))(2.0)
     array(12.)
     """
+    for rule in rules:
+        if rule is not None and not callable(rule):
+            raise TypeError(
+                f"op: a rule is a function of (g, z, x, ...), or None, not {rule!r}; write "
+                "@op(rule, formula=...) above the forward"
+            )
 
     def declare(forward: Callable[..., Any]) -> Function:
         """Declare the op that a function of NumPy is the forward of."""
+        if not callable(forward):
+            raise TypeError(
+                f"op decorates the forward, a function, not {type(forward).__name__}; write "
+                "@op(rule, ...) above it, or op(rule, ...)(forward)"
+            )
         name = getattr(forward, "__name__", "op")
         declared = define(
             name, forward, formula or name, *rules, numpy=(), listed=False,

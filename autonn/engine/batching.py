@@ -2,7 +2,8 @@
 
 The function runs once on Tensors that stand for one example, its derivatives too. What it did is
 then done for all examples at once, op by op: each op knows where the axis of the batch goes, which
-is in front of all others. What an op is made of stands in for it where it has no rule itself.
+is in front of all others. What an op is made of stands in for it where it has no rule itself; what
+is not made of others is called once for each example.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from autonn.engine.lineage import (
     operands_of,
     tensors_of,
 )
-from autonn.engine.modes import Trace, is_tracing, tracing
+from autonn.engine.modes import Trace, is_tracing
 from autonn.engine.op import STOP_GRADIENT, Op, elementwise
 from autonn.engine.ops.contraction import einsum_op
+from autonn.engine.ops.convolution import conv, conv_transpose
 from autonn.engine.ops.indexing import Slot, is_basic
 from autonn.engine.ops.joining import concatenate_op
 from autonn.engine.ops.labels import one_hot_rows
 from autonn.engine.ops.rowwise import along_axis, reduces, spelled_axes, sums
+from autonn.engine.ops.windows import keeps_leading
 from autonn.engine.tensor import Tensor, leaf, values_of
 from autonn.engine.trees import tree_leaves, tree_unflatten
 
@@ -62,7 +65,7 @@ def vmap(
     Raises
     ------
     NotImplementedError
-        When called, for an op that has no rule; it is named, with what to do.
+        When called, for what draws random numbers.
     ValueError
         For arguments with different numbers of examples, or of none.
 
@@ -87,12 +90,9 @@ def vmap(
         start = age_of(leaf(np.zeros(())))
         known: dict[int, _Value] = {}
         examples = [_stand_in(a, axis, known) for a, axis in pairs]
-        token = tracing.set(is_tracing() or Trace(start))
-        try:
-            with np.errstate(all="ignore"):
-                result = f(*tree_unflatten(args, examples))
-        finally:
-            tracing.reset(token)
+        trace = is_tracing() or Trace(start)
+        with trace.unrolled(), np.errstate(all="ignore"):
+            result = f(*tree_unflatten(args, examples))
         replay = _Replay(count, start, known)
         found = [replay.result(a) for a in tree_leaves(result)]
         return tree_unflatten(result, (np.moveaxis(a, 0, out_axes) for a in found))
@@ -177,7 +177,10 @@ class _Replay:
             self.known[age_of(a)] if isinstance(a, Tensor) else _Value(a, False) for a in operands
         ]
         if op.draws:
-            raise _refusal(op)
+            raise NotImplementedError(
+                f"vmap: {op.name} draws, which would be once for all examples; draw before, and "
+                "pass what was drawn"
+            )
         if op is STOP_GRADIENT:
             x, batched = found[0]
             return _Value(x.detach() if isinstance(x, Tensor) else x, batched)
@@ -185,14 +188,13 @@ class _Replay:
             return _Value(call_of(op)(*(v.value for v in found), **attributes), False)
         call = _Call(op, found, tuple(map(np.shape, operands)), attributes, tensor, self.count)
         rule = _RULES.get(op) or _BY_ROWS.get(op.rows)
-        if rule is not None:
-            return _Value(rule(call), True)
-        return self.taken_apart(call, operands)
+        if rule is None and op.decompose is not None:
+            return self.taken_apart(call, operands)
+        return _Value((rule or _each)(call), True)
 
     def taken_apart(self, call: _Call, operands: Sequence[Any]) -> _Value:
         """Do for all examples what an op is made of."""
-        if call.op.decompose is None:
-            raise _refusal(call.op)
+        assert call.op.decompose is not None
         start = age_of(leaf(np.zeros(())))
         known: dict[int, _Value] = {}
         examples = []
@@ -202,20 +204,10 @@ class _Replay:
                 stand_in._tracked = a.requires_grad
                 known[age_of(stand_in)] = value
             examples.append(stand_in)
-        token = tracing.set(is_tracing() or Trace(start))
-        try:
-            with np.errstate(all="ignore"):
-                result = call.op.decompose(*examples, **call.attributes)
-        finally:
-            tracing.reset(token)
+        trace = is_tracing() or Trace(start)
+        with trace.unrolled(), np.errstate(all="ignore"):
+            result = call.op.decompose(*examples, **call.attributes)
         return _Replay(self.count, start, known).of(result)
-
-
-def _refusal(op: Op) -> NotImplementedError:
-    why = "has no rule; go through the examples by autonn.scan, or write it in other ops"
-    if op.draws:
-        why = "draws, which would be once for all examples; draw before, and pass what was drawn"
-    return NotImplementedError(f"vmap: {op.name} {why}")
 
 
 class _Call(NamedTuple):
@@ -263,6 +255,15 @@ def _aligned(call: _Call, k: int, ndim: int) -> Any:
     return np.reshape(value, (call.examples, *(1,) * missing, *call.shapes[k]))
 
 
+def _each(call: _Call) -> Any:
+    """Call the op once for each example: what has no other rule is right, and takes its time."""
+    rows = [
+        call(*(value[k] if batched else value for value, batched in call.given))
+        for k in range(call.examples)
+    ]
+    return np.stack(rows)
+
+
 def _elementwise(call: _Call) -> Any:
     return call(*(_aligned(call, k, call.result.ndim) for k in range(len(call.given))))
 
@@ -305,8 +306,8 @@ def _transpose(call: _Call) -> Any:
     return call(call.given[0].value, axes=(0, *(a + 1 for a in order)))
 
 
-def _deeper(call: _Call) -> tuple[Any, ...]:
-    """Return a key that takes all examples; `_refusal` where NumPy would put the batch elsewhere.
+def _deeper(call: _Call) -> tuple[Any, ...] | None:
+    """Return a key that takes all examples; none where NumPy would put the batch elsewhere.
 
     Arrays of indices that stand apart put their axes first.
     """
@@ -315,36 +316,45 @@ def _deeper(call: _Call) -> tuple[Any, ...]:
     places = [k for k, part in enumerate(keys) if not is_basic(part)]
     mixed = places and any(isinstance(part, int | np.integer) for part in keys)
     if mixed or (places and places[-1] - places[0] >= len(places)):
-        raise _refusal(call.op)
+        return None
     return slice(None), *keys
 
 
 def _getitem(call: _Call) -> Any:
-    return call(call.given[0].value, key=_deeper(call))
+    key = _deeper(call)
+    return _each(call) if key is None else call(call.given[0].value, key=key)
 
 
 def _put(call: _Call) -> Any:
-    shape = (call.examples, *call.attribute("shape"))
-    return call(call.given[0].value, key=_deeper(call), shape=shape)
+    key = _deeper(call)
+    if key is None:
+        return _each(call)
+    return call(call.given[0].value, key=key, shape=(call.examples, *call.attribute("shape")))
 
 
 def _gather(call: _Call) -> Any:
     """Read by indices of each example, or by the same of all: the first axis alone."""
     x, index = call.given[0], _only_index(call)
+    if index is None:
+        return _each(call)
     if not x.batched:
         return call(x.value, index, key=Slot(0))
     return call(x.value, *_beside_examples(call, index), key=(Slot(0), Slot(1)))
 
 
 def _scatter(call: _Call) -> Any:
-    index = _beside_examples(call, _only_index(call))
+    only = _only_index(call)
+    if only is None:
+        return _each(call)
+    index = _beside_examples(call, only)
     shape = (call.examples, *call.attribute("shape"))
     return call(call.spread(0), *index, key=(Slot(0), Slot(1)), shape=shape)
 
 
 def _only_index(call: _Call) -> Any:
+    """Return the indices, where they are one array, of the first axis."""
     if len(call.given) != 2 or not isinstance(call.attribute("key"), Slot):
-        raise _refusal(call.op)
+        return None
     return call.spread(1) if call.given[1].batched or call.given[0].batched else call.given[1].value
 
 
@@ -370,6 +380,30 @@ def _einsum(call: _Call) -> Any:
     return np.einsum(f"{','.join(terms)}->{free}{result}", *(v.value for v in call.given))
 
 
+def _leading(call: _Call) -> Any:
+    """Let the examples stand among the leading axes, which an op of windows leaves alone."""
+    more = {"shape": (call.examples, *call.attribute("shape"))} if _has_shape(call) else {}
+    return call(*(call.spread(k) for k in range(len(call.given))), **more)
+
+
+def _of_pictures(call: _Call) -> Any:
+    """Lay the pictures of all examples behind one another, where they share the kernels."""
+    (x, _), (w, own_kernels) = call.given
+    if own_kernels:
+        return _each(call)
+    folded = np.reshape(x, (call.examples * call.shapes[0][0], *call.shapes[0][1:]))
+    more = {}
+    if _has_shape(call):
+        n, *rest = call.attribute("shape")
+        more = {"shape": (call.examples * n, *rest)}
+    return call.in_shape(call(folded, w, **more))
+
+
+def _has_shape(call: _Call) -> bool:
+    """Whether an op is told the shape of its result."""
+    return "shape" in call.attributes
+
+
 _RULES: dict[Op, Callable[[_Call], Any]] = {
     ops.matmul.op: _matmul,
     ops.reshape.op: _reshape,
@@ -382,10 +416,13 @@ _RULES: dict[Op, Callable[[_Call], Any]] = {
     concatenate_op: _concatenate,
     einsum_op: _einsum,
     one_hot_rows.op: lambda call: call(call.given[0].value),
+    conv.op: _of_pictures,
+    conv_transpose.op: _of_pictures,
 }
 _BY_ROWS: dict[Any, Callable[[_Call], Any]] = {
     elementwise: _elementwise,
     sums: _over_axes,
     reduces: _over_axes,
     along_axis: _along_axis,
+    keeps_leading: _leading,
 }

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
@@ -68,6 +68,18 @@ class Trace:
     gradients: dict[int, int] = field(default_factory=dict)  # of which tensor one is the gradient
     refusal: Exception | None = None  # raised at the end, where the function swallowed it
     writes: list[tuple[Any, Any, int]] = field(default_factory=list)  # buffer, value, and when
+    loops: bool = True  # whether a scan stays a loop; or else its steps follow one another
+
+    @contextmanager
+    def unrolled(self) -> Iterator[None]:
+        """Trace on, and let the steps of loops follow one another meanwhile."""
+        inner = replace(self, loops=False)
+        token = tracing.set(inner)
+        try:
+            yield
+        finally:
+            tracing.reset(token)
+            self.refusal = inner.refusal
 
 
 class Place(NamedTuple):
@@ -94,6 +106,9 @@ class Notes:
     def made(self, result: Any, op: Any, args: Any, values: Any) -> None:
         """Take note of a result, of the op that made it, of the operands and their values."""
         result._place = Place(users_line(), tuple(self.modules))
+
+    def gave(self, module: Any, result: Any) -> None:
+        """Take note of what a module gave."""
 
     def within(self, recording: bool) -> Notes | bool:
         """Return what `enable_grad` or `no_grad` turns it into for a while."""
@@ -193,9 +208,12 @@ class enable_grad(no_grad):
 
 
 @contextmanager
-def noting() -> Iterator[Notes]:
-    """Let results remember their place, the user's line and the modules, for a while."""
-    notes = Notes()
+def noting(notes: Notes | None = None) -> Iterator[Notes]:
+    """Let results remember their place, the user's line and the modules, for a while.
+
+    Or let `notes` of another kind take note of what they look for.
+    """
+    notes = notes or Notes()
     token = recording.set(notes)
     try:
         yield notes
@@ -212,7 +230,9 @@ def called(module: TracedModule, *args: Any, **kwargs: Any) -> Any:
         return module.forward(*args, **kwargs)
     notes.modules.append(module)
     try:
-        return module.forward(*args, **kwargs)
+        result = module.forward(*args, **kwargs)
+        notes.gave(module, result)
+        return result
     finally:
         notes.modules.pop()
 

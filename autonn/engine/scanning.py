@@ -73,7 +73,8 @@ def scan(
     step = _Step(f, tree_form(carry), first, xs)
     if lengths is not None:
         step, rows = _masked(step, rows, steps, lengths)
-    way = _kept if is_tracing() else _unrolled
+    trace = is_tracing()
+    way = _kept if trace is not None and trace.loops else _unrolled
     last, ys = way(step, first, rows, steps, bool(reverse))
     return tree_unflatten(step.form, last), tree_unflatten(step.form_of_y, ys)
 

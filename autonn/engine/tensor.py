@@ -20,6 +20,7 @@ from autonn.engine.modes import Place, Trace, TracedValueError, changes, is_trac
 from autonn.engine.op import STOP_GRADIENT, NotDifferentiableError, Op
 from autonn.engine.ownership import writable
 from autonn.engine.refusals import lost_as_number, masked_beside, no_array, no_output, unsupported
+from autonn.habits import Count
 
 __all__ = [
     "Array",
@@ -195,7 +196,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._data.size
+        return Count(self._data.size)
 
     @property
     def is_leaf(self) -> bool:
@@ -298,12 +299,12 @@ class Tensor:
         if trace is not None and leaf and self._index >= trace.start:
             self._refuse_tracing(action)
 
-    def _refuse_tracing(self, action: str) -> None:
+    def _refuse_tracing(self, action: str, cure: str = "use np.where, or leave this") -> None:
         trace = is_tracing()
         if trace is not None:
             trace.refusal = TracedValueError(
                 f"{users_line()}: {action} a Tensor while its function is being compiled: the "
-                "value is not known yet; use np.where, or leave this out of what is compiled"
+                f"value is not known yet; {cure} out of what is compiled"
             )
             raise trace.refusal
 
@@ -482,7 +483,7 @@ def _unpickle(data: Array, requires_grad: bool, grad: Any) -> Tensor:
 def _numbers(data: Any, dtype: DTypeLike | None, copy: bool) -> Array:
     """Make the array that a Tensor holds: numbers, copied unless they are not to be."""
     if isinstance(data, Tensor):
-        data._refuse_tracing("Tensor() of")
+        data._refuse_tracing("Tensor() of", "for its gradient take value_and_grad(f); or leave it")
         copy = copy or not data.is_leaf  # a result stays as it is
         data = data._data if copy else data.data
     elif isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data):

@@ -21,6 +21,7 @@ from autonn.engine.backward import backpropagate, pull_back, seed
 from autonn.engine.lineage import age_of, sources_since
 from autonn.engine.modes import depth, enable_grad, is_recording, is_tracing, stepping, transforming
 from autonn.engine.op import NotDifferentiableError
+from autonn.engine.row_gradients import Wanted
 from autonn.engine.tensor import Tensor, leaf
 from autonn.engine.trees import Tree, tree_leaves, tree_unflatten
 
@@ -323,25 +324,47 @@ def grad(
     return gradient
 
 
-def gradients(result: Tensor, parameters: Sequence[Tensor]) -> list[Any]:
+def gradients(
+    result: Tensor, parameters: Sequence[Tensor], *, by_rows: bool = False,
+    create_graph: bool = False,
+) -> list[Any]:  # fmt: skip
     """Return ``d result / d p`` for each parameter, and leave their ``.grad`` alone.
 
     `result` is a single number. Its graph is kept; a parameter that it does not depend on gets
-    zeros. In a compiled function this gives what a training step needs. What it returns has no
-    graph: for second derivatives take `grad` or `backward(create_graph=True)`. `RuntimeError` if
+    zeros. In a compiled function this gives what a training step needs. They are arrays; with
+    ``create_graph=True`` they are Tensors, which can be differentiated again. `RuntimeError` if
     nothing behind the result requires a gradient.
+
+    With `by_rows`, the gradient of a table of which few rows were looked up, as by an `Embedding`,
+    is a `RowGradient` of those; optimisers take it as it is.
 
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> gradients(np.sum(w * w), [w])
     [array([2., 4.])]
+    >>> (slope,) = gradients(np.sum(w**3), [w], create_graph=True)
+    >>> gradients(np.sum(slope), [w])
+    [array([ 6., 12.])]
+    >>> table = Tensor(np.ones((3000, 2)), requires_grad=True)
+    >>> gradients(np.sum(table[[7, 9]]), [table], by_rows=True)
+    [RowGradient(rows=array([7, 9]), values=array([[1., 1.],
+           [1., 1.]]))]
     """
     if not isinstance(result, Tensor) or not result.requires_grad:
         raise RuntimeError(
             "gradients() of a result that nothing with requires_grad=True led to; what gradients() "
-            "returns is such a result too, take grad(grad(f)) for second derivatives"
+            "returns is such a result too: for second derivatives write create_graph=True, or "
+            "grad(grad(f))"
         )
-    kind = numbers()
-    return pulled_back([(result, seed(result, None, bool(kind)))], parameters, kind)
+    if create_graph and by_rows:
+        raise ValueError(
+            "gradients: rows of a table have no graph; leave by_rows out, or create_graph"
+        )
+    kind = Kind.TENSORS if create_graph else numbers()
+    roots = [(result, seed(result, None, bool(kind)))]
+    if not by_rows:
+        return pulled_back(roots, parameters, kind)
+    wanted = Wanted(result, parameters)
+    return wanted.gradients(pulled_back(roots, wanted.tensors(), kind))
 
 
 def numbers() -> Kind:

@@ -61,7 +61,7 @@ def load(path):
     return model.eval()
 '''
 
-# What PyTorch has under no name, as small classes without parameters of their own.
+# What PyTorch has under no name, as small classes without parameters beside those they extend.
 _CLASSES = {
     "GlobalAveragePool": '''\
 class GlobalAveragePool(nn.Module):
@@ -95,6 +95,12 @@ class PositionEncoding(nn.Module):
 
     def forward(self, x):
         return x + self.table[: x.shape[-2]].to(x)''',
+    "BatchNorm": '''\
+class BatchNorm(nn.BatchNorm1d):
+    """Takes rows, sequences and pictures."""
+
+    def _check_input_dim(self, x):
+        pass''',
     "Function": '''\
 class Function(nn.Module):
     def __init__(self, function):
@@ -202,6 +208,7 @@ _OWN: dict[type, tuple[str, Callable[[Any], str]]] = {
     nn.Outputs: ("Outputs", lambda m: ""),
     nn.Last: ("Last", lambda m: ""),
     nn.PositionEncoding: ("PositionEncoding", lambda m: f"{m.width}, {m.length}"),
+    nn.BatchNorm: ("BatchNorm", lambda m: ", ".join(_norm(m))),
     nn.MultiheadAttention: (
         "SelfAttention",
         lambda m: ", ".join(

@@ -109,6 +109,29 @@ class _Word:
         raise AttributeError(self.habit.sentence(kind.__name__), name=None)
 
 
+class Count(int):
+    """What ``x.size`` is, a whole number; called, as PyTorch's is, it says where the lengths are.
+
+    >>> Count(6) + 1
+    7
+    >>> Count(6)(0)
+    Traceback (most recent call last):
+    TypeError: x.size is the number of elements, as in NumPy; PyTorch's x.size(0) is x.shape[0]
+    """
+
+    __slots__ = ()
+
+    def __call__(self, axis: int | None = None) -> NoReturn:
+        """Say what to write."""
+        at, cure = ("", "x.shape") if axis is None else (axis, f"x.shape[{axis}]")
+        raise TypeError(
+            f"x.size is the number of elements, as in NumPy; PyTorch's x.size({at}) is {cure}"
+        )
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return int, (int(self),)
+
+
 def answer_attributes(kind: type) -> None:
     """Let a class answer for the words of its place; what an object has of them comes first.
 

@@ -84,7 +84,7 @@ AveragePooling2D | Keras
 GlobalAveragePooling2D | Keras
     write GlobalAveragePool()
 BatchNormalization | Keras
-    write BatchNorm1d(features) or BatchNorm2d(channels)
+    write BatchNorm(features), of rows as of the channels of pictures
 LayerNormalization | Keras
     write LayerNorm(features)
 MultiHeadAttention | Keras
@@ -129,6 +129,23 @@ NeuralNetClassifier | skorch
     write autonn.sklearn.NetClassifier()
 accuracy accuracy_score | scikit-learn
     write training.accuracy(model, X, y)
+fminunc fmincg fminsearch optimset | MATLAB
+    write fit(model, X, y, loss=CrossEntropy(), optimizer=optim.LBFGS(), epochs=50), or
+    optim.LBFGS([theta]).minimize(cost, 50)
+sigmoidGradient | MATLAB
+    leave it out, for autonn differentiates; it is grad(sigmoid)
+randInitializeWeights | MATLAB
+    write Layer(400, 25, weight=nn.init.uniform(0.12))
+checkNNGradients computeNumericalGradient checkCostFunction | MATLAB
+    write gradcheck(f, x), and review(f, theta) for which line is wrong
+displayData | MATLAB
+    write plots.digits(data.as_images(X)), or plots.hidden_units(weight)
+featureNormalize | MATLAB
+    write (X - X.mean(0)) / X.std(0)
+bsxfun repmat | MATLAB
+    leave it out: shapes are stretched by themselves, as in X - mu
+loadmat | MATLAB
+    write data.read_examples("ex4data1.mat"), or load_weights(model, "ex4weights.mat")
 """
 
 NN = """
@@ -163,6 +180,15 @@ Dropout1d Dropout2d AlphaDropout | PyTorch
     write Dropout(p)
 AdaptiveAvgPool1d AdaptiveAvgPool2d | PyTorch
     write GlobalAveragePool(), which is that of size 1
+TransformerEncoderLayer TransformerDecoderLayer TransformerEncoder TransformerDecoder Transformer
+| PyTorch
+    write a Module of MultiheadAttention(width, heads), LayerNorm(width) and two Linear layers
+InstanceNorm1d InstanceNorm2d | PyTorch
+    write GroupNorm(channels, channels), a group for each channel
+ZeroPad2d ConstantPad2d ReflectionPad2d ReplicationPad2d | PyTorch
+    write a function of np.pad, which takes Tensors; Sequential takes functions
+Conv3d ConvTranspose1d ConvTranspose3d MaxPool3d AvgPool3d BatchNorm3d | PyTorch
+    it is not here; there are Conv1d, Conv2d, ConvTranspose2d and their pools
 LazyLinear | PyTorch
     write Linear(inputs, outputs)
 Dense | Keras, JAX
@@ -209,7 +235,7 @@ normalize | PyTorch
 scaled_dot_product_attention | PyTorch
     write a MultiheadAttention(width, heads)
 layer_norm batch_norm embedding interpolate | PyTorch
-    write the layer: LayerNorm, BatchNorm1d, BatchNorm2d, Embedding, Upsample
+    write the layer: LayerNorm, BatchNorm, Embedding, Upsample
 """
 
 INIT = """

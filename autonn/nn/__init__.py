@@ -40,7 +40,7 @@ from autonn.nn.functional import functional_call
 from autonn.nn.linear import Layer, Linear
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from autonn.nn.module import Module
-from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from autonn.nn.normalisation import BatchNorm, BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from autonn.nn.penalties import l2_penalty
 from autonn.nn.pooling import (
     AvgPool1d,
@@ -67,6 +67,7 @@ __all__ = [
     "RNN",
     "AvgPool1d",
     "AvgPool2d",
+    "BatchNorm",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv1d",

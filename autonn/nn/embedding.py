@@ -18,8 +18,10 @@ from autonn.nn.module import Module, as_tensor
 class Embedding(Module):
     """Looks up a learned row for each number, ``z[...] = weight[x[...]]``.
 
-    The gradient of a row is the sum over all places where it was looked up; it is an array as
-    large as the weight, and 0 where nothing was.
+    The gradient of a row is the sum over all places where it was looked up. ``weight.grad`` is an
+    array as large as the weight, 0 where nothing was; `fit` and `train_step` compute only the rows
+    that were looked up where the optimiser changes no others, as SGD without momentum, and Adam
+    with ``lazy=True``.
 
     Parameters
     ----------

@@ -42,8 +42,9 @@ def functional_call(
     model
         The module to call.
     parameters
-        Arrays or Tensors by dotted name, as `state_dict` has them, for all parameters and buffers.
-        A Tensor that is shared in the model stands under its first name and is replaced everywhere.
+        Arrays or Tensors by dotted name, as `state_dict` has them, for all parameters; buffers that
+        are left out are the model's own. A Tensor that is shared in the model stands under its
+        first name and is replaced everywhere.
     x, args, kwargs
         What the model is called with.
 
@@ -67,6 +68,8 @@ def functional_call(
     """
     with _LOCK:
         tensors = model.named_tensors()
+        buffers = dict(model.named_buffers())
+        parameters = {k: b for k, b in buffers.items() if k not in parameters} | {**parameters}
         wrong = differences(tensors, parameters)
         if wrong:
             error = ValueError if tensors.keys() == parameters.keys() else NamesError

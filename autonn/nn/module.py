@@ -38,7 +38,7 @@ from autonn.habits import (
 )
 from autonn.nn.addresses import add_address
 from autonn.nn.mermaid import chart
-from autonn.nn.summary import Summary, table
+from autonn.nn.summary import Summary, summary_of
 from autonn.nn.walk import Holder, Walk, own_tensors, parts
 
 
@@ -362,31 +362,21 @@ class Module(Answering, Holder):
         finally:
             evaluated.reset(token)
 
-    def summary(self) -> Summary:
+    def summary(self, *example: Any) -> Summary:
         """Return a table of the modules and their parameters, with shapes and counts.
 
-        It is text, which a notebook shows as a table.
+        It is text, which a notebook shows as a table. Given what `forward` takes, as ``X[:1]``, it
+        also has the shape that each module gives, in evaluation.
 
         >>> from autonn import Layer, Sequential, Sigmoid
-        >>> print(Sequential(Layer(400, 25), Sigmoid()).summary())
-        module            parameter  shape       count
-        0  Layer(400, 25) weight     (25, 400)  10,000
-                          bias       (25,)          25
-        1  Sigmoid()
-        total                                   10,025
+        >>> print(Sequential(Layer(400, 25), Sigmoid()).summary(np.ones((1, 400))))
+        module            gives    parameter  shape       count
+        0  Layer(400, 25) (1, 25)  weight     (25, 400)  10,000
+                                   bias       (25,)          25
+        1  Sigmoid()      (1, 25)
+        total                                            10,025
         """
-        rows = [("module", "parameter", "shape", "count")]
-        for prefix, module in self.named_modules():
-            own = module.own_parameters()
-            inner = list(module.children())
-            if own or not inner:
-                shown = type(module).__name__ if inner else repr(module)
-                label = f"{prefix}  {shown}" if prefix else shown
-                entries = [(n, str(p.shape), f"{p.size:,}") for n, p in own.items()]
-                rows += [(label, *entries[0])] if entries else [(label, "", "", "")]
-                rows += [("", *entry) for entry in entries[1:]]
-        rows.append(("total", "", "", f"{sum(p.size for p in self.parameters()):,}"))
-        return table(rows)
+        return summary_of(self, example)
 
     def _repr_html_(self) -> str:
         """Show a notebook what it is, and the summary where one unfolds it."""

@@ -22,15 +22,17 @@ from autonn.nn.addresses import would_fit
 from autonn.nn.module import Module, as_tensor
 
 
-class BatchNorm1d(Module):
+class BatchNorm(Module):
     """Gives each feature mean 0 and variance 1 over the batch, and a scale and a shift to learn.
 
-    ``z = w (x - mean) / sqrt(variance + eps) + b``, for x of shape (m, features) or
-    (m, features, length). In training, mean and variance are those of the batch, the variance over
-    n, and the running ones, which are buffers, move by
+    ``z = w (x - mean) / sqrt(variance + eps) + b``, for x of shape (m, features),
+    (m, features, length) or, for pictures, (m, channels, height, width): over the batch and all
+    places. In training, mean and variance are those of the batch, the variance over n, and the
+    running ones, which are buffers, move by
     ``running = (1 - momentum) running + momentum batch``, the variance by ``n / (n - 1)`` of the
     batch's, of n values; in evaluation, after ``model.eval()``, the running ones are used. Neither
-    L2 nor weight decay touches w, which is a scale and no weight between units.
+    L2 nor weight decay touches w, which is a scale and no weight between units. `BatchNorm1d` and
+    `BatchNorm2d` are the same, and refuse x of other axes.
     Source: Ioffe and Szegedy (2015), "Batch normalization", algorithms 1 and 2; the conventions are
     PyTorch's.
 
@@ -55,20 +57,22 @@ class BatchNorm1d(Module):
 
     Examples
     --------
-    >>> norm = BatchNorm1d(1)
+    >>> norm = BatchNorm(1)
     >>> norm([[1.0], [3.0]]).numpy().round(3).tolist()
     [[-1.0], [1.0]]
     >>> norm.running_mean, norm.running_var
     (Tensor([0.2]), Tensor([1.1]))
     >>> norm.eval()([[1.0], [3.0]]).numpy().round(3).tolist()
     [[0.763], [2.67]]
+    >>> BatchNorm(3)(np.ones((2, 3, 4, 4))).shape
+    (2, 3, 4, 4)
     """
 
     biases = ("weight", "bias")
     weight: Any  # a Tensor, or None
     bias: Any
 
-    _axes: tuple[int, ...] = (2, 3)  # how many axes x may have
+    _axes: tuple[int, ...] = (2, 3, 4)  # how many axes x may have
 
     def __init__(
         self,
@@ -127,8 +131,18 @@ class BatchNorm1d(Module):
         return f"{type(self).__name__}({self.features}{momentum}{_settings(self)})"
 
 
-class BatchNorm2d(BatchNorm1d):
-    """The same for pictures, of shape (m, channels, height, width): over the batch and all places.
+class BatchNorm1d(BatchNorm):
+    """`BatchNorm` for rows, (m, features), and sequences, (m, features, length), alone.
+
+    >>> BatchNorm1d(3)(np.ones((2, 3, 5))).shape
+    (2, 3, 5)
+    """
+
+    _axes = (2, 3)
+
+
+class BatchNorm2d(BatchNorm):
+    """`BatchNorm` for pictures, (m, channels, height, width), alone.
 
     >>> BatchNorm2d(3)(np.ones((2, 3, 4, 4))).shape
     (2, 3, 4, 4)
@@ -149,7 +163,7 @@ class LayerNorm(Module):
     shape
         The lengths of the last axes, which are normalised together: a whole number or several.
     eps, affine, dtype
-        As of `BatchNorm1d`.
+        As of `BatchNorm`.
 
     Raises
     ------
@@ -208,7 +222,7 @@ class GroupNorm(Module):
     groups, channels
         How many groups the channels, along axis 1, are divided into.
     eps, affine, dtype
-        As of `BatchNorm1d`.
+        As of `BatchNorm`.
 
     Raises
     ------

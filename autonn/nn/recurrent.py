@@ -56,6 +56,8 @@ class _Layer(Recurrence, Module):
         x = as_tensor(x)
         if x.ndim != 3 or x.shape[2] != self.inputs or not x.shape[1]:
             cure = "; one sequence alone is x[None]" if x.ndim == 2 else ""
+            if x.ndim == 2 and self.inputs == 1 != x.shape[1]:
+                cure = "; sequences of one number a step are x[..., None]"
             if x.ndim == 3 and x.shape[2] != self.inputs:
                 cure = would_fit(self, x.shape[2], self.units)
             raise ValueError(

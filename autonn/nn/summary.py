@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
-Row = tuple[str, str, str, str]
+from autonn.engine.modes import Notes, noting
+
+Row = tuple[str, ...]
 
 
 class Summary(str):
@@ -21,7 +24,7 @@ class Summary(str):
         lines = []
         for k, row in enumerate(self.rows):
             kind = "th" if k == 0 else "td"
-            sides = ("left", "left", "left", "right")
+            sides = ["left"] * (len(row) - 1) + ["right"]
             cells = (
                 f'<{kind} style="text-align: {side}">{escape(cell)}</{kind}>'
                 for cell, side in zip(row, sides, strict=True)
@@ -31,17 +34,76 @@ class Summary(str):
 
 
 def table(rows: Sequence[Row]) -> Summary:
-    """Lay out rows of four cells, the last of which is a number.
+    """Lay out rows of several cells, the last of which is a number.
 
     >>> table([("a", "b", "c", "1"), ("", "long", "", "10")])
     a b     c   1
       long     10
     """
-    widths = [max(len(row[k]) for row in rows) for k in range(4)]
-    lines = (
-        f"{a:<{widths[0]}} {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}"
-        for a, b, c, d in rows
-    )
-    summary = Summary("\n".join(line.rstrip() for line in lines))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *more, last in rows:
+        cells = [f"{cell:<{width}}" for cell, width in zip(more, widths[1:-1], strict=True)]
+        lines.append(f"{first:<{widths[0]}} {'  '.join(cells)}  {last:>{widths[-1]}}".rstrip())
+    summary = Summary("\n".join(lines))
     summary.rows = rows
     return summary
+
+
+def summary_of(module: Any, example: Sequence[Any] = ()) -> Summary:
+    """Make the table of a module; with what it gives for an example, if there is one."""
+    given = _given(module, example) if example else None
+    head = ("module", "parameter", "shape", "count")
+    rows: list[Row] = [head if given is None else (head[0], "gives", *head[1:])]
+    for prefix, part in module.named_modules():
+        own, inner = part.own_parameters(), list(part.children())
+        if inner and not own:
+            continue
+        shown = type(part).__name__ if inner else repr(part)
+        label = [f"{prefix}  {shown}" if prefix else shown]
+        label += [] if given is None else [given.get(id(part), "")]
+        entries = [(n, str(p.shape), f"{p.size:,}") for n, p in own.items()] or [("", "", "")]
+        rows.append((*label, *entries[0]))
+        rows += [(*[""] * len(label), *entry) for entry in entries[1:]]
+    total = sum(p.size for p in module.parameters())
+    rows.append(("total", *[""] * (len(rows[0]) - 2), f"{total:,}"))
+    return table(rows)
+
+
+class _Given(Notes):
+    """Notes the shapes that modules give, and nothing of the ops."""
+
+    __slots__ = ("shapes",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: dict[int, str] = {}
+
+    def made(self, result: Any, op: Any, args: Any, values: Any) -> None:
+        """Leave it."""
+
+    def gave(self, module: Any, result: Any) -> None:
+        """Note its shape, or those of several."""
+        self.shapes[id(module)] = _shape(result)
+
+
+def _given(module: Any, example: Sequence[Any]) -> dict[int, str]:
+    """Return what each module gives, by its id; where it is called several times, at last."""
+    notes = _Given()
+    with module.evaluating(), noting(notes):
+        module(*example)
+    return notes.shapes
+
+
+def _shape(result: Any) -> str:
+    """Say the shape of a Tensor, or the shapes of several.
+
+    >>> import numpy as np
+    >>> _shape((np.ones(1), {"a": np.ones(())}))
+    '(1,), a: ()'
+    """
+    if isinstance(result, dict):
+        return ", ".join(f"{key}: {_shape(part)}" for key, part in result.items())
+    if isinstance(result, tuple | list):
+        return ", ".join(map(_shape, result))
+    return str(getattr(result, "shape", ""))

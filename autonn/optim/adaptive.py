@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autonn.checks import not_negative, positive, share
+from autonn.checks import not_negative, positive, share, true_or_false
 from autonn.engine.tensor import Array
 from autonn.optim.base import Parameters
 from autonn.optim.schedules import Rate
@@ -93,6 +93,10 @@ class Adam(StepOptimizer):
         Both at once, ``(beta1, beta2)``, in their place.
     eps
         Keeps the step finite where all gradients were 0; positive.
+    lazy
+        Whether rows of an embedding that a batch does not look up stay as they are, their means
+        too; t still counts the updates of the whole table. That is PyTorch's SparseAdam, and for
+        large tables much quicker. False: they move on by the mean of their gradients.
 
     Raises
     ------
@@ -109,7 +113,9 @@ class Adam(StepOptimizer):
     """
 
     elementwise = True
-    ranges = StepOptimizer.ranges | {"beta1": share, "beta2": share, "eps": positive}
+    ranges = StepOptimizer.ranges | {
+        "beta1": share, "beta2": share, "eps": positive, "lazy": true_or_false,
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -120,14 +126,18 @@ class Adam(StepOptimizer):
         beta2: float = 0.999,
         betas: tuple[float, float] | None = None,
         eps: float = 1e-8,
+        lazy: bool = False,
         clip_norm: float | None = None,
     ) -> None:
         self.beta1, self.beta2 = (beta1, beta2) if betas is None else _pair(betas)
-        self.eps = eps
+        self.eps, self.lazy = eps, lazy
         super().__init__(parameters, lr, clip_norm)
 
     def _new_state(self, data: Array) -> dict[str, Any]:
         return {"t": 0, "m": np.zeros_like(data), "s": np.zeros_like(data)}
+
+    def _steps_by_rows(self, k: int) -> bool:
+        return self.lazy and bool(type(self).__dict__.get("elementwise"))
 
     def _update(self, data: Array, gradient: Array, lr: float, scale: float, slot: Slot) -> None:
         m, s, scratch = slot.state["m"], slot.state["s"], slot.scratch
@@ -153,10 +163,11 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    parameters, lr, beta1, beta2, betas, eps, clip_norm
+    parameters, lr, beta1, beta2, betas, eps, lazy, clip_norm
         As for `Adam`.
     weight_decay
-        Pulls weights towards 0, at least 0. Biases of a module are left alone; see `bind`.
+        Pulls weights towards 0, at least 0. Biases of a module are left alone; see `bind`. With
+        `lazy`, rows that a batch does not look up do not decay by it.
 
     Raises
     ------
@@ -185,12 +196,14 @@ class AdamW(Adam):
         betas: tuple[float, float] | None = None,
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        lazy: bool = False,
         clip_norm: float | None = None,
     ) -> None:
         self.weight_decay = weight_decay
         super().__init__(
-            parameters, lr, beta1=beta1, beta2=beta2, betas=betas, eps=eps, clip_norm=clip_norm
-        )
+            parameters, lr, beta1=beta1, beta2=beta2, betas=betas, eps=eps, lazy=lazy,
+            clip_norm=clip_norm,
+        )  # fmt: skip
 
     def _update(self, data: Array, gradient: Array, lr: float, scale: float, slot: Slot) -> None:
         if slot.decays:

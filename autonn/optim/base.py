@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from autonn.checks import differences
-from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.engine.row_gradients import RowGradient
+from autonn.engine.tensor import Tensor, values_of
 from autonn.habits import HABITS, AnsweringOptimizer, answer_attributes, answers_keywords
 from autonn.nn.module import Module
 
@@ -200,7 +201,7 @@ class Optimizer(AnsweringOptimizer):
                 f"parameters: {'; '.join(wrong)}"
             )
 
-    def _checked_gradients(self, gradients: Sequence[Any]) -> list[Array | None]:
+    def _checked_gradients(self, gradients: Sequence[Any]) -> list[Any]:
         """Take the arrays out of Tensors, and refuse what does not belong to the parameters."""
         name = type(self).__name__
         if len(gradients) != len(self.parameters):
@@ -208,16 +209,32 @@ class Optimizer(AnsweringOptimizer):
                 f"{name}: {len(gradients)} gradients for {len(self.parameters)} parameters; "
                 "give one for each, or None, in the order in which the parameters were bound"
             )
-        arrays = [
-            g if g is None or type(g) is np.ndarray else np.asarray(values_of(g)) for g in gradients
-        ]
-        for k, (parameter, array) in enumerate(zip(self.parameters, arrays, strict=True)):
-            if array is not None and array.shape != parameter.shape:
-                raise ValueError(
-                    f"{name}: a gradient of shape {array.shape} for parameter {k} of shape "
-                    f"{parameter.shape}; they must be the same"
-                )
-        return arrays
+        pairs = enumerate(zip(self.parameters, gradients, strict=True))
+        return [self._checked_gradient(k, parameter, g) for k, (parameter, g) in pairs]
+
+    def _checked_gradient(self, k: int, parameter: Tensor, g: Any) -> Any:
+        if isinstance(g, RowGradient):
+            g = RowGradient(*map(values_of, g))
+            table = g.values.shape[1:] == parameter.shape[1:]
+            if table and self._steps_by_rows(k):
+                return g.summed(parameter.shape[0])
+            g = g.dense(parameter.shape) if table else g.values
+        array = g if g is None or type(g) is np.ndarray else np.asarray(values_of(g))
+        if array is not None and array.shape != parameter.shape:
+            raise ValueError(
+                f"{type(self).__name__}: a gradient of shape {array.shape} for parameter {k} of "
+                f"shape {parameter.shape}; they must be the same"
+            )
+        return array
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether there is a parameter of whose gradient a few rows are enough, as of a table."""
+        return any(self._steps_by_rows(k) for k in range(len(self.parameters)))
+
+    def _steps_by_rows(self, k: int) -> bool:
+        """Whether a step of the k-th parameter leaves rows alone whose gradient is 0."""
+        return False
 
     def _require_parameters(self) -> None:
         if not self.parameters:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from autonn.checks import Array
 from autonn.engine.modes import CannotCompileError, is_tracing
+from autonn.engine.row_gradients import RowGradient
 from autonn.engine.tensor import Tensor
 from autonn.nn.module import Module
 from autonn.optim.base import Check, Optimizer, Parameters
@@ -107,7 +108,7 @@ class Groups(StepOptimizer):
             else:
                 optimizer.parameters = []
 
-    def apply(self, gradients: Sequence[Array | Tensor | None]) -> None:
+    def apply(self, gradients: Sequence[Array | Tensor | RowGradient | None]) -> None:
         """Change the parameters by gradients in their order, each group by its optimiser.
 
         >>> import numpy as np
@@ -130,6 +131,10 @@ class Groups(StepOptimizer):
         self.steps += 1
         for optimizer, own in groups:
             optimizer.apply(own)
+
+    def _steps_by_rows(self, k: int) -> bool:
+        held = [(each, places) for _, each, places in self._numbered() if k in places]
+        return any(each._steps_by_rows(places.index(k)) for each, places in held)
 
     def state_dict(self) -> dict[str, Any]:
         """Return those of all groups, by their number, and then by the position of the parameter.

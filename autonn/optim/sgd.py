@@ -78,6 +78,10 @@ class SGD(StepOptimizer):
     def _new_state(self, data: Array) -> dict[str, Any]:
         return {"velocity": np.zeros_like(data)} if self.momentum else {}
 
+    def _steps_by_rows(self, k: int) -> bool:
+        moves_all = self.momentum or (self.weight_decay and self._slots[k].decays)
+        return not moves_all and bool(type(self).__dict__.get("elementwise"))
+
     def _update(self, data: Array, gradient: Array, lr: float, scale: float, slot: Slot) -> None:
         scratch = slot.scratch
         decay = self.weight_decay if slot.decays else 0.0

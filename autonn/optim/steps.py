@@ -11,7 +11,8 @@ import numpy as np
 from autonn.checks import not_negative, positive, whole
 from autonn.engine.modes import CannotCompileError, is_tracing
 from autonn.engine.ownership import writable
-from autonn.engine.tensor import Array, Tensor, values_of
+from autonn.engine.row_gradients import RowGradient
+from autonn.engine.tensor import Array, Tensor, leaf, values_of
 from autonn.optim.base import Callback, Cost, Optimizer, Parameters
 from autonn.optim.schedules import Rate, rate_at
 from autonn.optim.slots import SWEEP, Slot
@@ -93,10 +94,11 @@ class StepOptimizer(Optimizer):
             )
         self.apply(gradients)
 
-    def apply(self, gradients: Sequence[Array | Tensor | None]) -> None:
+    def apply(self, gradients: Sequence[Array | Tensor | RowGradient | None]) -> None:
         """Change the parameters by gradients given in their order; None changes nothing.
 
-        Parameters are updated in place, with one buffer for each; the gradients are only read.
+        Parameters are updated in place, with one buffer for each; the gradients are only read. Of
+        a `RowGradient` only its rows change where that is the same, or was asked for.
 
         >>> from autonn.optim import SGD
         >>> x = Tensor([1.0, 2.0], requires_grad=True)
@@ -114,9 +116,7 @@ class StepOptimizer(Optimizer):
         lr = self.learning_rate
         scale = 1.0
         if self.clip_norm is not None:
-            scale = _clipping(
-                [g for g in arrays if g is not None], self.clip_norm, type(self).__name__
-            )
+            scale = _clipping(arrays, self.clip_norm, type(self).__name__)
         self.steps += 1
         done = self._step_together(arrays, lr, scale)
         for place, (slot, gradient) in enumerate(zip(self._slots, arrays, strict=True)):
@@ -124,7 +124,10 @@ class StepOptimizer(Optimizer):
                 data = writable(slot.parameter)
                 if data.dtype is not slot.scratch.dtype:
                     slot.follow()
-                self._update(data, gradient, lr, scale, slot)
+                if type(gradient) is RowGradient:
+                    self._update_rows(data, gradient, lr, scale, slot)
+                else:
+                    self._update(data, gradient, lr, scale, slot)
         if self.steps % SWEEP == 0:
             for slot in self._slots:
                 slot.sweep()
@@ -160,12 +163,27 @@ smaller lr may keep the cost finite
         """
         assert self.learning_rate >= 0
         if self.clip_norm is not None:
-            there = [g for g in gradients if g is not None]
-            _clipping(there, self.clip_norm, type(self).__name__)
+            _clipping(gradients, self.clip_norm, type(self).__name__)
 
     def _update(self, data: Array, gradient: Array, lr: float, scale: float, slot: Slot) -> None:
         """Change one parameter in place by `scale` times the gradient, without temporaries."""
         raise NotImplementedError
+
+    def _update_rows(
+        self, data: Array, gradient: RowGradient, lr: float, scale: float, slot: Slot
+    ) -> None:
+        """Change some rows of one parameter, and what is remembered of them."""
+        rows = gradient.rows
+        part = data[rows]
+        kept = {k: v[rows] if isinstance(v, np.ndarray) else v for k, v in slot.state.items()}
+        own = Slot(leaf(part), kept, slot.decays)
+        self._update(part, gradient.values, lr, scale, own)
+        data[rows] = part
+        for name, value in own.state.items():
+            if isinstance(value, np.ndarray):
+                slot.state[name][rows] = value
+            else:
+                slot.state[name] = value
 
     def _new_state(self, data: Array) -> dict[str, Any]:
         """Return what is remembered of a parameter before its first step: numbers and arrays."""
@@ -217,8 +235,10 @@ smaller lr may keep the cost finite
                 slot.state[name] = np.array(new, value.dtype) if is_array else int(new)
 
 
-def _clipping(gradients: Sequence[Array], limit: float, name: str) -> float:
+def _clipping(given: Sequence[Any], limit: float, name: str) -> float:
     """Return the factor that brings the common norm down to the limit, or 1."""
+    there = (g.values if type(g) is RowGradient else g for g in given)
+    gradients = [g for g in there if g is not None]
     total = sum(float(np.vdot(g, g)) for g in gradients)
     if total < math.inf:
         norm = math.sqrt(total)

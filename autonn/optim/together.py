@@ -53,11 +53,11 @@ class Together:
                 slot.state[name] = part
         self.slot = Slot(leaf(self.data), state, slots[0].decays)
 
-    def fits(self, gradients: Sequence[Array | None]) -> bool:
-        """Whether all have a gradient, and all are of the dtype they were."""
+    def fits(self, gradients: Sequence[Any]) -> bool:
+        """Whether all have a gradient, of all rows, and all are of the dtype they were."""
         for place, slot in zip(self.places, self.slots, strict=True):
             gradient = gradients[place]
-            if gradient is None or gradient.dtype != self.dtype:
+            if type(gradient) is not np.ndarray or gradient.dtype != self.dtype:
                 return False
             if slot.parameter.dtype != self.dtype:
                 return False

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from autonn.engine.tensor import Array, Tensor
+from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
 
 
@@ -21,13 +21,13 @@ def require(fits: bool, message: str) -> None:
 
 
 def finite_array(where: str, values: ArrayLike, *axes: str) -> Array:
-    """Return finite real numbers as an array that has these axes and is not empty.
+    """Return finite real numbers, a Tensor's too, as an array that has these axes and is not empty.
 
     >>> finite_array("digits: images", [1.0, 2.0], "n", "height", "width")
     Traceback (most recent call last):
     ValueError: digits: images has shape (2,), expected (n, height, width), not empty
     """
-    array = np.asarray(values)
+    array = np.asarray(values_of(values))
     shape = ", ".join(axes) + ("," if len(axes) == 1 else "")
     require(
         array.ndim == len(axes) and array.size > 0,

@@ -11,7 +11,7 @@ from autonn.engine.lineage import op_of, operands_of
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.dropout import Dropout
-from autonn.nn.normalisation import BatchNorm1d, BatchNorm2d
+from autonn.nn.normalisation import BatchNorm, BatchNorm1d
 from autonn.optim.base import Optimizer
 from autonn.teach.trial import Look, Trial, arrays_in, chance_kept, taken
 from autonn.training import Finding, TrainStep
@@ -123,14 +123,13 @@ def _twice(trial: Trial, train: bool) -> tuple[Look, Look]:
 
 def batches_of_one(trial: Trial) -> Iterator[Finding]:
     """Find a batch of one row where a norm takes mean and variance of the batch."""
-    norms = {n: m for n, m in trial.model.named_modules() if isinstance(m, BatchNorm1d)}
+    norms = {n: m for n, m in trial.model.named_modules() if isinstance(m, BatchNorm)}
     m = len(trial.examples)
     size = min(trial.batch_size or m, m)
     if not norms or (size > 1 and m % size != 1):
         return
     name, norm = next(iter(norms.items()))
-    flat = not isinstance(norm, BatchNorm2d)
-    if size > 1 and not flat:
+    if size > 1 and not isinstance(norm, BatchNorm1d) and np.ndim(trial.X) != 2:
         return
     left = f"{m:,} rows in batches of {size} leave one of 1" if size > 1 else "batches have one row"
     yield Finding(

@@ -12,7 +12,7 @@ from autonn.engine.lineage import ancestors, op_of, operands_of, tensors_of
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.class_losses import HingeLoss, SigmoidCrossEntropy
 from autonn.nn.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
-from autonn.nn.normalisation import BatchNorm1d, GroupNorm, LayerNorm
+from autonn.nn.normalisation import BatchNorm, GroupNorm, LayerNorm
 from autonn.nn.regression_losses import HuberLoss
 from autonn.teach.trial import Trial, first_operand
 from autonn.training import Finding
@@ -252,7 +252,7 @@ FAINT = 1e-3  # weights of standard deviation 0.02, as of large language models,
 FADED, BURST = 1e-4, 100.0
 
 # Before one of these the size of a weight does not count, and its gradient may be next to 0.
-_NORMS = (BatchNorm1d, LayerNorm, GroupNorm)
+_NORMS = (BatchNorm, LayerNorm, GroupNorm)
 
 
 def faded_gradients(trial: Trial) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 from autonn import checks
 from autonn.engine.modes import no_grad
 from autonn.nn.module import Module
-from autonn.nn.normalisation import BatchNorm1d
+from autonn.nn.normalisation import BatchNorm
 from autonn.optim.averages import Average, require_average
 from autonn.training.examples import Examples
 from autonn.training.state import Values
@@ -110,8 +110,8 @@ def renew_statistics(model: Module, X: Any, *, batch_size: int | None = None) ->
 
     Examples
     --------
-    >>> from autonn import BatchNorm1d
-    >>> norm = BatchNorm1d(1)
+    >>> from autonn import BatchNorm
+    >>> norm = BatchNorm(1)
     >>> renew_statistics(norm, [[1.0], [3.0]])
     >>> norm.running_mean, norm.running_var
     (Tensor([2.]), Tensor([2.]))
@@ -121,7 +121,7 @@ def renew_statistics(model: Module, X: Any, *, batch_size: int | None = None) ->
     if batch_size is not None:
         checks.whole("renew_statistics: batch_size", batch_size)
     size = min(batch_size or m, m)
-    norms = [module for _, module in model.named_modules() if isinstance(module, BatchNorm1d)]
+    norms = [module for _, module in model.named_modules() if isinstance(module, BatchNorm)]
     before = [norm.momentum for norm in norms]
     way = way_of_calling(model, examples.X)
     try:

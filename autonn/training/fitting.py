@@ -216,6 +216,7 @@ def fit(
     task = Task(model, loss, parts, data.m, data.examples, held_rows, measured)
     task.require_width()
     optimizer.bind(model)
+    task.by_rows = accumulate == 1 and optimizer.takes_rows
     model.train()
     hooks = Hooks(_listed(callbacks))
     run = Run(task, optimizer, rng, data.feed, hooks, patience, accumulate, average)

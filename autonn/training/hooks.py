@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from autonn.engine.row_gradients import RowGradient
 from autonn.engine.tensor import Array, values_of
 from autonn.nn.module import Module
 from autonn.optim.base import Optimizer
@@ -39,8 +40,11 @@ class Seen:
     @property
     def gradients(self) -> dict[str, Array]:
         """The gradients of the last update, by the names of the parameters; not to be changed."""
-        names = dict(self.model.named_parameters())
-        return {name: values_of(g) for name, g in zip(names, self._found, strict=False)}
+        pairs = zip(self.model.named_parameters(), self._found, strict=False)
+        return {
+            name: g.dense(parameter.shape) if isinstance(g, RowGradient) else values_of(g)
+            for (name, parameter), g in pairs
+        }
 
     @property
     def learning_rate(self) -> float | None:

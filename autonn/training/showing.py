@@ -16,14 +16,24 @@ def last_entries(history: Any, k: int = -1) -> dict[str, str]:
     >>> last_entries(History(cost=[0.5], accuracy=[0.25]))
     {'cost': '0.5000', 'accuracy': '25.00%'}
     """
-    shown = {"cost": f"{history.cost[k]:.4f}"}
+    shown = {"cost": _cost(history.cost[k])}
     if history.accuracy:
         shown["accuracy"] = f"{history.accuracy[k]:.2%}"
     if history.validation_accuracy:
         shown["held out"] = f"{history.validation_accuracy[k]:.2%}"
     elif history.validation_cost:
-        shown["held out"] = f"{history.validation_cost[k]:.4f}"
+        shown["held out"] = _cost(history.validation_cost[k])
     return shown
+
+
+def _cost(value: float) -> str:
+    """Write a cost: one that is very small or large in powers of ten.
+
+    >>> _cost(0.5), _cost(2.5e-7), _cost(6.66e122)
+    ('0.5000', '2.5e-07', '6.66e+122')
+    """
+    usual = value == 0 or 1e-3 <= abs(value) < 1e6
+    return f"{value:.4f}" if usual else f"{value:.3g}"
 
 
 def rows_of(history: Any, most: int) -> str:

@@ -46,6 +46,7 @@ class Objective:
     examples: int | None
     parameters: list[Tensor]
     way: Way = None  # how the model is called
+    by_rows: bool = False  # whether of the gradient of a table some rows are enough
 
     def compute(self, X: Any, y: Any, weights: Any) -> Computed:
         """Compute the cost, the shape of the predictions if they have one, and the gradients."""
@@ -58,7 +59,8 @@ class Objective:
         if self.l2:
             total = total + l2_penalty(self.model, self.l2, self.examples or _rows(X))
         shape = predictions.shape if isinstance(predictions, Tensor) else ()
-        return total.detach(), np.array(shape, int), gradients(total, self.parameters)
+        found = gradients(total, self.parameters, by_rows=self.by_rows)
+        return total.detach(), np.array(shape, int), found
 
 
 class TrainStep:
@@ -83,7 +85,9 @@ class TrainStep:
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         held = optimizer.parameters
-        self.objective = Objective(model, loss, weighed(loss), l2, examples, held)
+        self.objective = Objective(
+            model, loss, weighed(loss), l2, examples, held, by_rows=optimizer.takes_rows
+        )
         self.compiled: bool | None = None
         self.why_not = ""
         self.asked = compile is True
@@ -170,7 +174,8 @@ class TrainStep:
         held = self.optimizer.parameters
         now = {id(parameter) for parameter in self.model.parameters()}
         if held is not self.objective.parameters:  # it was bound since
-            self.objective = replace(self.objective, parameters=held)
+            by_rows = self.optimizer.takes_rows
+            self.objective = replace(self.objective, parameters=held, by_rows=by_rows)
             self.all = len(held) == len(now)
             if self.program is not None:
                 self.program = compiled(self.objective.compute)

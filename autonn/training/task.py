@@ -14,6 +14,7 @@ from autonn.engine.higher import hessian_products
 from autonn.engine.modes import is_tracing, no_grad
 from autonn.engine.tensor import Tensor
 from autonn.engine.transforms import gradients
+from autonn.engine.trees import tree_leaves
 from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
 from autonn.training.certain import UNREACHED, Sight, certain
@@ -53,6 +54,7 @@ class Task:
     way: Way = None  # how the model is called
     form: Any = None  # of each prediction, where there is one for each row
     counts: bool = False  # whether predictions can be told to be right
+    by_rows: bool = False  # whether of the gradient of a table some rows are enough
     findings: list[Finding] | None = None  # what is wrong, until told; None: not seen yet
     names: dict[str, Tensor] = field(init=False)  # of the parameters
 
@@ -174,7 +176,8 @@ class Task:
     def step(self, X: Any, y: Any, classes: Any, weights: Any) -> tuple[Any, Any, list[Any]]:
         """Compute the cost, the number of right predictions, and the gradients."""
         total, correct = self.cost(X, y, classes, weights)
-        return total.detach(), correct, gradients(total, self.parameters)
+        found = gradients(total, self.parameters, by_rows=self.by_rows)
+        return total.detach(), correct, found
 
     def product(self, X: Any, y: Any, weights: Any, vectors: list[Any]) -> list[Any]:
         """Compute the product of the Hessian and a vector; only while it is compiled."""
@@ -222,7 +225,7 @@ class Task:
         """Whether cost and gradients of a batch are finite at the present weights."""
         with self.model.evaluating(), np.errstate(all="ignore"):
             cost, _, found = self.step(*batch)
-        return math.isfinite(cost) and all(bool(np.isfinite(g).all()) for g in found)
+        return math.isfinite(cost) and all(bool(np.isfinite(g).all()) for g in tree_leaves(found))
 
 
 def _form(predictions: Any, rows: int) -> Any:

@@ -24,6 +24,7 @@ from autonn import (
     SoftmaxCrossEntropy,
     Tensor,
     compile,
+    hvp,
     l2_penalty,
     op,
     value_and_grad,
@@ -198,6 +199,12 @@ def following() -> Iterator[tuple[str, Callable[..., Any], Callable[[int], Any]]
     yield "a Tensor made of an array", lambda x: x * Tensor(weights), grow
     yield "an operand and its sum", lambda x: x * weights + weights.sum(), grow
     yield "a gradient beside an operand", value_and_grad(lambda x: np.sum(x * weights)), grow
+    seen = np.linspace(-1, 1, 6).reshape(2, 3)  # nobody else holds what it is a view of
+
+    def along(x: Any) -> Any:
+        return hvp(lambda x: np.sum(np.tanh(seen @ x) ** 2), x, X3)
+
+    yield "a view, and another in a rule", along, lambda k: np.add(seen, 0.25, out=seen)
 
 
 @pytest.mark.parametrize(("f", "change"), [c[1:] for c in following()],

@@ -194,6 +194,15 @@ def test_create_graph_gives_gradients_of_gradients() -> None:
     first.backward()
     assert x.grad == 12 * 3**2
 
+    def penalty(c: Any) -> Any:
+        (slope,) = autonn.gradients(c * x**4, [x], create_graph=True)
+        return autonn.gradients(slope**2, [x])
+
+    for f in (penalty, autonn.compile(penalty)):
+        assert f(np.array(2.0)) == [2 * (8 * 3**3) * (24 * 3**2)]
+    with pytest.raises(ValueError, match="leave by_rows out"):
+        autonn.gradients(x**2, [x], by_rows=True, create_graph=True)
+
 
 def test_detach_and_no_grad_cut_the_graph() -> None:
     x = Tensor(3.0, requires_grad=True)

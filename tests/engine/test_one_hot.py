@@ -27,6 +27,7 @@ def test_one_hot(labels: list[int], dtype: Any) -> None:
     ("labels", "error", "says"),
     [
         ([0, 3], IndexError, "class 3 of 3 in row 1"),
+        ([1, 3, 2], IndexError, "in row 1; labels run from 0 to 2 and never wrap: write y - 1, or"),
         ([-1, 3], IndexError, "class -1 of 3 in row 0; labels run from 0 to 2 and never wrap"),
         ([0.0, 1.0], TypeError, "float64"),
         ([True, False], TypeError, "bool"),

@@ -76,3 +76,10 @@ def test_a_result_without_a_gradient_is_no_fault_of_the_short_way() -> None:
     result = counted(Tensor([1.0, np.inf], requires_grad=True))
     assert result.data.tolist() == [1, 0]
     assert not result.requires_grad
+
+
+def test_what_is_no_rule_or_no_forward_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"op: a rule is a function of .*, not 'cube'"):
+        op("cube", lambda g, z, x: g)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="op decorates the forward, a function, not ndarray"):
+        op(lambda g, z, x: g)(np.ones(2))

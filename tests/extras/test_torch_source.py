@@ -21,6 +21,7 @@ MORE: dict[str, Any] = {
         lambda: nn.Sequential(
             nn.Conv2d(2, 4, (3, 2), stride=(2, 1), padding=(1, 0), bias=False, rng=0),
             nn.BatchNorm2d(4, eps=1e-3, momentum=0.3, affine=False), nn.GELU("tanh"),
+            nn.BatchNorm(4),
             nn.MaxPool2d(2, 1, dilation=2), nn.Sequential(nn.Flatten(), nn.Identity()), np.tanh,
         ).eval(),
         np.random.default_rng(0).normal(size=(3, 2, 8, 8)),

@@ -47,6 +47,7 @@ MADE: dict[str, Any] = {
     "MaxPool1d": lambda: nn.MaxPool1d(2), "MaxPool2d": lambda: nn.MaxPool2d(3, 2, 1),
     "AvgPool1d": lambda: nn.AvgPool1d(2), "Embedding": lambda: nn.Embedding(5, 3, padding_idx=1),
     "AvgPool2d": lambda: nn.AvgPool2d((2, 1), count_include_pad=False),
+    "BatchNorm": lambda: nn.BatchNorm(3, momentum=0.3),
     "BatchNorm1d": lambda: nn.BatchNorm1d(4, eps=1e-3, momentum=0.2),
     "BatchNorm2d": lambda: nn.BatchNorm2d(2, affine=False),
     "LayerNorm": lambda: nn.LayerNorm((2, 3), dtype=np.float32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import Any
 
@@ -268,3 +269,14 @@ def test_threads_take_turns() -> None:
         thread.join()
     assert not wrong
     np.testing.assert_array_equal(model.state_dict()["0.weight"], p["0.weight"])
+
+
+def test_buffers_that_are_left_out_are_the_models_own() -> None:
+    model = Sequential(Layer(3, 4, rng=0), BatchNorm1d(4), Layer(4, 2, rng=1))
+    parameters = {name: p.numpy() for name, p in model.named_parameters()}
+    twin = copy.deepcopy(model)
+    found = functional_call(model, parameters, X)
+    np.testing.assert_array_equal(found.data, twin(X).data)
+    np.testing.assert_array_equal(model[1].running_mean.data, twin[1].running_mean.data)
+    with pytest.raises(KeyError, match=r"0\.bias is missing"):
+        functional_call(model, {k: v for k, v in parameters.items() if k != "0.bias"}, X)

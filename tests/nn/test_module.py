@@ -13,6 +13,10 @@ from oracles.digit_networks import small_network as network
 from tools.refusals import assert_refused
 
 from autonn import (
+    GRU,
+    BatchNorm1d,
+    Dropout,
+    Last,
     Layer,
     Module,
     Sequential,
@@ -60,6 +64,16 @@ def test_parameters_that_come_and_go_are_found() -> None:
         assert len(twin.parameters()) == 11
 
 
+class Two(Module):
+    """Takes two inputs, and gives a dict."""
+
+    def __init__(self) -> None:
+        self.scale = Tensor(2.0, requires_grad=True)
+
+    def forward(self, a: Any, b: Any) -> Any:  # type: ignore[override]
+        return {"a": a * self.scale, "b": b * self.scale}
+
+
 def test_summary_and_repr_show_shapes_and_counts() -> None:
     assert network().summary().splitlines() == [
         "module         parameter  shape   count",
@@ -74,6 +88,20 @@ def test_summary_and_repr_show_shapes_and_counts() -> None:
     assert repr(network()) == "Sequential(Layer(4, 3), Sigmoid(), Layer(3, 2), Sigmoid())"
     assert repr(Nested()).startswith("Nested(first=Layer(2, 2), several.0=Layer(2, 2), several.1=")
     assert Nested().summary().splitlines()[1].split() == ["Nested", "named.scale", "()", "1"]
+
+
+def test_a_summary_of_an_example_has_what_each_module_gives_and_changes_nothing() -> None:
+    model = Sequential(GRU(3, 2, rng=0), Last(), BatchNorm1d(2), Dropout(0.5, rng=0))
+    before = model.state_dict()
+    lines = model.summary(np.ones((4, 5, 3))).splitlines()
+    assert lines[0].split() == ["module", "gives", "parameter", "shape", "count"]
+    assert "GRU(3, 2)      (4, 5, 2), (1, 4, 2)  weight_ih_l0" in lines[1]
+    assert lines[-2].split(maxsplit=2)[2] == "(4, 2)"
+    assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
+    assert model.training
+    assert model[3].rng.random() == np.random.default_rng(0).random()
+    two = Two().summary(np.ones((2, 3)), np.ones((1, 3)))
+    assert two.splitlines()[1].split("  ")[1] == "a: (2, 3), b: (1, 3)"
 
 
 def test_modules_can_be_copied_and_pickled() -> None:

@@ -14,6 +14,7 @@ from oracles import layers
 from tools.refusals import assert_refused
 
 from autonn import (
+    BatchNorm,
     BatchNorm1d,
     BatchNorm2d,
     GroupNorm,
@@ -128,6 +129,8 @@ def test_eps_counts_and_the_affine_map_may_be_left_out() -> None:
 # ---- gradients, programs, dtypes
 
 EACH: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
+    "BatchNorm": (lambda **o: BatchNorm(3, **o), (4, 3)),
+    "BatchNorm of pictures": (lambda **o: BatchNorm(2, **o), (3, 2, 2, 2)),
     "BatchNorm1d": (lambda **o: BatchNorm1d(3, **o), (4, 3)),
     "BatchNorm1d of lines": (lambda **o: BatchNorm1d(3, **o), (2, 3, 4)),
     "BatchNorm2d": (lambda **o: BatchNorm2d(2, **o), (3, 2, 2, 3)),
@@ -287,6 +290,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: BatchNorm1d(2, momentum=None), TypeError, ["momentum", "None"]),  # type: ignore[arg-type]
     (lambda: BatchNorm1d(2, affine=1), TypeError, ["affine", "True or False"]),  # type: ignore[arg-type]
     (lambda: BatchNorm1d(2)(np.ones((3, 4))), ValueError, ["(3, 4)", "(m, 2)", "(m, 2, length)"]),
+    (
+        lambda: BatchNorm(2)(np.ones(2)),
+        ValueError,
+        ["BatchNorm(2)", "(m, 2) or (m, 2, length) or (m, 2, height, width)"],
+    ),
     (lambda: BatchNorm1d(2)(np.ones(2)), ValueError, ["(2,)", "(m, 2)"]),
     (lambda: BatchNorm2d(2)(np.ones((3, 2))), ValueError, ["(3, 2)", "(m, 2, height, width)"]),
     (lambda: BatchNorm1d(2)(np.ones((1, 2))), ValueError, ["BatchNorm1d(2)", "(1, 2)", *ONE]),
@@ -329,3 +337,13 @@ def test_one_row_has_a_variance_where_it_has_several_places() -> None:
     np.testing.assert_allclose(found, layers.batch_norm(x, np.ones(2), np.zeros(2)), rtol=1e-12)
     module: Module = BatchNorm1d(2).eval()
     assert module(np.ones((1, 2))).shape == (1, 2)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 3, 2), (4, 3, 2, 2)])
+def test_one_norm_for_rows_sequences_and_pictures(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=shape)
+    kind = BatchNorm2d if len(shape) == 4 else BatchNorm1d
+    ours, theirs = BatchNorm(3), kind(3)
+    assert ours(x).data.tobytes() == theirs(x).data.tobytes()
+    assert ours.running_var.data.tobytes() == theirs.running_var.data.tobytes()
+    theirs.load_state_dict(ours.state_dict())

@@ -331,6 +331,8 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: RNNCell(3, 5, "sigmoid"), ValueError, ["RNNCell: nonlinearity", "'sigmoid'"]),
     (lambda: LSTM(4, 5)(X), ValueError, ["LSTM(4, 5)", "(2, 4, 3)", "(batch, time, 4)"]),
     (lambda: LSTM(3, 5)(X[0]), ValueError, ["(4, 3)", "x[None]"]),
+    (lambda: LSTM(1, 5)(X[0]), ValueError, ["(4, 3)", "x[..., None]"]),
+    (lambda: LSTM(1, 5)(X[0][:, :1]), ValueError, ["(4, 1)", "x[None]"]),
     (lambda: LSTM(3, 5)(X[:, :0]), ValueError, ["(2, 0, 3)", "one step at least"]),
     (lambda: LSTM(3, 5)(X, S), TypeError, ["LSTM(3, 5)", "a pair (h, c)", "shape (1, 2, 5)"]),
     (lambda: LSTM(3, 5)(X, (S, S, S)), TypeError, ["a pair (h, c)", "tuple of 3"]),

@@ -173,7 +173,7 @@ def test_every_argument_has_its_range(kind: Any) -> None:
 WORSE: dict[str, Any] = {
     "lr": -1.0, "clip_norm": 0, "momentum": 1, "nesterov": "yes", "weight_decay": -1, "beta": 1,
     "beta1": 1.5, "beta2": "a", "eps": 0, "memory": 2.5, "method": "bfgs", "tolerance": math.nan,
-    "bounds": 3,
+    "bounds": 3, "lazy": "no",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from tools.pictures import LETTER_L, assert_readable, image_of, rendered, titles_of
 
-from autonn import plots
+from autonn import Tensor, plots
 
 IMAGES = np.stack([LETTER_L] * 2)
 
@@ -103,7 +103,8 @@ def test_hidden_units_fold_column_by_column() -> None:
     np.testing.assert_array_equal(image_of(figure.axes[0]), LETTER_L)
     np.testing.assert_array_equal(image_of(figure.axes[1]), -LETTER_L)
     square = np.arange(9.0).reshape(3, 3)
-    shown = image_of(plots.hidden_units(square.T.reshape(1, 9)).axes[0])
+    learned = Tensor(square.T.reshape(1, 9), requires_grad=True)
+    shown = image_of(plots.hidden_units(learned).axes[0])
     np.testing.assert_array_equal(shown, square)
 
 

@@ -25,6 +25,8 @@ x.mean(dim=1)
 x.sum(dim=0, keepdim=True)
 x.max(dim=1)
 x.view(-1)
+x.size(0)
+x.size()
 x.reshape(-1), x.T, x.squeeze()
 x.t()
 x.unsqueeze(0)
@@ -46,6 +48,10 @@ optim.Adam(model.parameters(), lr=0.01, betas=(0.9, 0.999), eps=1e-8, weight_dec
 optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
 optim.lr_scheduler.StepLR
 o = optim.SGD(model.parameters(), lr=.1); o.zero_grad(); loss(model(X), y).backward(); o.step()
+gradients(loss(model(X), y), model.parameters(), create_graph=True)
+an.nn.TransformerEncoderLayer(8, 2)
+an.nn.InstanceNorm2d(3)
+an.nn.Conv3d(1, 1, 3)
 model.state_dict()
 model.load_state_dict({})
 an.save(model, 'm.npz')
@@ -196,6 +202,7 @@ an.nn.Dropout(rate=0.5)
 Layer(4, 8, use_bias=False)
 Layer(4, 8, kernel_initializer='he_normal')
 model.trainable_weights
+model.summary(X[:1])
 model.get_layer('a')
 model(X, training=True)
 model.predict(X, batch_size=10, verbose=0)
@@ -246,11 +253,23 @@ x.fill(0)
 len(x), x.ndim, x.shape, x.dtype, x.size
 """
 
+MATLAB = r"""
+an.fmincg(lambda t: t, x)
+from autonn import fminunc
+an.sigmoid(0.0)
+an.sigmoidGradient(0.0)
+an.displayData(X)
+an.bsxfun(np.subtract, X, X[0])
+an.checkNNGradients()
+loss(model(X), y + 1)
+"""
+
 TRIED = [
     *(("PyTorch", line) for line in TORCH.strip().splitlines()),
     *(("Keras", line) for line in KERAS.strip().splitlines()),
     *(("scikit-learn", line) for line in SKLEARN.strip().splitlines()),
     *(("NumPy and JAX", line) for line in NUMPY_AND_JAX.strip().splitlines()),
+    *(("MATLAB", line) for line in MATLAB.strip().splitlines()),
 ]
 
 # What Python says by itself, of what is not there; it names nothing that is.

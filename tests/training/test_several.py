@@ -104,6 +104,22 @@ def test_inputs_in_each_form_and_losses_in_each_give_the_same(kind: str, compile
         close(model, models[0], 1e-12)
 
 
+def test_several_large_inputs_are_data_as_one_is() -> None:
+    class Wide(Module):
+        def __init__(self) -> None:
+            self.left = self.right = Layer(1000, 1, rng=0)
+
+        def forward(self, left: Any, right: Any) -> Any:  # type: ignore[override]
+            return self.left(left) - self.right(right)
+
+    large = np.zeros((150, 1000))  # more than the megabyte that is compared at each call
+    history = fit(
+        Wide(), {"left": large, "right": large}, np.ones((150, 1)), MeanSquaredError(),
+        optim.SGD(lr=0.1), validation=0.1, seed=0,
+    )  # fmt: skip
+    assert history.compiled, history.why_not
+
+
 def test_each_loss_counts_as_its_weight_says_and_none_is_left_out() -> None:
     predicted = {"class": np.full((60, 3), 0.25), "value": np.zeros((60, 1)), "more": np.ones(1)}
     a, b = (float(LOSSES[key](predicted[key], OUT[key])) for key in LOSSES)

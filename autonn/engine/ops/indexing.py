@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.engine.apply import define, implements
+from autonn.engine.lineage import attribute_of, op_of, operands_of
 from autonn.engine.op import Function, Memory, mixes_rows
 from autonn.engine.ops.rowwise import counted_axis
 from autonn.engine.ops.safe import is_known
@@ -95,32 +96,67 @@ def are_rows(g: Array, key: Any, shape: tuple[int, ...]) -> bool:
 
 
 def summed_rows(g: Array, rows: Array, shape: tuple[int, ...]) -> Array:
-    """Add rows up, each where its number says, by a product with a sparse matrix of ones.
-
-    It adds in their order, as `np.add.at` does. Where most rows get nothing, the matrix has only
-    those that do.
+    """Add rows up, each where its number says, in their order, as `np.add.at` does.
 
     >>> summed_rows(np.array([[1.0], [2.0], [4.0]]), np.array([2, 0, 2]), (3, 1))
     array([[2.],
            [0.],
            [5.]])
     """
+    count = shape[0]
+    if count > 2 * rows.size:
+        out = np.zeros(shape, g.dtype)
+        there, sums = sums_of_rows(g, rows, count)
+        out[there] = sums
+        return out
+    rows = rows.reshape(-1)
+    rows = np.where(rows < 0, rows + count, rows)
+    return np.reshape(_product_of_ones(g.reshape(rows.size, -1), rows, count), shape)
+
+
+def sums_of_rows(g: Array, rows: Array, count: int) -> tuple[Array, Array]:
+    """Return which rows something is added to, each once and in order, and their sums.
+
+    Rows that repeat are added in their order: all the first ones, all the second ones, and so on.
+    Of 1,536 among 10,000 rows of 64 numbers that takes 77 microseconds, and a product with a
+    matrix of ones 112; where one row comes often, the product is faster.
+
+    >>> sums_of_rows(np.array([[1.0], [2.0], [4.0]]), np.array([2, 0, 2]), 3)
+    (array([0, 2]), array([[2.],
+           [5.]]))
+    """
+    g = g.reshape(rows.size, *g.shape[rows.ndim :])
+    rows = rows.reshape(-1)
+    rows = np.where(rows < 0, rows + count, rows)
+    order = np.argsort(rows, kind="stable")
+    inorder = rows[order]
+    is_first = np.ones(rows.size, bool)
+    np.not_equal(inorder[1:], inorder[:-1], out=is_first[1:])
+    first = np.flatnonzero(is_first)
+    repeats = np.diff(first, append=rows.size)
+    if repeats.max(initial=0) > _OFTEN:
+        places = np.empty_like(order)
+        places[order] = np.cumsum(is_first) - 1
+        sums = _product_of_ones(g.reshape(rows.size, -1), places, len(first))
+        return inorder[first], sums.reshape(len(first), *g.shape[1:])
+    sums = g[order[first]] + g.dtype.type(0)  # -0.0 is 0.0 once it is added to something
+    for k in range(1, int(repeats.max(initial=1))):
+        more = np.flatnonzero(repeats > k)
+        sums[more] += g[order[first[more] + k]]
+    return inorder[first], sums
+
+
+_OFTEN = 8
+
+
+def _product_of_ones(g: Array, places: Array, height: int) -> Array:
+    """Add rows up by a product with a sparse matrix of ones, which adds them in their order."""
     from scipy import sparse  # takes 50 ms to import: for whom it saves that
 
-    rows = rows.reshape(-1)
-    n, count = rows.size, shape[0]
-    rows = np.where(rows < 0, rows + count, rows)
-    few = count > 2 * n
-    there, places = np.unique(rows, return_inverse=True) if few else (rows, rows)
-    height = len(there) if few else count
+    n = len(places)
     ones = np.ones(n, g.dtype)
     matrix = sparse.csc_matrix((ones, places, np.arange(n + 1)), shape=(height, n))
-    sums = matrix @ g.reshape(n, -1)
-    if not few:
-        return np.reshape(sums, shape)
-    out = np.zeros(shape, g.dtype)
-    out[there] = sums.reshape(height, *shape[1:])
-    return out
+    return np.asarray(matrix @ g)
 
 
 put: Function = define(
@@ -232,6 +268,21 @@ def read(x: Any, key: Any) -> Any:
 
     key = slotted(key)
     return gather(x, *indices, key=key) if indices else getitem(x, key)
+
+
+def rows_read(z: Tensor, x: Tensor) -> Any:
+    """Return the numbers of rows of x that z was read by; None where z was made otherwise.
+
+    >>> x = Tensor([[1.0], [2.0]], requires_grad=True)
+    >>> rows_read(x[[1, 1]], x)
+    array([1, 1])
+    """
+    if op_of(z) not in (getitem.op, gather.op) or operands_of(z)[0] is not x:
+        return None
+    key = attribute_of(z, "key")
+    rows = operands_of(z)[1 + key] if isinstance(key, Slot) else key
+    is_table = isinstance(rows, ndarray | Tensor) and rows.ndim > 0
+    return rows if is_table and rows.dtype.kind in "iu" else None
 
 
 def copied_key(key: Any) -> Any:

@@ -101,9 +101,11 @@ def class_labels(y: ArrayLike, classes: int, ignored: int | None = None) -> Arra
         outside &= labels != ignored
     if outside.any():
         index, where = _first(outside)
+        counted = labels.min() == 1 and labels.max() == classes  # as MATLAB does
+        cure = f": write y - 1, or y % {classes} where {classes} stands for 0" if counted else ""
         raise IndexError(
             f"one_hot: class {labels[index]} of {classes} {where}; "
-            f"labels run from 0 to {classes - 1} and never wrap"
+            f"labels run from 0 to {classes - 1} and never wrap{cure}"
         )
     return labels
 
