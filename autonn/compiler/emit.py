@@ -68,8 +68,7 @@ def write_program(source: Source, graph: Graph, template: str | None, share_rows
         taken = write_function(source, f"part_{length}", inputs, results, None)
         back = dict(zip(inputs, stands_for, strict=True))
         calls[f"part_{length}"] = [back.get(node, node) for node in taken]
-    sums = [*(total for totals in parts.rounds for total in totals), *parts.totals]
-    inputs = [*_used(graph.inputs, parts.finals), *sums]
+    inputs = [*_used(graph.inputs, parts.finals), *parts.sums()]
     calls["after"] = write_function(source, "after", inputs, parts.finals, template)
     source.functions += _driver(source, parts, calls).splitlines()
     return True
@@ -116,22 +115,8 @@ _OF_DRIVER = (
 
 def _driver(source: Source, parts: Parts, calls: dict[str, list[Node]]) -> str:
     """Write the function that deals the rows out and adds up what comes back."""
-    own = (
-        "program",
-        "part",
-        "parts",
-        "go_on",
-        "totals",
-        "rows",
-        "share",
-        "map",
-        "added",
-        "slice",
-        "SLICES",
-        *calls,
-    )
-    sums = [*(total for totals in parts.rounds for total in totals), *parts.totals]
-    names = _names((*parts.graph.inputs, *source.given, *parts.early, *sums), own, parts)
+    nodes = *parts.graph.inputs, *source.given, *parts.early, *parts.sums()
+    names = _names(nodes, (*_OF_DRIVER, *calls), parts)
 
     def called(function: str, dealt: bool = False) -> str:
         rows = {True: "[rows]", False: ""}

@@ -27,20 +27,29 @@ def _sum(emitter: Emitter, node: Node) -> str:
     So too all of some ten thousand numbers; of more, NumPy's sum by halves has the smaller error.
     """
     x, axes = node.args[0], node.attribute("axis")
-    assert node.op is not None
-    assert callable(node.op.prints)
     if x.dtype not in (np.float32, np.float64) or x.dtype != node.dtype or axes is None:
-        return node.op.prints(node, emitter.text)
+        return _as_told(emitter, node)
     if x.size == node.size:  # a product by 1 leaves -0 as it is, a sum begins with 0
-        return node.op.prints(node, emitter.text)
+        return _as_told(emitter, node)
     if node.shape == () and 0 < x.size <= 2**15:
         return f"np.dot({emitter.source.full((x.size,), 1, x.dtype)}, {emitter.flat(x)})"
-    if axes == (0, *range(2, x.ndim)) and len(axes) > 1 and emitter.is_ours(x):
+    if len(axes) > 1 and axes == (0, *range(2, x.ndim)) and emitter.is_ours(x):
         return _sum_of_channels(emitter, node, x)
     if x.ndim != 2 or len(axes) != 1:
-        return node.op.prints(node, emitter.text)
-    n, kept = x.shape[axes[0]], node.attribute("keepdims")
-    if axes == (0,):
+        return _as_told(emitter, node)
+    return _sum_of_matrix(emitter, node, x, axes[0])
+
+
+def _as_told(emitter: Emitter, node: Node) -> str:
+    """Write a call as its op says."""
+    assert node.op is not None
+    assert callable(node.op.prints)
+    return node.op.prints(node, emitter.text)
+
+
+def _sum_of_matrix(emitter: Emitter, node: Node, x: Node, axis: int) -> str:
+    n, kept = x.shape[axis], node.attribute("keepdims")
+    if axis == 0:
         ones = emitter.source.full((1, n) if kept else (n,), 1, x.dtype)
         return f"np.dot({ones}, {emitter.text(x)})"
     return f"np.dot({emitter.text(x)}, {emitter.source.full((n, 1) if kept else (n,), 1, x.dtype)})"

@@ -7,6 +7,7 @@ time. Only what is returned is made anew at each call.
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
@@ -80,8 +81,8 @@ def plan(
     What is `stacked` has memory of its own to be written to; that, and what is `summed`, is needed
     to the end, and so is what a slice gives away on the way.
     """
-    away = {own for round_ in rounds_of(behind(outputs)) for own in round_}
-    ends = [*outputs, *stacked, *summed, *away]
+    given = [*outputs, *itertools.chain(*rounds_of(behind(outputs)))]
+    ends = [*given, *stacked, *summed]
     order = _order(ends)
     made = Plan(order, [node for node in order if node.given is None], outputs)
     made.columns = by_columns(made.calls, ends)
@@ -100,7 +101,7 @@ def plan(
             continue
         stretch = _overwritten(made, k, node, roots, last) or Stretch(k, k)
         stretch.last = max(stretch.last, last.get(node, k))
-        stretch.returned |= node in away or any(node is output for output in outputs)
+        stretch.returned |= any(node is output for output in given)
         made.stretches[node] = stretch
     _place_stacks(made, stacked)
     _share_buffers(made)

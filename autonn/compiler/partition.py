@@ -70,6 +70,10 @@ class Parts:
     finals: list[Argument]
     rows: set[Node]
 
+    def sums(self) -> list[Node]:
+        """List what stands for sums, those first that slices wait for."""
+        return [*itertools.chain(*self.rounds), *self.totals]
+
 
 class _CannotBeCut(Exception):
     """A value depends on the rows in another way than those above."""
@@ -85,10 +89,14 @@ def partition(graph: Graph) -> Parts | None:
         found = kinds(graph.nodes(), rows, m)
     except _CannotBeCut:
         return None
-    if SUM not in found.values():
+    results = [a for a in graph.outputs if isinstance(a, Node)]
+    if SUM not in found.values() or any(isinstance(found[a], int) for a in results):
         return None
-    if any(isinstance(found[a], int) for a in graph.outputs if isinstance(a, Node)):
-        return None
+    return _cut_by_kinds(graph, found, m)
+
+
+def _cut_by_kinds(graph: Graph, found: dict[Node, Kind], m: int) -> Parts | None:
+    """Cut a graph whose values are all of one kind, unless slices would have to wait too often."""
     sums = [node for node in graph.nodes() if _is_partial(node, found)]
     waits = _waits(sums)
     if waits and _numbers_of_rows(found) < NUMBERS_A_ROUND * len(waits):
@@ -96,7 +104,7 @@ def partition(graph: Graph) -> Parts | None:
     early = _before(sums, found)
     if any(found[node] == SUM for node in behind(early)):
         return None
-    return _cut(graph, found, m, sums, waits)
+    return _cut(graph, found, m, early, sums, waits)
 
 
 def _numbers_in_pictures(graph: Graph, m: int) -> int:
@@ -178,9 +186,9 @@ def _waits(sums: Sequence[Node]) -> list[list[Node]]:
 
 
 def _cut(
-    graph: Graph, found: dict[Node, Kind], m: int, sums: list[Node], waits: list[list[Node]]
-) -> Parts:
-    early = _before(sums, found)
+    graph: Graph, found: dict[Node, Kind], m: int, early: list[Node], sums: list[Node],
+    waits: list[list[Node]],
+) -> Parts:  # fmt: skip
     entries = [*graph.inputs, *early]
     slices = slices_of(m)
     parts = {}

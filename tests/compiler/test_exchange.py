@@ -97,7 +97,7 @@ def norm_step(share_rows: bool = True) -> Any:
     model = Sequential(Linear(3, 5, rng=rng), BatchNorm1d(5), ReLU(), Linear(5, 2, rng=rng))
 
     def step(X: Any) -> Any:
-        cost = np.mean(np.square(model(X) - 1))
+        cost: Any = np.mean(np.square(model(X) - 1))
         return cost.detach(), gradients(cost, model.parameters())
 
     def buffers() -> Any:
