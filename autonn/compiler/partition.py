@@ -55,8 +55,9 @@ class Parts:
         By length of slice: the inputs of a part, those it stands for, and its partial sums.
     rounds
         What stands for the sums that slices wait for, in the order in which they are asked for.
-    totals, finals
-        What stands for the sums that are left at the end, and the outputs made of all sums.
+    totals, joined, finals
+        What stands for the sums that are left at the end, for the results with rows, whose slices
+        are joined, and the outputs made of all of these.
     rows
         The given and early nodes whose rows are dealt out.
     """
@@ -67,12 +68,13 @@ class Parts:
     parts: dict[int, tuple[list[Node], list[Node], list[Node]]]
     rounds: list[list[Node]]
     totals: list[Node]
+    joined: list[Node]
     finals: list[Argument]
     rows: set[Node]
 
-    def sums(self) -> list[Node]:
-        """List what stands for sums, those first that slices wait for."""
-        return [*itertools.chain(*self.rounds), *self.totals]
+    def ends(self) -> list[Node]:
+        """List what stands for sums, those first that slices wait for, and for joined rows."""
+        return [*itertools.chain(*self.rounds), *self.totals, *self.joined]
 
 
 class _CannotBeCut(Exception):
@@ -89,22 +91,30 @@ def partition(graph: Graph) -> Parts | None:
         found = kinds(graph.nodes(), rows, m)
     except _CannotBeCut:
         return None
-    results = [a for a in graph.outputs if isinstance(a, Node)]
-    if SUM not in found.values() or any(isinstance(found[a], int) for a in results):
+    outputs = dict.fromkeys(a for a in graph.outputs if isinstance(a, Node))
+    joined = [node for node in outputs if isinstance(found[node], int)]
+    if SUM not in found.values() or not all(_is_picture(node, found) for node in joined):
         return None
-    return _cut_by_kinds(graph, found, m)
+    return _cut_by_kinds(graph, found, m, joined)
 
 
-def _cut_by_kinds(graph: Graph, found: dict[Node, Kind], m: int) -> Parts | None:
+def _is_picture(node: Node, found: dict[Node, Kind]) -> bool:
+    """Whether slices make parts of it that are worth to be joined, which copies it once more."""
+    return found[node] == 0 and node.op is not None and node.ndim > 2
+
+
+def _cut_by_kinds(
+    graph: Graph, found: dict[Node, Kind], m: int, joined: list[Node]
+) -> Parts | None:
     """Cut a graph whose values are all of one kind, unless slices would have to wait too often."""
     sums = [node for node in graph.nodes() if _is_partial(node, found)]
-    waits = _waits(sums)
+    waits = _waits(sums, joined)
     if waits and _numbers_of_rows(found) < NUMBERS_A_ROUND * len(waits):
         return None
-    early = _before(sums, found)
+    early = _before([*sums, *joined], found)
     if any(found[node] == SUM for node in behind(early)):
         return None
-    return _cut(graph, found, m, early, sums, waits)
+    return _cut(graph, found, m, early, sums, waits, joined)
 
 
 def _numbers_in_pictures(graph: Graph, m: int) -> int:
@@ -171,9 +181,9 @@ def _is_partial(node: Node, found: dict[Node, Kind]) -> bool:
     return found[node] == SUM and any(isinstance(found[a], int) for a in node.nodes())
 
 
-def _waits(sums: Sequence[Node]) -> list[list[Node]]:
+def _waits(sums: Sequence[Node], joined: Sequence[Node]) -> list[list[Node]]:
     """List the sums that slices need on the way, those together that can be asked for together."""
-    partial, needed = set(sums), behind(sums)
+    partial, needed = set(sums), behind([*sums, *joined])
     asked = {a for node in needed for a in node.nodes() if a in partial}
     after: dict[Node, int] = {}  # how often slices have waited before it can be made
     for node in needed:
@@ -187,7 +197,7 @@ def _waits(sums: Sequence[Node]) -> list[list[Node]]:
 
 def _cut(
     graph: Graph, found: dict[Node, Kind], m: int, early: list[Node], sums: list[Node],
-    waits: list[list[Node]],
+    waits: list[list[Node]], joined: list[Node],
 ) -> Parts:  # fmt: skip
     entries = [*graph.inputs, *early]
     slices = slices_of(m)
@@ -195,13 +205,12 @@ def _cut(
     asked = {node for own in waits for node in own}
     left = [node for node in sums if node not in asked]
     for length in dict.fromkeys(stop - start for start, stop in slices):
-        parts[length] = _sliced(left, waits, entries, found, length)
-    known = {node: _given(node, node.shape, Given.DONATED) for node in sums}
-    rounds = [[known[node] for node in own] for own in waits]
-    totals = [known[node] for node in left]
+        parts[length] = _sliced([*left, *joined], waits, entries, found, length)
+    known = {node: _given(node, node.shape, Given.DONATED) for node in (*sums, *joined)}
+    *rounds, totals, whole = ([known[node] for node in own] for own in (*waits, left, joined))
     finals = [_copied(output, known) for output in graph.outputs]
     rows = {node for node in found if found[node] == 0}
-    return Parts(graph, early, slices, parts, rounds, totals, finals, rows)
+    return Parts(graph, early, slices, parts, rounds, totals, whole, finals, rows)
 
 
 def _before(sums: Sequence[Node], found: dict[Node, Kind]) -> list[Node]:
@@ -240,8 +249,8 @@ def _sliced(
 ) -> tuple[list[Node], list[Node], list[Node]]:  # fmt: skip
     """Make the nodes of a slice: those of the whole with so many rows.
 
-    Returns the inputs of the slice, what each stands for, and its sums, without those that it waits
-    for, which it gives away on the way.
+    Returns the inputs of the slice, what each stands for, and what it gives in the end: its sums,
+    without those that it waits for, which it gives away on the way, and results with rows.
     """
     made: dict[Node, Node] = {}
     for node in entries:

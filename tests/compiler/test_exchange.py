@@ -13,6 +13,7 @@ from tools.planting import another
 from autonn import BatchNorm1d, Linear, ReLU, Sequential, compile, gradients, value_and_grad
 from autonn.compiler import centred, partition
 from autonn.engine.modes import CannotCompileError
+from autonn.engine.trees import tree_leaves
 
 SEEN = "its program does not give what it gives as it is"
 M = 13  # in three slices, of four and five rows
@@ -92,6 +93,29 @@ def test_an_error_in_a_slice_ends_the_call_and_spoils_none() -> None:
         np.testing.assert_array_equal(step(w, X), expected)
 
 
+PICTURES: dict[str, Callable[..., Any]] = {
+    "for which there is a gradient": value_and_grad(lambda x, w: np.sum(np.sin(x * w)), (0, 1)),
+    "beside a sum": lambda x, w: (x * w, np.sum(x) + np.sum(w)),
+    "that waited": lambda x, w: np.sin(x / np.sum(x * w)),
+    "that waited, beside a sum": lambda x, w: (np.cos(x - np.mean(x * w)), np.sum(x * w), x * 2),
+    "one of them twice": lambda x, w: (x * w, np.sum(x), x * w),
+}
+
+
+@pytest.mark.parametrize("what", PICTURES)
+def test_slices_of_pictures_are_joined(what: str) -> None:
+    rng = np.random.default_rng(2)
+    x, w = rng.standard_normal((M, 2, 3)), rng.standard_normal((2, 3))
+    step = compile(PICTURES[what])
+    for _ in range(2):
+        found, expected = tree_leaves(step(x, w)), tree_leaves(PICTURES[what](x, w))
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10)
+            assert not any(np.shares_memory(a, other) for other in found if other is not a)
+        x = x[::-1] * 1.5
+    assert "np.concatenate(slices_0)" in step.source
+
+
 def norm_step(share_rows: bool = True) -> Any:
     rng = np.random.default_rng(1)
     model = Sequential(Linear(3, 5, rng=rng), BatchNorm1d(5), ReLU(), Linear(5, 2, rng=rng))
@@ -128,7 +152,7 @@ def test_what_is_small_is_not_worth_the_waits() -> None:
 
 def test_slices_that_do_not_wait_are_seen() -> None:
     w, X = data()
-    wrong = another(partition, "_waits", lambda sums: [])
+    wrong = another(partition, "_waits", lambda sums, joined: [])
     with wrong, pytest.raises(CannotCompileError, match=SEEN):
         compile(WAITING["twice"][1])(w, X)
 
