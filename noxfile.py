@@ -46,11 +46,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write the generated pages anew, then run every example in the docs."""
-    session.install("-e", ".[test]")
+    """Write the generated pages anew, build the site into the folder site, and look at it."""
+    session.install("-e", ".[test,extras,docs]")
     session.run("python", "docs/gradient_contract.py")
     session.run("python", "docs/first_page.py")
-    session.run("python", "-m", "pytest", "-q", "autonn", "tests/house/test_readme.py")
+    session.run("bash", ".ci/site", session.bin, "site", external=True)
 
 
 @nox.session

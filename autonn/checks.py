@@ -35,7 +35,14 @@ Array = np.ndarray[Any, Any]
 
 
 class NamesError(ValueError, KeyError):
-    """Entries are missing or unknown: a ValueError, and a KeyError for whoever expects that."""
+    """Entries are missing or unknown: a ValueError, and a KeyError for whoever expects that.
+
+    >>> error = NamesError("weights: 'bias' is missing")
+    >>> print(error)
+    weights: 'bias' is missing
+    >>> isinstance(error, ValueError), isinstance(error, KeyError)
+    (True, True)
+    """
 
     __str__ = ValueError.__str__  # that of KeyError puts the sentence in quotation marks
 

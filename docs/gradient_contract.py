@@ -1,4 +1,4 @@
-"""Write gradient-contract.md: what every op's gradient is, read off the declarations themselves.
+"""Write reference/gradient-contract.md: what every op's gradient is, read off its declaration.
 
 python docs/gradient_contract.py
 """
@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from autonn.compiler import trace
 from autonn.engine import ops
-from autonn.engine.op import OPS, Op, elementwise, mixes_rows
+from autonn.engine.op import OPS, Op
 from autonn.engine.ops import densities, matrix_functions
 from autonn.engine.ops import special as special_ops
 from autonn.engine.tensor import implementations
 
-PAGE = Path(__file__).with_name("gradient-contract.md")
+PAGE = Path(__file__).with_name("reference") / "gradient-contract.md"
 
 INTRODUCTION = """\
 # The gradient contract
@@ -42,16 +41,9 @@ in, float32 out. `safe_divide(g, d)` is `g / d`, and 0 where `g` is 0: **a gradi
 zero where the derivative is infinite**, so that `np.where(x > 0, np.log(x), 0)` is right at 0.
 Complex numbers, integers and booleans have no gradient.
 
-The last two columns are for compiled programs: what becomes of the rows of an operand, which can be
-shared out among threads where it does not depend on the others; and which ops it is taken apart
-into, so that a value and its gradient share what they have in common.
-
 """
 
-HEAD = [
-    "op", "NumPy", "formula", "rule for each argument", "dtypes", "at ties, kinks and zeros",
-    "rows", "taken apart into",
-]  # fmt: skip
+HEAD = ["op", "NumPy", "formula", "rule for each argument", "dtypes", "at ties, kinks and zeros"]
 
 COMPOSED = """
 ## Written with these ops
@@ -201,38 +193,6 @@ def signature(op: Op) -> str:
 UNUSED = {"out=None", "subok=False"}
 
 
-def rows(op: Op) -> str:
-    """Say what the op does to rows, in the words of its trait."""
-    known = {elementwise: "element by element", mixes_rows: "mixes rows"}
-    if op.rows is None:
-        return "as its parts"
-    if op.rows in known:
-        return known[op.rows]
-    sentence = (inspect.getdoc(op.rows) or "").split("\n")[0].rstrip(".")
-    return re.sub(r"^Say that (it )?", "", sentence)
-
-
-# What some ops need in order to be called: other shapes, and what has no default.
-SHAPES: dict[str, list[tuple[int, ...]]] = {"sqrtm": [(2, 2)], "affine": [(2, 3), (4, 3), (4,)]}
-ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "expand_dims": {"axis": 0},
-    "swapaxes": {"axis1": 0, "axis2": 1},
-    "moveaxis": {"source": 0, "destination": 1},
-    "sum_to": {"shape": (3,)},
-}
-
-
-def parts(op: Op) -> str:
-    """List the ops that an op is taken apart into: those that a call of it makes."""
-    if op.decompose is None:
-        return ""
-    shapes = SHAPES.get(op.name, [(2, 3)] * max(op.operands, 1))
-    call = functools.partial(op.decompose, **ATTRIBUTES.get(op.name, {}))
-    operands = (np.eye(s[0]) if s[:1] == s[1:] else np.ones(s) for s in shapes)
-    nodes = trace(call, *operands).nodes()
-    return ", ".join(dict.fromkeys(node.op.name for node in nodes if node.op is not None))
-
-
 # ---- the page
 
 
@@ -245,10 +205,7 @@ def rules(op: Op) -> str:
 
 def row(op: Op) -> str:
     """Lay one op out as a row of the table."""
-    cells = [
-        signature(op), public_names(op), op.formula, rules(op), dtypes(op), op.kinks, rows(op),
-        parts(op),
-    ]  # fmt: skip
+    cells = [signature(op), public_names(op), op.formula, rules(op), dtypes(op), op.kinks]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -3,8 +3,8 @@
 Read in this order: `graph`, `loops`, `parts`, `unrolling`, `watching`, `reads`, `search`, `trace`,
 `widths`, `centred`, `simplify`, `exchange`, `partition`, `layout`, `memory`, `sources`,
 `emit_loop`, `emit_faster`, `emit_numpy`, `javascript_loops`, `javascript_numbers`,
-`javascript_arrays`, `javascript_windows`, `emit_javascript`, `emit`, `arguments`, `guards`,
-`results`, `verify`, `compiled`.
+`javascript_arrays`, `javascript_products`, `javascript_windows`, `emit_javascript`, `emit`,
+`arguments`, `guards`, `results`, `verify`, `compiled`.
 """
 
 from autonn.compiler.compiled import Compiled, compile

@@ -46,6 +46,14 @@ class Compiled(functools.partial[Any]):
     ----------
     source
         The program of the last call, as text that runs by itself with NumPy and SciPy.
+
+    Examples
+    --------
+    >>> step = compile(lambda x: np.sum(x * x))
+    >>> float(step(np.array([1.0, 2.0])))
+    5.0
+    >>> step.source.count("def ")
+    1
     """
 
     programs: Programs
@@ -262,8 +270,8 @@ def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
         it reads from around it, names, attributes, lists and what else is computed from arrays, is
         looked at before each call: where it changed, another program is derived.
     share_rows
-        Whether to compute on slices of the rows in threads where there are 4,096 rows or more and
-        the result is made of sums over them: see `partition`.
+        Whether to compute on slices of the rows in threads where there are 4,096 rows or more, or
+        some dozens of pictures, and the result is made of sums over them: see `partition`.
 
     Returns
     -------

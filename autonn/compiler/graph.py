@@ -67,6 +67,14 @@ class Node:
         What a person would call it, if anything.
     place
         The user's line and the modules that it was computed in, where that is known.
+
+    Examples
+    --------
+    >>> from autonn.compiler import trace
+    >>> graph = trace(lambda x: np.sum(x, axis=0), np.zeros((2, 3)))
+    >>> total = graph.outputs[0]
+    >>> total.op.formula, total.attributes, total.shape
+    ('z = sum of x over axis', {'axis': 0}, (3,))
     """
 
     __slots__ = (
@@ -166,6 +174,13 @@ class Graph:
         What the function is called.
     form
         The form of the result, with None in the place of each leaf.
+
+    Examples
+    --------
+    >>> from autonn.compiler import trace
+    >>> graph = trace(lambda x: np.exp(x) + 1, np.zeros(3))
+    >>> [node.op.name for node in graph.calls()]
+    ['exp', 'add']
     """
 
     inputs: list[Node]

@@ -15,7 +15,6 @@ import numpy as np
 from autonn.compiler.graph import Argument, Node
 from autonn.compiler.javascript_loops import View, block, loops, over
 from autonn.compiler.parts import PARTS
-from autonn.compiler.simplify import DOT
 from autonn.engine import ops
 from autonn.engine.lineage import op_behind
 from autonn.engine.ops.indexing import is_basic
@@ -381,83 +380,6 @@ def _running(step: str) -> Rule:
     return rule
 
 
-# ---- products
-
-
-def _dot(writer: Writing, call: Node) -> View:
-    x, y = map(writer.view, call.args)
-    target = writer.result(call)
-    writer.lines += [f"{target.name} = 0;"]
-    writer.lines += loops(x.shape, [x, y], lambda t: [f"{target.name} += {t[0]} * {t[1]};"])
-    return target
-
-
-def _matmul(writer: Writing, call: Node) -> View:
-    """Multiply matrices: rows by columns where both lie so, or else row after row added up."""
-    x, y = map(writer.array, call.args)
-    target = writer.result(call)
-    out = target.laid_out(call.shape)
-    if len(x.shape) == 1:
-        x, out = _axis(x, 0), _axis(out, len(out.shape) - (len(y.shape) > 1))
-    if len(y.shape) == 1:
-        y, out = _axis(y, 1), _axis(out, len(out.shape))
-    lead = out.shape[:-2]
-    x, y = x.broadcast((*lead, *x.shape[-2:])), y.broadcast((*lead, *y.shape[-2:]))
-    (m, n), inner, b = out.shape[-2:], x.shape[-1], len(lead)
-    near = x.strides[-1] in (0, 1) and y.strides[-2] in (0, 1)
-    if out.is_number or near or n == 1 or inner == 1:
-
-        def by_rows(i: list[str]) -> list[str]:
-            def product(k: str) -> str:
-                return f"{x.at(*i[:b], i[b], k)} * {y.at(*i[:b], k, i[b + 1])}"
-
-            if inner == 1:
-                return [f"{out.at(*i)} = {product('0')};"]
-            loop = f"for (let k = 0; k < {inner}; k++) s += {product('k')};"
-            return ["let s = 0;", loop, f"{out.at(*i)} = s;"]
-
-        lines = over([*lead, m, n], by_rows, 5)
-        writer.lines += block(lines)
-        return target
-
-    def by_sums(i: list[str]) -> list[str]:
-        add = f"{out.at(*i[:b], i[b], 'j')} += s * {y.at(*i[:b], i[b + 1], 'j')};"
-        return [f"const s = {x.at(*i)};", f"for (let j = 0; j < {n}; j++) {add}"]
-
-    writer.lines += [f"{target.name}.fill(0, 0, {call.size});"]
-    lines = over([*lead, m, inner], by_sums, 5)
-    writer.lines += block(lines)
-    return target
-
-
-def _axis(x: View, at: int) -> View:
-    """Add an axis of length 1."""
-    shape, strides = list(x.shape), list(x.strides)
-    shape.insert(at, 1)
-    strides.insert(at, 0)
-    return View(x.name, tuple(shape), tuple(strides), x.offset, x.is_number)
-
-
-def _einsum(writer: Writing, call: Node) -> View:
-    """Write loops over all letters, those of the result outside."""
-    inputs, _, output = call.attribute("subscripts").partition("->")
-    views = [writer.view(a) for a in call.args]
-    length: dict[str, int] = {}
-    for letters, view in zip(inputs.split(","), views, strict=True):
-        length |= dict(zip(letters, view.shape, strict=True))
-    order = [*output, *(c for c in length if c not in output)]
-    target = writer.result(call, zero=True)
-
-    def body(index: list[str]) -> list[str]:
-        at = dict(zip(order, index, strict=True))
-        factors = (v.at(*(at[c] for c in letters))
-                   for letters, v in zip(inputs.split(","), views, strict=True))  # fmt: skip
-        return [f"{target.at(*(at[c] for c in output))} += {' * '.join(factors)};"]
-
-    writer.lines += over([length[c] for c in order], body)
-    return target
-
-
 ARRAYS: dict[Any, Rule] = {
     ops.reshape.op: _reshape,
     ops.transpose.op: _transpose,
@@ -486,7 +408,4 @@ ARRAYS: dict[Any, Rule] = {
     np.argsort: _argsort,
     op_behind(lambda x: np.cumsum(x, axis=0)): _running("+="),
     op_behind(lambda x: np.cumprod(x, axis=0)): _running("*="),
-    DOT: _dot,
-    ops.matmul.op: _matmul,
-    op_behind(lambda x: np.einsum("ij->ji", x)): _einsum,
 }

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["View", "block", "contiguous", "loops", "over"]
+__all__ = ["View", "block", "contiguous", "loop_of", "loops", "over"]
 
 _LETTERS = "ijklpqruvw"
 
@@ -91,20 +91,37 @@ def block(lines: Iterable[str]) -> list[str]:
     return ["{", *(f"  {line}" for line in lines), "}"]
 
 
+def loop_of(letter: str, n: int, body: Sequence[str], step: int = 1) -> list[str]:
+    """Write a loop around lines: of one line in one."""
+    more = f"{letter}++" if step == 1 else f"{letter} += {step}"
+    head = f"for (let {letter} = 0; {letter} < {n}; {more})"
+    if len(body) == 1:
+        return [f"{head} {body[0]}"]
+    return [f"{head} {{", *(f"  {line}" for line in body), "}"]
+
+
 def over(
-    lengths: Sequence[int], body: Callable[[list[str]], Iterable[str]], first: int = 0
+    lengths: Sequence[int],
+    body: Callable[[list[str]], Iterable[str]],
+    first: int = 0,
+    step: int = 1,
 ) -> list[str]:
-    """Write loops around a body, which is told the indices; of a length of 1 there is no loop."""
+    """Write loops around a body, which is told the indices; of a length of 1 there is no loop.
+
+    The last index is counted in steps of `step`, which divides its length.
+    """
     index, heads = [], []
     depth = 0
-    for n in lengths:
-        if n == 1:
+    for k, n in enumerate(lengths):
+        stride = step if k == len(lengths) - 1 else 1
+        if n == stride:
             index.append("0")
             continue
         letter = _LETTERS[(first + depth) % len(_LETTERS)]
         letter *= 1 + (first + depth) // len(_LETTERS)
         index.append(letter)
-        heads.append(f"for (let {letter} = 0; {letter} < {n}; {letter}++) {{")
+        more = f"{letter}++" if stride == 1 else f"{letter} += {stride}"
+        heads.append(f"for (let {letter} = 0; {letter} < {n}; {more}) {{")
         depth += 1
     lines = [f"{'  ' * k}{head}" for k, head in enumerate(heads)]
     lines += [f"{'  ' * depth}{line}" for line in body(index)]
@@ -116,8 +133,34 @@ def loops(
 ) -> list[str]:
     """Write loops over all elements of views of one shape; the body is told those, as texts.
 
-    Axes along which all of them lie one behind another are taken as one.
+    Axes along which all of them lie one behind another are taken as one. What stays the same in
+    the innermost loop is read before it, which the engine can't do by itself: it does not know
+    that nothing is written there. The first of the views is left alone, as what is written to.
     """
+    lengths, flat = _merged(shape, views)
+    kept = {
+        k: f"c{k}"
+        for k, v in enumerate(flat)
+        if k and lengths and not v.is_number and v.strides[-1] == 0
+    }
+    if not kept:
+        return over(lengths, lambda index: body([v.at(*index) for v in flat]))
+
+    def row(index: list[str]) -> list[str]:
+        """Write what is read before, and the innermost loop."""
+        held = [f"const {name} = {flat[k].at(*index, '0')};" for k, name in kept.items()]
+
+        def element(last: list[str]) -> Iterable[str]:
+            return body([kept.get(k) or v.at(*index, *last) for k, v in enumerate(flat)])
+
+        return [*held, *over(lengths[-1:], element, len(index))]
+
+    lines = over(lengths[:-1], row)
+    return lines if len(lengths) > 1 else block(lines)
+
+
+def _merged(shape: Sequence[int], views: Sequence[View]) -> tuple[list[int], list[View]]:
+    """Take axes as one along which all views lie one behind another, and leave out those of 1."""
     lengths = [n for n in shape if n != 1]
     strides = [
         [s for n, s in zip(shape, v.strides, strict=True) if n != 1] if not v.is_number else None
@@ -132,8 +175,7 @@ def loops(
                 if s is not None:
                     s[axis : axis + 2] = [s[axis + 1]]
         axis -= 1
-    flat = [
+    return lengths, [
         v if s is None else replace(v, shape=tuple(lengths), strides=tuple(s))
         for v, s in zip(views, strides, strict=True)
     ]
-    return over(lengths, lambda index: body([v.at(*index) for v in flat]))

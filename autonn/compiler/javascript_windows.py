@@ -156,7 +156,6 @@ def _cross_entropy(writer: Writing, call: Node) -> View:
     """Write ``-1/m sum [y ln a + (1 - y) ln(1 - a)]``, where 0 ln 0 = 0."""
     a, y = map(writer.view, call.args)
     target = writer.result(call)
-    writer.lines += [f"{target.name} = 0;"]
 
     def body(t: list[str]) -> list[str]:
         p, label = t

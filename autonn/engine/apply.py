@@ -48,6 +48,7 @@ def define(
     numpy: tuple[Callable[..., Any], ...] | None = None,
     listed: bool = True,
     composite: bool = False,
+    example: str = "",
     **traits: Any,
 ) -> Function:
     """Declare an op and return the function that applies it to Tensors and to plain arrays.
@@ -63,6 +64,8 @@ def define(
         Whether it is one of the library's own, which `OPS` lists.
     composite
         Whether the forward is written in other ops itself, so that it is also `decompose`.
+    example
+        How it is called and what comes out, for its docstring.
     traits
         The other fields of `Op`. An op with residuals has a forward `with_residuals`.
     """
@@ -76,7 +79,7 @@ def define(
     short = {1: _unary, 2: _binary}.get(_arity(declared))
     call = cast(Function, short(declared, general) if short else general)
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = _describe(declared)
+    call.__doc__ = _describe(declared) + example
     call.op = declared
     for function in (declared.forward,) if numpy is None else numpy:
         implementations[function] = call

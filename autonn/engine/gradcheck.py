@@ -29,7 +29,18 @@ Function = Callable[..., Any]
 
 
 class GradientError(AssertionError):
-    """A gradient is not the slope of its function."""
+    """A gradient is not the slope of its function.
+
+    >>> from autonn import op
+    >>> @op(lambda g, z, x: g * x)
+    ... def square(x):
+    ...     return x * x
+    >>> try:
+    ...     gradcheck(square, np.array(3.0))
+    ... except GradientError as error:
+    ...     print(str(error).partition(";")[0])
+    gradient of order 1 for argument 0, index (): 3.0, but the slope is 6.0 (by complex step)
+    """
 
 
 @dataclass(frozen=True)

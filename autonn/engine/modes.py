@@ -162,11 +162,27 @@ surroundings: ContextVar[Callable[[], AbstractContextManager[Any]]] = ContextVar
 
 
 class CannotCompileError(RuntimeError):
-    """A function can't be compiled: it does what a flat program can't repeat."""
+    """A function can't be compiled: it does what a flat program can't repeat.
+
+    >>> from autonn import Tensor, compile
+    >>> try:
+    ...     compile(lambda x: x if x > 1 else -x)(Tensor(2.0))
+    ... except CannotCompileError as error:
+    ...     print(type(error).__name__)
+    TracedValueError
+    """
 
 
 class TracedValueError(CannotCompileError):
-    """A value was read while a function was being compiled, when it is not known yet."""
+    """A value was read while a function was being compiled, when it is not known yet.
+
+    >>> from autonn import Tensor, compile
+    >>> try:
+    ...     compile(lambda x: float(x))(Tensor(2.0))
+    ... except TracedValueError as error:
+    ...     print("the value is not known yet" in str(error))
+    True
+    """
 
 
 class no_grad(ContextDecorator):

@@ -47,7 +47,15 @@ class Function(Protocol):
 
 
 class NotDifferentiableError(TypeError, RuntimeError):
-    """A gradient was asked for where there is none: integers, booleans, complex numbers."""
+    """A gradient was asked for where there is none: integers, booleans, complex numbers.
+
+    >>> from autonn import Tensor
+    >>> try:
+    ...     Tensor([1, 2], requires_grad=True)
+    ... except NotDifferentiableError as error:
+    ...     print(str(error).partition(";")[0])
+    a Tensor of int64 cannot require a gradient, only floating point can
+    """
 
 
 # A call of an op in a graph, as traits see it: `op`, `args` (the operands, calls or numbers, each
@@ -68,7 +76,11 @@ Rows = Callable[[Any, Axes], int | str | None]
 
 
 def mixes_rows(call: Call, axes: Axes) -> None:
-    """Say that what becomes of a row depends on the other rows."""
+    """Say that what becomes of a row depends on the other rows.
+
+    >>> OPS["gather"].rows is mixes_rows
+    True
+    """
     return
 
 
@@ -76,6 +88,9 @@ def elementwise(call: Call, axes: Axes) -> int | None:
     """Say that each number of the result is made of those at its own place, after stretching.
 
     Rows must lie along the same axis, and what has none must be stretched along it.
+
+    >>> OPS["exp"].rows is elementwise, OPS["sin"].rows is elementwise
+    (True, True)
     """
     pairs = [(a, axis) for a, axis in zip(call.args, axes, strict=True) if hasattr(a, "shape")]
     places = {axis - len(a.shape) for a, axis in pairs if axis is not None}
@@ -92,7 +107,11 @@ def elementwise(call: Call, axes: Axes) -> int | None:
 
 
 class Memory(Enum):
-    """Where the result of an op lies, for who plans the memory of a program."""
+    """Where the result of an op lies, for who plans the memory of a program.
+
+    >>> OPS["exp"].memory, OPS["transpose"].memory
+    (<Memory.OUT: 'out'>, <Memory.VIEW: 'view'>)
+    """
 
     NEW = "new"  # in memory of its own, and it keeps nothing of its operands
     OUT = "out"  # so too, and its forward takes ``out=``
@@ -145,6 +164,15 @@ class Op:
         Whether each call gives another result, as random numbers do.
     undivided
         Whether it is computed for all rows at once, before they are shared out.
+
+    Examples
+    --------
+    >>> sine = OPS["sin"]
+    >>> sine.formula, sine.rows is elementwise
+    ('z = sin x', True)
+    >>> (rule,) = sine.rules
+    >>> float(rule(3.0, 0.0, 0.0))  # g cos x
+    3.0
     """
 
     name: str

@@ -8,7 +8,7 @@ alone nobody can tell the 1 of a single row from that of a broadcast.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +19,10 @@ from autonn.compiler.graph import Given, Graph, Node
 from autonn.compiler.trace import trace
 from autonn.compiler.unrolling import unrolled
 from autonn.engine.lineage import path_of
+from autonn.engine.op import NotDifferentiableError
 from autonn.engine.tensor import Array, Tensor
 from autonn.engine.trees import tree_leaves
-from autonn.exits.recurrence import as_one_call
+from autonn.exits.whole_layers import as_one_call
 from autonn.nn.module import Module
 
 __all__ = ["SIZES", "BatchGraph", "Length", "evaluated_graph", "refusal", "where"]
@@ -80,7 +81,9 @@ class BatchGraph:
         return node.shape == self.twin[node].shape
 
 
-def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = False) -> BatchGraph:
+def evaluated_graph(
+    model: Any, examples: Sequence[Any], whole: Collection[type] = ()
+) -> BatchGraph:
     """Trace ``model(*examples)`` in evaluation mode, with two numbers of rows.
 
     Parameters
@@ -89,8 +92,8 @@ def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = Fa
         A Module, or another function of arrays.
     examples
         The arguments, each with one row or more along its first axis; the rows are repeated.
-    whole_layers
-        Whether recurrent layers are one call each, and not step by step.
+    whole
+        The types of those layers that are one call each: see `as_one_call`.
 
     Raises
     ------
@@ -109,6 +112,22 @@ def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = Fa
     [Length(a=1, b=0), Length(a=0, b=2)]
     """
     arrays = [_example(x) for x in examples]
+    try:
+        graphs, count = _traced(model, arrays, whole)
+    except NotDifferentiableError:
+        if not whole:
+            raise
+        graphs, count = _traced(model, arrays, ())  # the model itself asks for gradients
+    outputs = [o for o in graphs[0].outputs[:count] if isinstance(o, Node)]
+    made = BatchGraph(graphs[0], outputs, _twins(*graphs))
+    if isinstance(model, Module):
+        made.names = {id(t): name for name, t in model.named_tensors().items()}
+        made.buffers = [name for name, _ in model.named_buffers()]
+    return made
+
+
+def _traced(model: Any, arrays: Sequence[Array], whole: Collection[type]) -> tuple[Any, int]:
+    """Return the graphs of both sizes, and how many of their outputs the model returns."""
     counted: list[int] = []
 
     def evaluation(*xs: Any) -> Any:
@@ -119,17 +138,11 @@ def evaluated_graph(model: Any, examples: Sequence[Any], whole_layers: bool = Fa
 
     graphs = []
     layers = [m for _, m in model.named_modules()] if isinstance(model, Module) else []
-    whole = as_one_call(layers) if whole_layers else nullcontext()
-    with whole, model.evaluating() if layers else nullcontext():
+    with as_one_call(layers, whole), model.evaluating() if layers else nullcontext():
         for size in SIZES:
             rows = [x[np.arange(size) % len(x)] for x in arrays]
             graphs.append(unrolled(trace(evaluation, *rows)))  # a file has no loops
-    outputs = [o for o in graphs[0].outputs[: counted[0]] if isinstance(o, Node)]
-    made = BatchGraph(graphs[0], outputs, _twins(*graphs))
-    if isinstance(model, Module):
-        made.names = {id(t): name for name, t in model.named_tensors().items()}
-        made.buffers = [name for name, _ in model.named_buffers()]
-    return made
+    return graphs, counted[0]
 
 
 def _example(x: Any) -> Array:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from autonn.checks import one_of
@@ -30,13 +32,64 @@ def _html(model: Any, example: Any, **settings: Any) -> bytes:
     return page_of(model, example, **settings).encode()
 
 
-def _python(model: Any, example: Any, framework: str = "pytorch") -> bytes:
+def _python(model: Any, example: Any, *, framework: str = "pytorch") -> bytes:
     one_of("export: framework", framework, ("pytorch",))
     return torch_source(model).encode()
 
 
-# By ending, what makes the file's content.
-_FORMATS: dict[str, Callable[..., bytes]] = {".onnx": _onnx, ".html": _html, ".py": _python}
+# By ending, what makes the file's content, and whose settings it takes.
+_FORMATS: dict[str, tuple[Callable[..., bytes], Callable[..., Any]]] = {
+    ".onnx": (_onnx, onnx_model), ".html": (_html, page_of), ".py": (_python, _python),
+}  # fmt: skip
+
+_WEIGHTS = (".npz", ".safetensors", ".pt", ".pth", ".h5", ".keras")  # where others keep weights
+
+
+def _settings_of(suffix: str) -> list[str]:
+    taken = inspect.signature(_FORMATS[suffix][1]).parameters.values()
+    return [p.name for p in taken if p.kind is p.KEYWORD_ONLY]
+
+
+def _require_known(suffix: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a setting that a format does not have, with one that it may stand for."""
+    known = _settings_of(suffix)
+    for name in settings:
+        if name in known:
+            continue
+        others = [ending for ending in _FORMATS if name in _settings_of(ending)]
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        if others:
+            meant = f"only {others[0]} has it; "
+        takes = ", ".join(known)
+        raise TypeError(f"export: {suffix} has no setting {name}; {meant}it takes {takes}")
+
+
+def _require_model(model: Any, suffix: str) -> None:
+    """Refuse what is no model."""
+    if isinstance(model, type):
+        name = model.__name__
+        raise TypeError(f"export: {name} is a class; give a model, as {name}(...)")
+    if isinstance(model, Module) or (suffix == ".onnx" and callable(model)):
+        return
+    also = ", or a function of arrays" if suffix == ".onnx" else ""
+    raise TypeError(f"export: model is of type {type(model).__name__}; give a Module{also}")
+
+
+def _ending(path: Any) -> str:
+    """Tell how the name of the file ends, which has to be known."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(
+            f"export: path is of type {type(path).__name__}; give the model first and then the "
+            "name of a file, as export(model, 'digits.html')"
+        )
+    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+    if suffix not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        also = "; save_weights writes weights alone" if suffix in _WEIGHTS else ""
+        name, end = os.fsdecode(path), suffix or "nothing"
+        raise ValueError(f"export: {name} ends in {end}; known are {known}{also}")
+    return suffix
 
 
 def export(model: Module, path: PathLike, example: Any = None, **settings: Any) -> None:
@@ -83,19 +136,21 @@ def export(model: Module, path: PathLike, example: Any = None, **settings: Any) 
     CannotCompileError
         For a `forward` that reads values, as ``if x.sum() > 0`` does.
     ValueError, TypeError
-        For another ending, and for settings out of their range.
+        For another ending, what is no model, settings that the ending does not have, and those
+        out of their range.
+    FileNotFoundError
+        For a folder that is not there.
     ImportError
         For ``.onnx`` without the package: ``pip install 'autonn[onnx]'``.
 
     Examples
     --------
     >>> from autonn import Layer
-    >>> export(Layer(3, 2), "layer.tflite")
+    >>> export(Layer(3, 2), "layer.py", frame="pytorch")
     Traceback (most recent call last):
-    ValueError: export: layer.tflite ends in .tflite; known are .onnx, .html, .py
+    TypeError: export: .py has no setting frame; did you mean framework? it takes framework
     """
-    suffix = os.path.splitext(os.fspath(path))[1].lower()
-    if suffix not in _FORMATS:
-        known = ", ".join(_FORMATS)
-        raise ValueError(f"export: {path} ends in {suffix or 'nothing'}; known are {known}")
-    write_together([path], [_FORMATS[suffix](model, example, **settings)])
+    suffix = _ending(path)
+    _require_model(model, suffix)
+    _require_known(suffix, settings)
+    write_together([path], [_FORMATS[suffix][0](model, example, **settings)])

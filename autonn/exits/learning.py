@@ -72,10 +72,11 @@ def learning_step(model: Module, loss: Any, optimizer: Any) -> Callable[..., Any
         """Compute the cost, and parameters and state after the step."""
 
         def cost_of(values: State) -> Any:
-            return loss(functional_call(model, values, x), y)
+            return loss(functional_call(model, {**parameters, **values}, x), y)
 
-        cost, gradients = value_and_grad(cost_of)(parameters)
-        new, after = update({k: parameters[k] for k in trained}, gradients, state)
+        learned = {k: a for k, a in parameters.items() if k in trained}
+        cost, gradients = value_and_grad(cost_of)(learned)
+        new, after = update(learned, gradients, state)
         return cost, {k: new.get(k, a) for k, a in parameters.items()}, after
 
     return step

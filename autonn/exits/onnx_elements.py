@@ -205,6 +205,14 @@ def _safe_divide(writer: Writer, call: Node) -> str:
     return writer.node("Where", none, zero, writer.node("Div", g, d))
 
 
+def _safe_multiply(writer: Writer, call: Node) -> str:
+    """Write ``x y``, and 0 where either is 0."""
+    x, y = writer.operands(call)
+    zero = writer.constant(0.0)
+    either = writer.node("Or", writer.node("Equal", x, zero), writer.node("Equal", y, zero))
+    return writer.node("Where", either, zero, writer.node("Mul", x, y))
+
+
 # ---- over axes
 
 
@@ -227,6 +235,14 @@ def _reduction(kind: str) -> Written:
         return reduced(writer, kind, text, axes, bool(call.attribute("keepdims")))
 
     return write
+
+
+def _sum_to(writer: Writer, call: Node) -> str:
+    """Write the sum over what broadcasting had stretched, as gradients are."""
+    x, lead = call.args[0], call.args[0].ndim - call.ndim
+    stretched = (k for k in range(lead, x.ndim) if x.shape[k] != call.shape[k - lead])
+    total = reduced(writer, "ReduceSum", writer.text(x), (*range(lead), *stretched), keep=True)
+    return writer.reshaped(total, writer.made.lengths(call)) if lead else total
 
 
 def _variance(writer: Writer, call: Node) -> str:
@@ -365,7 +381,9 @@ ELEMENTS: dict[Any, Written] = {
     ops.logaddexp.op: _logaddexp,
     ops.hypot.op: _hypot,
     ops.safe_divide.op: _safe_divide,
+    ops.safe_multiply.op: _safe_multiply,
     ops.sum.op: _reduction("ReduceSum"),
+    ops.sum_to.op: _sum_to,
     ops.mean.op: _reduction("ReduceMean"),
     ops.max.op: _reduction("ReduceMax"),
     ops.min.op: _reduction("ReduceMin"),

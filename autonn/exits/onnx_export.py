@@ -13,17 +13,23 @@ from autonn.compiler.graph import Node
 from autonn.exits.batches import evaluated_graph
 from autonn.exits.onnx_elements import ELEMENTS
 from autonn.exits.onnx_moves import MOVES
+from autonn.exits.onnx_norms import NORMS
 from autonn.exits.onnx_sequences import SEQUENCES
 from autonn.exits.onnx_windows import WINDOWS
 from autonn.exits.onnx_writer import Writer, need
+from autonn.exits.whole_layers import layer_call
 
 __all__ = ["BUFFERS", "IR_VERSIONS", "TABLE", "onnx_model"]
 
-# How each op is written; of sums and means those that look for windows first. Normalisations are
-# written as the ops that they are: the node LayerNormalization of onnxruntime 1.15.1, which takes
-# the mean of squares less the square of the mean, is off by 2e-5 where the mean is 10 times the
-# deviation, and by a sixth where it is 1,000 times; these ops by 3e-7 and 1e-5.
-TABLE = ELEMENTS | MOVES | WINDOWS | SEQUENCES
+_LAYERS = SEQUENCES | NORMS  # what is one node, by the layer's type
+
+
+def _layer(writer: Writer, call: Node) -> str:
+    return _LAYERS[type(call.attribute("module"))](writer, call)
+
+
+# How each op is written; of sums and means those that look for windows first.
+TABLE = ELEMENTS | MOVES | WINDOWS | {layer_call.op: _layer}
 
 # By opset the version of the file: the oldest that has it, so that old runtimes load it too.
 # https://github.com/onnx/onnx/blob/main/docs/Versioning.md
@@ -47,10 +53,11 @@ def onnx_model(
     onnx = need("onnx")
     need("onnx.checker")
     one_of("export: opset", opset, IR_VERSIONS)
-    one_of("export: dtype", str(np.dtype(dtype)), ("float32", "float64"))
+    one_of("export: dtype", getattr(dtype, "__name__", str(dtype)), ("float32", "float64"))
     examples = example if isinstance(example, tuple) else (example,)
-    # Step by step in float64, of which onnxruntime has no LSTM and no GRU.
-    made = evaluated_graph(model, examples, whole_layers=np.dtype(dtype) == np.float32)
+    # In float64 step by step: onnxruntime has no LSTM and no GRU of it, and the epsilon of a
+    # normalisation is a float32 in the file whatever the dtype, which is seen from 1e-12 on.
+    made = evaluated_graph(model, examples, _LAYERS if np.dtype(dtype) == np.float32 else ())
     writer = Writer(made, TABLE, dtype, opset)
     inputs = _names("input_name", input_name, len(made.graph.inputs))
     outputs = _names("output_name", output_name, len(made.outputs))
@@ -90,7 +97,9 @@ def _names(argument: str, given: str | Sequence[str], count: int) -> list[str]:
     """Name what goes in or out: of several with one name, by their numbers."""
     if isinstance(given, str):
         return [given] if count == 1 else [f"{given}_{k}" for k in range(count)]
-    names = list(given)
+    names = list(given) if isinstance(given, Sequence) else [given]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"export: {argument} is a name or a list of names, not {given!r}")
     if len(names) != count or len({*names}) != count or not all(names):
         raise ValueError(f"export: {argument} is {names}, expected {count} different names")
     return names
@@ -110,7 +119,19 @@ def _symbol(length: Any) -> str:
 
 def _texts(metadata: Mapping[str, Any] | None, buffers: Sequence[str]) -> dict[str, str]:
     """Write metadata as texts: what is none as JSON."""
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"export: metadata is a dict, as {{'classes': [...]}}, not {metadata!r}")
     given = dict(metadata or {})
     if buffers:
         given.setdefault(BUFFERS, list(buffers))
-    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in given.items()}
+    return {str(k): v if isinstance(v, str) else _as_json(k, v) for k, v in given.items()}
+
+
+def _as_json(name: Any, value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"export: metadata[{name!r}] can't be written as JSON: {error}; give texts, numbers, "
+            "and lists and dicts of them"
+        ) from error

@@ -35,6 +35,16 @@ class OnnxModule(Module):
         The names of what goes in and out, in order.
     metadata
         What the file says of itself, by name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from autonn import Layer, export, from_onnx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = export(Layer(3, 2, rng=0), f"{folder}/layer.onnx", example=np.ones((1, 3)))
+    ...     model = from_onnx(f"{folder}/layer.onnx")
+    >>> model.inputs, model.outputs, model(np.ones((4, 3))).shape
+    (('input',), ('output',), (4, 2))
     """
 
     def __init__(self, proto: Any) -> None:

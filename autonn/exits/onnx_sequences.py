@@ -9,10 +9,13 @@ import numpy as np
 from autonn.compiler.graph import Node
 from autonn.engine.tensor import Array, values_of
 from autonn.exits.onnx_writer import Writer, Written
-from autonn.exits.recurrence import GATES, layer_call
-from autonn.nn.recurrent import GRU
+from autonn.exits.whole_layers import RECURRENT
+from autonn.nn.recurrent import GRU, LSTM, RNN
 
 __all__ = ["SEQUENCES"]
+
+# How the gates of ours lie in the weights of ONNX, whose orders are i o f c, and z r h.
+_GATES: dict[type, list[int]] = {RNN: [0], GRU: [1, 0, 2], LSTM: [0, 3, 1, 2]}
 
 
 def _recurrent(writer: Writer, call: Node) -> str:
@@ -47,7 +50,7 @@ def _written(writer: Writer, module: Any, x: str) -> list[str]:
 
 def _weights(writer: Writer, module: Any, k: int, suffixes: tuple[str, ...]) -> list[str]:
     """Write the weights of both products and the biases, the gates in the order of ONNX."""
-    order, path = GATES[type(module)], f"{writer.layer}." if writer.layer else ""
+    order, path = _GATES[type(module)], f"{writer.layer}." if writer.layer else ""
 
     def stacked(name: str) -> Array:
         arrays = [values_of(getattr(module, f"{name}{suffix}")) for suffix in suffixes]
@@ -64,4 +67,4 @@ def _in_order(array: Array, order: list[int]) -> Array:
     return np.concatenate([parts[k] for k in order])
 
 
-SEQUENCES: dict[Any, Written] = {layer_call.op: _recurrent}
+SEQUENCES: dict[type, Written] = dict.fromkeys(RECURRENT, _recurrent)

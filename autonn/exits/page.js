@@ -2,13 +2,15 @@
 
 const $ = (id) => document.getElementById(id);
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-const numbers = ({ values, least, step }) => {  // three bytes a number, between the least and the largest
-  const b = bytes(values);
+const numbers = (packed) => {  // three bytes a number, between the least and the largest
+  if (typeof packed === "number") return packed;
+  const { values, least, step } = packed, b = bytes(values);
   return Float64Array.from({ length: b.length / 3 }, (_, i) =>
     least + step * (b[3 * i] + 256 * b[3 * i + 1] + 65536 * b[3 * i + 2]));
 };
 const first = facts.weights.map(numbers);
-let weights = first.map((w) => w.slice());
+const anew = () => first.map((w) => (typeof w === "number" ? w : w.slice()));
+let weights = anew();
 const samples = facts.samples.map(({ label, values }) => ({
   label, x: Float64Array.from(bytes(values), (v) => v / 255 * 1.3 - 0.15),
 }));
@@ -82,9 +84,44 @@ function fullInk(ink) {  // the level of full ink: soft edges are left out by Ot
   return upper[low] + (next - upper[low]) * (place - low);
 }
 
+function ofDigit(mask, width) {  // the largest piece of ink and what lies near; a stray dot does not
+  const height = mask.length / width, left = mask.slice(), pieces = [];
+  mask.forEach((_, i) => {
+    const piece = left[i] ? [i] : [], edge = [];
+    left[i] = 0;
+    for (const p of piece) {  // which grows on the way
+      const y = Math.floor(p / width), x = p % width;
+      let bare = 0;
+      for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
+        for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
+          const q = v * width + u;
+          bare += !mask[q];
+          if (left[q]) piece.push(q);
+          left[q] = 0;
+        }
+      }
+      if (bare) edge.push([y, x]);
+    }
+    if (piece.length) pieces.push({ piece, edge });
+  });
+  pieces.sort((a, b) => b.piece.length - a.piece.length);
+  const kept = pieces.splice(0, 1), long = (axis) => {
+    const places = kept[0].edge.map((spot) => spot[axis]);
+    return Math.max(...places) - Math.min(...places) + 1;
+  };
+  if (!kept.length) return mask;
+  const far = 0.2 * Math.max(long(0), long(1)), least = 0.03 * kept[0].piece.length;
+  const reach = (a, b) => a.edge.some(([y, x]) => b.edge.some(([v, u]) => Math.hypot(v - y, u - x) <= far));
+  for (const a of kept) {  // which grows on the way, too
+    for (const b of pieces.filter((b) => b.piece.length >= least && !kept.includes(b))) if (reach(a, b)) kept.push(b);
+  }
+  for (const { piece } of kept) for (const p of piece) left[p] = 1;
+  return left;
+}
+
 function see(ink, width) {  // what the network sees of ink; null where there is none
   const height = ink.length / width, level = ink.some((v) => v > 0.05) ? fullInk(ink) : 0;
-  const mask = ink.map((v) => (level && v > level / 2 ? 1 : 0));
+  const mask = ofDigit(ink.map((v) => (level && v > level / 2 ? 1 : 0)), width);
   let [top, bottom, left, right] = [Infinity, -1, Infinity, -1];
   mask.forEach((on, i) => {
     if (!on) return;
@@ -195,16 +232,24 @@ function build() {
   $("because").hidden = $("shares").parentElement.hidden = facts.plain;
 }
 
+function blank() {  // nothing is left of what was read before
+  $("result").textContent = "Draw something.";
+  for (const cell of cells.flat()) [cell.textContent, cell.style.background] = ["", ""];
+  facts.classes.forEach((_, k) => {
+    $(`share-${k}`).value = 0;
+    $(`share-${k}`).nextSibling.textContent = "";
+  });
+  for (const id of ["seen", "parts"]) $(id).width = 0;
+  $("because-text").textContent = "";
+}
+
 function show(quiet) {
-  if (current === null) {
-    $("result").textContent = facts.picture ? "Draw something." : "";
-    return;
-  }
+  if (current === null) return blank();
   const layers = read(current), out = shares(layers[layers.length - 1]), order = ranked(out);
   layers.forEach((values, k) => {
     const most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
     cells[k].forEach((cell, i) => {
-      cell.textContent = values[i].toFixed(2);
+      if (values.length <= 100) cell.textContent = values[i].toFixed(2);  // of more, colours alone
       cell.style.background = shade(0.75 * values[i], most);  // pale enough for black numbers
     });
   });
@@ -253,8 +298,8 @@ const taught = [];
 let lesson = 0;  // the number of the lesson that is under way; 0: none
 
 function step(x, k) {  // one step of descent; returns the cost
-  const [cost, after] = learn(...weights, x, Int32Array.of(k));
-  Object.values(after).forEach((w, i) => weights[i].set(w));
+  const [cost, after] = learn(...weights, x, Int32Array.of(k));  // arrays are changed in place
+  weights = after;
   return cost;
 }
 
@@ -278,7 +323,10 @@ function knows() {
 }
 
 function teach(k, done) {
-  if (current === null) return;
+  if (current === null) {
+    $("lesson").textContent = "Draw something first, or load a sample.";
+    return;
+  }
   const x = current, own = ++lesson, costs = [];
   if (!taught.some((t) => t.x === x)) taught.push({ x, label: k });
   taught.find((t) => t.x === x).label = k;
@@ -307,7 +355,7 @@ $("stop").onclick = () => { lesson++; };
 $("forget").onclick = () => {
   lesson++;
   taught.length = 0;
-  weights = first.map((w) => w.slice());
+  weights = anew();
   draw([0]);
   $("lesson").textContent = "Forgotten: the weights are those of the beginning.";
   show();

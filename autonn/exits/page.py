@@ -10,6 +10,7 @@ import base64
 import copy
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 
 from autonn.checks import number
 from autonn.compiler.emit_javascript import write_javascript
-from autonn.compiler.graph import Node
+from autonn.compiler.graph import Graph, Node
 from autonn.compiler.simplify import simplify
 from autonn.compiler.trace import trace
 from autonn.data.digits import load_digits
@@ -70,6 +71,7 @@ def page_of(
     title: str | None = None,
 ) -> str:
     """Return the page of a network: see `export`."""
+    _require_kinds(classes, samples, loss, title)
     form = _form_of(example, inputs)
     twin = copy.deepcopy(model).eval().astype(np.float64)
     programs = _Programs(twin, form, loss, number("export: rate", rate, least=0))
@@ -81,7 +83,7 @@ def page_of(
     if samples is None and form.is_digit and programs.count == 10:
         samples = _digits()
     facts = {
-        "weights": [_packed(a) for a in programs.parameters.values()],
+        "weights": [_packed(name, a) for name, a in programs.parameters.items()],
         "samples": _samples(samples, form, programs.count),
         "shape": form.shape, "picture": form.picture, "columns": form.columns,
         "sliders": form.sliders, "classes": names, "layers": programs.layers,
@@ -91,34 +93,62 @@ def page_of(
     return _filled(form, facts, programs, title or _title(form))
 
 
+def _require_kinds(classes: Any, samples: Any, loss: Any, title: Any) -> None:
+    """Refuse settings that are of another kind, with what they are."""
+    wanted = ""
+    if classes is not None and not isinstance(classes, Sequence | np.ndarray):
+        wanted = f"classes is a list of names, one for each output, not {classes!r}"
+    elif samples is not None and not (isinstance(samples, tuple) and len(samples) == 2):
+        given = type(samples).__name__
+        wanted = f"samples is a pair of rows and their labels, (X, y), not of type {given}"
+    elif isinstance(loss, type):
+        wanted = f"loss is the class {loss.__name__}; add (): {loss.__name__}()"
+    elif loss is not None and not callable(loss):
+        wanted = f"loss is a loss, as CrossEntropy(), not {loss!r}"
+    elif title is not None and not isinstance(title, str):
+        wanted = f"title is a text, not {title!r}"
+    if wanted:
+        raise TypeError(f"export: {wanted}")
+
+
 # ---- what goes in
 
 
 def _form_of(example: Any, inputs: Any) -> _Form:
     """Read what the page is to ask for."""
     shape = None if example is None else np.shape(example)[1:]
+    if isinstance(example, tuple):
+        raise TypeError(
+            f"export: example is a tuple of {len(example)}; a page asks for one input alone"
+        )
     if isinstance(inputs, Mapping):
         sliders = [_slider(str(name), ends) for name, ends in inputs.items()]
         return _Form(shape or (len(sliders),), sliders=sliders)
     if inputs is None and shape in (None, (400,)):
         return _Form((400,), (20, 20), columns=True, is_digit=True)
-    return _picture(shape, (shape or ())[-2:] if inputs is None else tuple(inputs), inputs)
+    sides = (shape or ()) if inputs is None else inputs
+    return _picture(shape, tuple(sides)[-2:] if inputs is None else sides, inputs)
 
 
 def _picture(shape: Any, sides: tuple[Any, ...], inputs: Any) -> _Form:
     """Take a picture of these sides, in a row of the network's shape."""
-    if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
+    pair = isinstance(sides, tuple | list) and len(sides) == 2
+    if not pair or not all(isinstance(n, int | np.integer) and n > 0 for n in sides):
+        what = f"inputs is {inputs!r}" if inputs is not None else f"a row has shape {shape}"
         raise ValueError(
-            f"export: inputs is {inputs!r}; give the sides of a picture, (28, 28), or the ranges "
+            f"export: {what}; give inputs=, the sides of a picture, (28, 28), or the ranges "
             "of a few numbers, {'x': (-1, 1), 'y': (-1, 1)}"
         )
+    sides = int(sides[0]), int(sides[1])
     shape = shape or (sides[0] * sides[1],)
     if int(np.prod(shape)) != sides[0] * sides[1]:
         raise ValueError(f"export: a row has shape {shape}, which is no picture of {sides}")
-    return _Form(shape, (sides[0], sides[1]))
+    return _Form(shape, sides)
 
 
 def _slider(name: str, ends: Any) -> dict[str, Any]:
+    if not isinstance(ends, Sequence | np.ndarray) or len(ends) != 2:
+        raise TypeError(f"export: the range of {name} is a pair, (-1, 1), not {ends!r}")
     least, most = (number(f"export: the range of {name}", end) for end in ends)
     if not least < most:
         raise ValueError(f"export: {name} goes from {least:g} to {most:g}; the first is the least")
@@ -160,11 +190,7 @@ class _Programs:
         parts = parts or [model]
         self.end, own = _ENDS.get(type(parts[-1]), ("logits", SoftmaxCrossEntropy()))
 
-        def layers(parameters: Any, x: Any) -> Any:
-            """Compute the numbers of each layer."""
-            return functional_call(_Parts(model, parts), _under(parameters), x)
-
-        forward = trace(layers, self.parameters, row)
+        forward = self._forward(model, parts, row)
         shape = forward.outputs[-1].shape
         if len(shape) != 2:
             raise ValueError(
@@ -176,32 +202,47 @@ class _Programs:
         self.count = self.layers[-1]["units"]
         self.why = self._why(model, parts, row)
         self.learn = None
-        if loss is None and self.count < 2:
+        if (loss is None and self.count < 2) or not model.parameters():
             return
         step = learning_step(model, loss or own, SGD(lr=rate))
 
-        def lesson(parameters: Any, x: Any, y: Any) -> Any:
+        def lesson(w: Any, x: Any, y: Any) -> Any:
             """Compute the cost, and the parameters after one step of descent."""
-            cost, after, _ = step(parameters, {}, x, y)
-            return cost, after
+            cost, after, _ = step(w, {}, x, y)
+            return cost, [after[name] for name in w]
 
         labels = np.zeros(1, int)
-        self.learn = write_javascript(
-            simplify(trace(lesson, self.parameters, row, labels)), fresh=False
-        )
+        graph = simplify(trace(lesson, self.parameters, row, labels))
+        over = {1 + k: k for k in range(len(self.parameters))}  # new weights over the old ones
+        self.learn = write_javascript(graph, fresh=False, onto=over)
+
+    def _forward(self, model: Module, parts: list[Any], row: Array) -> Graph:
+        """Trace the numbers of each layer."""
+
+        def layers(w: Any, x: Any) -> Any:
+            """Compute the numbers of each layer."""
+            return functional_call(_Parts(model, parts), _under(w), x)
+
+        try:
+            return trace(layers, self.parameters, row)
+        except ValueError as error:
+            raise ValueError(
+                f"export: the page feeds a row of shape {row.shape[1:]}, but {error}; say what "
+                "goes in, by inputs= or by a row, example=X[:1]"
+            ) from error
 
     def _why(self, model: Module, parts: list[Any], row: Array) -> str:
         """Write what tells how far each input speaks for a sum of outputs, before the last bend."""
         bends = self.end != "logits" and len(parts) > 1
         inner: Module = Sequential(*parts[:-1]) if bends else model
 
-        def score(x: Any, parameters: Any, target: Any) -> Any:
+        def score(x: Any, w: Any, target: Any) -> Any:
             """Compute the sum of the outputs, each times a number."""
-            return np.sum(functional_call(inner, parameters, x) * target)
+            return np.sum(functional_call(inner, w, x) * target)
 
-        def reasons(parameters: Any, x: Any, target: Any) -> Any:
+        def reasons(w: Any, x: Any, target: Any) -> Any:
             """Compute the sum, and its gradient for the inputs."""
-            return value_and_grad(score)(x, parameters, target)
+            return value_and_grad(score)(x, w, target)
 
         graph = trace(reasons, self.parameters, row, np.zeros((1, self.count)))
         return write_javascript(simplify(graph), fresh=False)
@@ -243,11 +284,18 @@ def _told(parts: Sequence[Any], outputs: Sequence[Any]) -> list[dict[str, Any]]:
     return told
 
 
-def _packed(a: Array) -> dict[str, Any]:
+def _packed(name: str, a: Array) -> dict[str, Any] | float:
     """Pack an array into three bytes a number; the error is below 2^-24 of its range."""
+    if not (np.abs(a) < 1e300).all():  # differences of such numbers are finite too
+        raise ValueError(
+            f"export: {name} has inf, NaN or numbers past 1e300 in it; a page shows networks that "
+            "were trained with success"
+        )
+    if a.ndim == 0:
+        return float(a)
     flat = np.asarray(a, float).reshape(-1)
     least, most = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
-    step = (most - least) / _LEVELS
+    step = 1.0 if a.dtype.kind in "iub" else (most - least) / _LEVELS  # places stay whole
     levels = np.rint((flat - least) / (step or 1.0)).astype(np.uint32)
     raw = levels.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3]
     return {"values": base64.b64encode(raw.tobytes()).decode(), "least": least, "step": step}
@@ -287,6 +335,7 @@ def _filled(form: _Form, facts: Mapping[str, Any], programs: _Programs, title: s
     """Put everything into the template; no text of the user's can end a script."""
     own = "page_paper.js" if form.picture else "page_sliders.js"
     script = "\n".join((_PARTS / name).read_text() for name in ("page.js", own))
+    script = re.sub(r"(?m)^ +", "", script)  # 1.2 kB of 80
     template = Template((_PARTS / "page.html").read_text())
     reasons = _REASONS if form.picture else '<p class="soft" id="because-text"></p>'
     return template.substitute(

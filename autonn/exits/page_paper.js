@@ -66,6 +66,7 @@ samples.forEach(({ label, x }) => {
     redraw();
     current = x;
     show();
+    brush.drawImage($("seen"), 0, 0, paper.width, paper.height);
   };
   $("samples").append(button);
 });

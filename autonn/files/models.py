@@ -115,6 +115,16 @@ def load_model(path: PathLike) -> Module:
     FileNotFoundError, FileFormatError
         For a file that is missing; for one that is damaged, of a newer format, or that holds no
         whole model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from autonn import Layer, Sequential, Sigmoid
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(Sequential(Layer(3, 2, rng=0), Sigmoid()), f"{folder}/model.npz")
+    ...     model = load_model(f"{folder}/model.npz")
+    >>> model
+    Sequential(Layer(3, 2), Sigmoid())
     """
     arrays = read_npz(path, lambda headers: require_names(path, headers, [MODEL]), MAX_BYTES)
     with parsing(f"{path}: content", "a model that save_model wrote", FRESH_COPY):

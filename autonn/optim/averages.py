@@ -15,6 +15,14 @@ class Average:
 
     Buffers that are floating, as running means, are averaged too; counts are those of the last
     step.
+
+    >>> import numpy as np
+    >>> from autonn import Layer, MeanSquaredError, fit, optim
+    >>> class Half(Average):  # each step counts as much as all before
+    ...     def share(self, steps, averaged):
+    ...         return 0.5 if averaged else 1.0
+    >>> model, X = Layer(1, 1, rng=0), np.array([[1.0], [2.0]])
+    >>> history = fit(model, X, 2 * X, MeanSquaredError(), optim.SGD(lr=0.1), average=Half())
     """
 
     def share(self, steps: int, averaged: int) -> float:

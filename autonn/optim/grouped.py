@@ -28,6 +28,13 @@ class Groups(StepOptimizer):
         The optimiser of all that fits no key.
     by
         The optimiser of each key, or None for what stays as it is.
+
+    Examples
+    --------
+    >>> from autonn.optim import Adam
+    >>> several = groups(Adam(lr=0.001), {"0.*": {"lr": 0.01}, "*.bias": None})
+    >>> several.lr, several.by["0.*"].lr, several.by["*.bias"]
+    (0.001, 0.01, None)
     """
 
     ranges: ClassVar[dict[str, Check]] = {}
@@ -178,8 +185,8 @@ def groups(
         For each key an optimiser of its own; or a dict of what is other than in `rest`, as
         ``{"lr": 0.01}``; or None for parameters that stay as they are. (With
         ``parameter.requires_grad = False`` their gradients are not computed either.) A key is a
-        pattern of names, as "0", "0.*" or "*.bias", or a module. Each parameter goes to the first
-        key that it fits.
+        pattern of names, as ``"0"``, ``"0.*"`` or ``"*.bias"``, or a module. Each parameter goes to
+        the first key that it fits.
 
     Returns
     -------

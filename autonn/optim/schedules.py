@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from autonn.checks import not_negative, positive, share, whole
 
+#: A learning rate as a function of the step, 0 for the first: ``lambda t: 0.1 / (1 + t)``.
 Schedule = Callable[[int], float]
 Rate = float | Schedule
 

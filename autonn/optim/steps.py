@@ -50,6 +50,15 @@ class StepOptimizer(Optimizer):
         For arguments out of their range; for those that are not numbers.
     FloatingPointError
         By a step with `clip_norm`, for inf or NaN in a gradient.
+
+    Examples
+    --------
+    >>> from autonn import Tensor
+    >>> class Signs(StepOptimizer):  # theta = theta - lr sign(g)
+    ...     def _new_state(self, parameter):
+    ...         return {}
+    ...     def _update(self, theta, g, state, lr):
+    ...         theta -= lr * np.sign(g)
     """
 
     ranges = Optimizer.ranges | {"lr": _rate, "clip_norm": _limit}

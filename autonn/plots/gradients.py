@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 def gradient_flow(model: Module, *, ax: Axes | None = None) -> Axes:
     """Draw how large the gradient is at each parameter, from the first layer to the last.
 
-    Each row spans the 5th to the 95th percentile of |gradient| without
+    Each row spans the 5th to the 95th percentile of ``|gradient|`` without
     its zeros, thick between the quartiles, with a dot (of biases a square) at the median; where it
     goes on for more than three powers of ten below all quartiles, it leaves the picture. At the
-    right stands ||gradient|| / ||parameter||. Rows that drift to the left towards the first layer
-    are a gradient that vanishes.
+    right stands ``||gradient|| / ||parameter||``. Rows that drift to the left towards the first
+    layer are a gradient that vanishes.
 
     Parameters
     ----------

@@ -37,7 +37,14 @@ DTYPES = [np.float64, np.float32]
 
 
 class Net(BaseEstimator):
-    """What classifiers and regressors share: how they are trained, and what they give."""
+    """What classifiers and regressors share: how they are trained, and what they give.
+
+    >>> from autonn.sklearn import NetClassifier, NetRegressor
+    >>> issubclass(NetClassifier, Net), issubclass(NetRegressor, Net)
+    (True, True)
+    >>> NetRegressor().set_params(optimizer__lr=0.1).optimizer.lr
+    0.1
+    """
 
     network: Any
     loss: Any

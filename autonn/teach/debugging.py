@@ -57,6 +57,17 @@ class NonFiniteError(FloatingPointError):
         Whether it was born on the way back, in the gradient of what the op was given.
     branch
         "x" or "y", where it was born in the branch of a ``where`` that is not taken there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from autonn import Tensor
+    >>> try:
+    ...     with debug():
+    ...         y = np.log(Tensor([1.0, 0.0]))
+    ... except NonFiniteError as error:
+    ...     print(error.op, error.index, error.values)
+    log (1,) {'x': 0.0}
     """
 
     def __init__(self, message: str, birth: _Birth | None = None) -> None:

@@ -48,6 +48,12 @@ class Explanation:
         All that formulas are written with, by name: values, NumPy as ``np``, the ops.
     in_letters
         Whether it is a network of layers in the letters of the course; its delta is ``m dJ/dz``.
+
+    Examples
+    --------
+    >>> from autonn import Layer, MeanSquaredError
+    >>> told = explain(Layer(2, 1, rng=0), [[1.0, 2.0]], [[1.0]], loss=MeanSquaredError())
+    >>> [step.name for step in told.steps]
     """
 
     def __init__(self, sections: list[Section], names: dict[str, Any], in_letters: bool) -> None:

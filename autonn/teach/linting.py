@@ -42,7 +42,15 @@ RULES: tuple[Rule, ...] = (
 
 
 class Findings(tuple[Finding, ...]):
-    """What `lint` found, as a tuple that prints well; empty where nothing is wrong."""
+    """What `lint` found, as a tuple that prints well; empty where nothing is wrong.
+
+    >>> from autonn.training import Finding
+    >>> found = Findings([Finding("dead-units", "model.1", "25 of 25 give 0", "take a smaller lr")])
+    >>> found.names
+    ['dead-units']
+    >>> Findings()
+    lint: nothing found by 28 rules
+    """
 
     __slots__ = ()
 

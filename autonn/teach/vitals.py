@@ -15,7 +15,12 @@ from autonn.training.certain import laid_out, named_place
 
 
 class Vitals(NamedTuple):
-    """What was measured after an epoch; each number by the name of a weight, or of a layer."""
+    """What was measured after an epoch; each number by the name of a weight, or of a layer.
+
+    >>> vitals = Vitals(3, {"0.weight": 1e-7}, {"0.weight": 2e-6}, {"1 ReLU()": 0.9})
+    >>> [name for name, share in vitals.quiet.items() if share > 0.5]
+    ['1 ReLU()']
+    """
 
     epoch: int
     gradients: dict[str, float]  # ||gradient|| / ||weight||

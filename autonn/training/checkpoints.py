@@ -75,6 +75,15 @@ def read_checkpoint(path: PathLike) -> tuple[dict[str, Array], Any]:
     ------
     FileNotFoundError, FileFormatError
         For a file that is missing; for one that is damaged or something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_checkpoint(f"{folder}/run.npz", {"model/weight": np.ones(2)}, {"epoch": 3})
+    ...     arrays, notes = read_checkpoint(f"{folder}/run.npz")
+    >>> arrays, notes["epoch"]
+    ({'model/weight': array([1., 1.])}, 3)
     """
     most = max(MAX_BYTES, os.path.getsize(path))  # nothing in it is packed
     arrays = read_npz(path, lambda headers: require_names(path, headers, [NOTES]), most)

@@ -13,7 +13,13 @@ from types import FrameType
 
 
 class LintWarning(UserWarning):
-    """What `fit` warns with where a training can't do what was meant, whatever it learns."""
+    """What `fit` warns with where a training can't do what was meant, whatever it learns.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", LintWarning)  # what it says is known and meant
+    ...     warnings.warn("2 found", LintWarning)
+    """
 
 
 @dataclass(frozen=True)

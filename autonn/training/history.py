@@ -23,6 +23,10 @@ class History:
 
     How it was computed is no part of what was seen: two histories are equal whether their runs were
     compiled or not.
+
+    >>> history = History(cost=[0.5, 0.4], accuracy=[0.5, 0.75])
+    >>> len(history), history.cost[-1], history.validation_cost
+    (2, 0.4, [])
     """
 
     cost: list[float] = field(default_factory=list)
@@ -73,6 +77,7 @@ class History:
         return {name: list(getattr(self, name)) for name in SERIES if getattr(self, name)}
 
 
+#: What a `History` has as lists with one entry an epoch, by name.
 SERIES = [entry.name for entry in fields(History) if entry.default_factory is list]
 
 answer_attributes(History)

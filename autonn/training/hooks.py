@@ -29,6 +29,13 @@ class Seen:
         were shown.
     cost
         That of the last batch, penalty included; None before the first.
+
+    Examples
+    --------
+    >>> class Stop:  # below a cost of 0.1
+    ...     def on_step(self, seen):
+    ...         if seen.cost < 0.1:
+    ...             raise StopIteration
     """
 
     def __init__(self, model: Module, optimizer: Optimizer, history: History) -> None:

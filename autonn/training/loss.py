@@ -32,6 +32,10 @@ class Loss(Protocol):
       predictions. `fit` calls it once, on all targets, before the first step. A subclass that has
       a ``__call__`` of its own, and so may take other targets, is asked only for a `check` of its
       own.
+
+    >>> def absolute(predictions, targets):
+    ...     return np.mean(np.absolute(predictions - targets))
+    >>> absolute.classifies = False
     """
 
     def __call__(self, predictions: Any, targets: Any, /, *args: Any, **kwargs: Any) -> Tensor:

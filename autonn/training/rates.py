@@ -30,7 +30,12 @@ TOO_HIGH = 4.0
 
 @dataclass
 class RateSearch:
-    """What `find_rate` saw: rates, the cost before the step of each, and a rate to begin with."""
+    """What `find_rate` saw: rates, the cost before the step of each, and a rate to begin with.
+
+    >>> search = RateSearch(rates=[0.01, 0.1, 1.0], costs=[0.7, 0.5, 9.0], suggestion=0.1)
+    >>> len(search), search.suggestion
+    (3, 0.1)
+    """
 
     rates: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)

@@ -27,6 +27,10 @@ class SequenceBatches:
         To what length the sequences of each bucket are padded.
     examples
         How many sequences there are.
+
+    Examples
+    --------
+    >>> batches = sequence_batches([[1, 2], [3, 4, 5], [6]], [0, 1, 0], batch_size=2)
     """
 
     def __init__(

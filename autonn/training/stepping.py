@@ -72,6 +72,14 @@ class TrainStep:
         Whether the last step ran as a flat program; None before the first.
     why_not
         Why it did not, in words; empty if it did.
+
+    Examples
+    --------
+    >>> from autonn import Layer, MeanSquaredError, optim
+    >>> step = train_step(Layer(1, 1, rng=0), MeanSquaredError(), optim.SGD(lr=0.1))
+    >>> cost = step([[1.0], [2.0]], [[2.0], [4.0]])
+    >>> step.compiled, step.why_not
+    (True, '')
     """
 
     def __init__(

@@ -400,3 +400,16 @@ def test_densities_are_scipys() -> None:
         (ops.norm_cdf, stats.norm.cdf), (ops.norm_logcdf, stats.norm.logcdf),
     ):  # fmt: skip
         np.testing.assert_allclose(ours(x, 0.3, 2.0), theirs(x, 0.3, 2.0), rtol=1e-13)
+
+
+@pytest.mark.parametrize("function", [np.linalg.pinv, lambda x: np.linalg.svd(x, False).S])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_singular_vectors_of_infinities_are_refused_and_not_looked_for_for_ever(
+    function: Any, compiled: bool
+) -> None:
+    slope = grad(lambda x: np.sum(function(x)))
+    slope = autonn.compile(slope) if compiled else slope
+    slope(np.eye(3))
+    hangs = np.array([[0.0, 5e-324, 1e308], [-np.inf, 0.0, 5e-324], [5e-324, 1.0, 0.0]])
+    with pytest.raises(np.linalg.LinAlgError, match="a matrix with inf or NaN has no singular"):
+        slope(hangs)

@@ -88,12 +88,65 @@ def test_a_model_stays_as_it_is() -> None:
         ({"samples": (np.zeros((1, 3)), [0])}, "samples have shapes"),
         ({"samples": (np.zeros((1, 400)), [10])}, "from 0 to 9"),
         ({"rate": -1}, "rate"),
-        ({"example": np.zeros((1, 5))}, "inputs is None"),
+        ({"example": np.zeros((1, 5))}, r"a row has shape \(5,\); give inputs="),
     ],
 )
 def test_what_does_not_fit_is_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         page_of(small(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"classes": 10}, "a list of names, one for each output, not 10"),
+        (
+            {"samples": np.zeros((2, 400))},
+            r"a pair of rows and their labels, \(X, y\), not of type",
+        ),
+        ({"loss": an.CrossEntropy}, r"the class CrossEntropy; add \(\): CrossEntropy\(\)"),
+        ({"loss": "mse"}, r"loss is a loss, as CrossEntropy\(\), not 'mse'"),
+        ({"title": 3}, "title is a text, not 3"),
+        ({"inputs": {"x": 3}}, r"range of x is a pair, \(-1, 1\), not 3"),
+        ({"inputs": {"x": (0, 1, 2)}}, "is a pair"),
+        ({"example": (np.zeros((1, 400)),)}, "example is a tuple of 1; a page asks for one input"),
+    ],
+)
+def test_settings_of_another_kind_are_told_what_they_are(settings: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=f"^export: .*{said}"):
+        page_of(small(), **settings)
+
+
+def test_a_network_of_other_rows_is_told_how_to_say_so() -> None:
+    with pytest.raises(ValueError, match=r"a row of shape \(400,\), but Layer.*by inputs= or by a"):
+        page_of(nn.Layer(2, 2, rng=0))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -1e301])
+def test_weights_that_are_no_numbers_are_refused_by_name(number: float) -> None:
+    model = small()
+    model[2].bias.data[3] = number
+    with pytest.raises(ValueError, match=r"2\.bias has inf, NaN or numbers past 1e300"):
+        page_of(model)
+
+
+class Looked(nn.Module):
+    """Takes numbers in an order that is a buffer, of whole numbers."""
+
+    def __init__(self) -> None:
+        self.order = an.Tensor(np.array([1, 0, 70_000]))
+        self.layer = nn.Layer(2, 2, rng=0)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x[:, self.order[:2]]) * (self.order[2] > 1)
+
+
+def test_whole_numbers_stay_whole_and_a_network_without_weights_has_no_lessons() -> None:
+    sliders = {"x": (0, 1), "y": (0, 1)}
+    text = page_of(Looked(), inputs=sliders)
+    assert '"step":1.0' in text
+    assert '"teaches":true' in text
+    assert '"teaches":false' in page_of(nn.Sequential(nn.Tanh()), inputs=sliders)
 
 
 def test_a_network_that_gives_pictures_has_no_page() -> None:
@@ -103,5 +156,7 @@ def test_a_network_that_gives_pictures_has_no_page() -> None:
 
 
 def test_an_ending_that_is_not_known_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"ends in \.tflite; known are \.onnx, \.html, \.py"):
+    with pytest.raises(ValueError, match=r"ends in \.tflite; known are \.onnx, \.html, \.py$"):
         an.export(small(), "model.tflite")
+    with pytest.raises(ValueError, match="save_weights writes weights alone"):
+        an.export(small(), "model.pt")

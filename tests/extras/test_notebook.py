@@ -28,11 +28,12 @@ CELLS = {
 
 
 @pytest.fixture(scope="module")
-def shown() -> dict[str, list[Any]]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     """Execute the cells in a kernel, and return what each shows."""
     notebook = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, CELLS.values())])
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    client = nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3")
+    here = {"metadata": {"path": str(tmp_path_factory.mktemp("notebook"))}}
+    client = nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=here)
     client.execute(env=os.environ | {"PYTHONPATH": path})
     return {name: cell["outputs"] for name, cell in zip(CELLS, notebook.cells, strict=True)}
 
@@ -40,8 +41,8 @@ def shown() -> dict[str, list[Any]]:
 @pytest.mark.parametrize(
     ("cell", "words"),
     [
-        ("model", "<details><summary><code>Sequential(Layer(400, 64), ReLU(), Residual("),
-        ("summary", "34,635</td></tr></table>"),
+        ("model", "<details><summary><code>Sequential(Layer(400, 64), ReLU(), Layer(64, 10))"),
+        ("summary", "26,314</td></tr></table>"),
         ("tensor", "shape (64, 400), float64, requires a gradient"),
         ("tensor", '<img src="data:image/png;base64,'),
         ("history", "<svg"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tools.exit_networks import NETWORKS, TwoEnds, drawn_network
+from tools.onnx_files import furthest, session
 from tools.planting import another
 
 import autonn as an
@@ -19,40 +19,7 @@ from autonn.engine.tensor import values_of
 from autonn.exits.onnx_export import TABLE, onnx_model
 
 onnx = pytest.importorskip("onnx")
-evaluator = pytest.importorskip("onnx.reference")
 onnxruntime = pytest.importorskip("onnxruntime")
-
-
-def session(model: Any) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    content = model.SerializeToString()
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def furthest(model: Any, x: Any, sizes: tuple[int, ...], dtype: str = "float32") -> float:
-    """Return the largest difference, as a share of the largest output."""
-    made = onnx_model(model, x[:1], dtype=dtype)
-    readers = [session(made), evaluator.ReferenceEvaluator(made)]
-    worst = 0.0
-    for size in sizes:
-        rows = x[np.arange(size) % len(x)]
-        expected = model.predict(rows)
-        fed = rows.astype(dtype) if rows.dtype.kind == "f" else rows
-        for reader in readers:
-            try:
-                with np.errstate(all="ignore"), warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    (got,) = reader.run(None, {"input": fed})
-            except NotImplementedError as error:  # of two directions, in onnx before 1.18
-                if "num_directions" not in str(error):
-                    raise
-                continue
-            assert got.shape == expected.shape
-            largest = max(float(np.abs(expected).max()), 1e-300)
-            worst = max(worst, float(np.abs(got - expected).max()) / largest)
-    return worst
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import base64
-import shutil
+import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tools.browser import CHROMIUM, DRIVER, chromium, looked_at, violations
+from tools.drawings import mnist
 from tools.exit_networks import NETWORKS
 from tools.javascript import furthest, program_of, script_of
+from tools.read_papers import WAYS, read_papers
 
 import autonn as an
 from autonn import data, nn, optim
+from autonn.exits import learning_step
 
-webdriver = pytest.importorskip("selenium.webdriver")
+pytest.importorskip("selenium.webdriver")
 actions = pytest.importorskip("selenium.webdriver.common.actions.action_builder")
 inputs = pytest.importorskip("selenium.webdriver.common.actions.pointer_input")
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not there"
 )
@@ -39,9 +43,12 @@ def lines(digit: int) -> list[list[float]]:
 
 @pytest.fixture(scope="module")
 def digits() -> Any:
-    """Digits to learn from, and others."""
+    """Digits to learn from, and others: rows, MNIST's own pictures and what they are."""
     loaded = an.load_digits()
-    return data.split(loaded.X, loaded.y, test=1000, rng=0)
+    rows = np.arange(len(loaded.y))[:, None]
+    known, y, others, y_others = data.split(rows, loaded.y, test=1000, rng=0)
+    known, others = known[:, 0], others[:, 0]
+    return loaded.X[known], y, loaded.X[others], mnist()[others], y_others
 
 
 @pytest.fixture(scope="module")
@@ -59,22 +66,23 @@ def model(digits: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,1700"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(executable_path=DRIVER)
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
 def path(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("page") / "digits.html"
     an.export(model, made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def sliders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a network of two numbers."""
+    made = tmp_path_factory.mktemp("page") / "spirals.html"
+    model = nn.Sequential(nn.Layer(2, 8, rng=0), nn.Tanh(), nn.Layer(8, 3, rng=1))
+    an.export(model, made, inputs={"x": (-1, 1), "y": (-2, 2)}, classes=["a", "b", "</script>"])
     return made
 
 
@@ -101,17 +109,6 @@ SEEN = """
     const dark = String.fromCharCode(...ink().map((v) => Math.round(255 * v)));
     return [btoa(dark), current && Array.from(rolled(current))];
 """
-PIXELS = """
-    const picture = brush.createImageData(200, 200), image = arguments[0];
-    for (let i = 0; i < 40000; i++) {
-      const y = Math.floor((Math.floor(i / 200) - 30) / 5), x = Math.floor((i % 200 - 30) / 5);
-      const v = 255 - (x >= 0 && y >= 0 && x < 28 && y < 28 ? image[28 * y + x] : 0);
-      picture.data.set([v, v, v, 255], 4 * i);
-    }
-    brush.putImageData(picture, 0, 0);
-    current = unrolled(see(ink(), 200));
-    show();
-"""
 
 
 def test_it_is_small_and_asks_for_nothing(page: Any, path: Path) -> None:
@@ -128,12 +125,14 @@ def test_it_reads_as_numpy_does(page: Any, model: Any, digits: Any) -> None:
 
 
 def test_drawings_are_centred_as_photos_are(page: Any) -> None:
+    """Also where a pen left a dot at a corner, which is no part of the digit."""
     rng = np.random.default_rng(0)
     compared = 0
-    for _ in range(12):
+    for k in range(12):
         points = np.cumsum(rng.normal(size=(rng.integers(3, 8), 2)) * (25, 45), axis=0)
         points = (points - points.mean(axis=0) + 100 + rng.normal(size=2) * 15).clip(20, 180)
-        dark, seen = page.execute_script(DRAW + SEEN, points.tolist())
+        dot = "" if k % 2 else "strokes.push([[190, 10]]);"
+        dark, seen = page.execute_script(DRAW.replace("look", dot + "look") + SEEN, points.tolist())
         try:
             expected = data.digit_from_image(paper(dark))
         except ValueError:
@@ -143,19 +142,15 @@ def test_drawings_are_centred_as_photos_are(page: Any) -> None:
     assert compared > 7
 
 
-def test_pictures_of_digits_on_the_paper_are_read_as_often_as_by_numpy(
-    page: Any, model: Any
+@pytest.mark.parametrize("way", WAYS)
+def test_held_out_digits_on_the_paper_are_read_as_often_as_by_numpy(
+    page: Any, model: Any, digits: Any, way: str
 ) -> None:
-    loaded = np.load(Path(an.__file__).parents[1] / "data" / "digits.npz")
-    rows = np.arange(0, 5000, 500)
-    ours = theirs = 0
-    for image, label in zip(loaded["images"][rows], loaded["labels"][rows], strict=True):
-        dark, seen = page.execute_script(PIXELS + SEEN, image.reshape(-1).tolist())
-        expected = data.digit_from_image(paper(dark))
-        np.testing.assert_allclose(np.reshape(seen, (20, 20)), expected, atol=1e-8)
-        ours += result(page)[0] == str(label)
-        theirs += int(model.predict(data.unroll(expected[None])).argmax()) == label
-    assert ours == theirs > 7
+    of, y = digits[-2:]
+    found = read_papers(page, model, of[::77], y[::77], way)
+    assert found.page == found.numpy > 9
+    assert found.other == found.refused == 0
+    assert found.furthest < 1e-8
 
 
 @pytest.mark.parametrize("kind", ["mouse", "pen", "touch"])
@@ -187,6 +182,46 @@ def test_samples_are_a_way_in_for_the_keyboard(page: Any) -> None:
     assert "".join(read) == "0123456789"
     parts = page.execute_script("return $('because-text').textContent")
     assert parts.startswith("Blue speaks for 9")
+    dark = page.execute_script("return ink().reduce((a, b) => a + b, 0)")
+    assert 1000 < dark < 10_000  # the paper shows it too
+
+
+def test_nothing_is_left_of_what_was_cleared(page: Any) -> None:
+    told = "return ['result', 'shares', 'because-text', 'layers'].map((id) => $(id).textContent)"
+    number = re.compile(r"\d\.\d|%|speaks")
+    page.find_element("css selector", "#samples button").click()
+    assert all(number.search(text) for text in page.execute_script(told)[1:])
+    page.find_element("id", "clear").click()
+    assert not any(map(number.search, page.execute_script(told)))
+    assert page.execute_script("return ink().every((v) => v === 0)")
+    page.find_element("css selector", "#lessons button").click()
+    assert page.find_element("id", "lesson").text == "Draw something first, or load a sample."
+
+
+def test_a_parameter_that_is_one_number_is_learned_too(browser: Any, tmp_path: Path) -> None:
+    class Scaled(an.Module):
+        def __init__(self) -> None:
+            self.scale = an.Tensor(0.5, requires_grad=True)
+            self.layer = an.Layer(2, 3, rng=0)
+
+        def forward(self, x: Any) -> Any:
+            return self.scale * self.layer(x)
+
+    model, path = Scaled(), tmp_path / "scaled.html"
+    an.export(model, path, inputs={"x": (-1, 1), "y": (-1, 1)}, rate=0.1)
+    step = learning_step(model, an.SoftmaxCrossEntropy(), optim.SGD(lr=0.1))
+    x, y = np.array([[0.5, -1.0]]), np.array([2])
+    cost, after, _ = step(model.state_dict(), {}, x, y)
+    browser.get(path.as_uri())
+    got = browser.execute_script(
+        "const x = Float64Array.of(0.5, -1), cost = step(x, 2), changed = weights.flatMap((w) => "
+        "Array.from([w].flat(), (v) => (typeof v === 'number' ? [v] : Array.from(v))).flat()); "
+        "$('forget').click(); return [cost, changed, weights.find((w) => typeof w === 'number')];"
+    )
+    expected = np.concatenate([np.reshape(a, -1) for a in after.values()])
+    np.testing.assert_allclose(got[1], expected, atol=1e-6)
+    np.testing.assert_allclose([got[0], got[2]], [cost, 0.5], atol=1e-6)
+    assert browser.get_log("browser") == []
 
 
 def read_by(page: Any, hand: dict[int, Any]) -> list[bool]:
@@ -214,11 +249,9 @@ def test_taught_ten_digits_of_a_new_hand_it_reads_them(page: Any) -> None:
     assert read_by(page, mirrored) == before
 
 
-def test_a_network_of_two_numbers_has_sliders_and_a_map(browser: Any, tmp_path: Path) -> None:
+def test_a_network_of_two_numbers_has_sliders_and_a_map(browser: Any, sliders: Path) -> None:
     model = nn.Sequential(nn.Layer(2, 8, rng=0), nn.Tanh(), nn.Layer(8, 3, rng=1))
-    path = tmp_path / "spirals.html"
-    an.export(model, path, inputs={"x": (-1, 1), "y": (-2, 2)}, classes=["a", "b", "</script>"])
-    browser.get(path.as_uri())
+    browser.get(sliders.as_uri())
     browser.execute_script("$('slider-0').value = 0.5; $('slider-1').value = -1; moved();")
     expected = model.predict([[0.5, -1.0]])[0]
     got = browser.execute_script("return Array.from(read(current).at(-1))")
@@ -246,3 +279,37 @@ def test_programs_give_in_the_browser_what_they_give_in_numpy(browser: Any) -> N
     results = browser.execute_script(f"{script}\nreturn results;")
     for (f, args), result in zip(cases, results, strict=True):
         assert furthest(result, f(*args)) < 1e-12
+
+
+def kept_out(browser: Any, path: Path, before: str = "") -> list[str]:
+    """Ask what keeps somebody out, on a wide screen and a phone, in light and in the dark."""
+    pytest.importorskip("axe_core_python")
+    found, colours = [], set()
+    for phone, dark in itertools.product([False, True], repeat=2):
+        with looked_at(browser, phone=phone, dark=dark):
+            browser.get(path.as_uri())
+            browser.execute_script(before)
+            found += violations(browser)
+            wide, room, colour = browser.execute_script(
+                "return [document.documentElement.scrollWidth, innerWidth, "
+                "getComputedStyle(document.body).backgroundColor]"
+            )
+            assert wide <= room == (390 if phone else 1200), "it has to be scrolled sideways"
+            colours.add(colour)
+    assert len(colours) == 2, "the dark is not dark"
+    return found
+
+
+SAMPLE = "document.querySelectorAll('#samples button')[3].click();"
+
+
+def test_nobody_is_kept_out(browser: Any, path: Path, sliders: Path) -> None:
+    assert kept_out(browser, path, SAMPLE) == kept_out(browser, sliders) == []
+
+
+def test_a_button_without_a_name_is_noticed(browser: Any, path: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.html"
+    broken.write_text(path.read_text().replace(">Undo</button>", "></button>"))
+    found = kept_out(browser, broken)
+    assert len(found) == 4
+    assert all(line.startswith('button-name: <button id="undo">') for line in found)

@@ -11,9 +11,10 @@ from tools import pages
 from tools.pages import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob(".github/**/*.md")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")]
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
-SETTINGS = [WORKFLOW, ROOT / ".pre-commit-config.yaml", ROOT / "CITATION.cff"]
+SITE = WORKFLOW.with_name("site.yml")
+SETTINGS = [WORKFLOW, ROOT / ".pre-commit-config.yaml", ROOT / "CITATION.cff", SITE]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -75,7 +76,7 @@ def test_the_hosted_tests_begin_with_the_oldest_python_and_run_what_is_there() -
 
 def walks() -> list[list[tuple[str, list[str]]]]:
     """Read the walks: for each step the file to open, and what to look for in it."""
-    page = (ROOT / "docs" / "architecture.md").read_text()
+    page = (ROOT / "docs" / "explanations" / "architecture.md").read_text()
     found = []
     for part in re.split(r"^## ", page, flags=re.M):
         rows = re.findall(r"^\| \d+ \| `([\w/.]+)` \| (.*?) \|", part, re.M)

@@ -1,40 +1,60 @@
-"""The pages of docs: what they show is what comes out."""
+"""The pages of the site: their blocks run, each page in one session, as its build runs them."""
 
 from __future__ import annotations
 
-import doctest
-import re
 from pathlib import Path
 
 import pytest
+from tools import pages
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [page.name for page in sorted(DOCS.glob("*.md")) if ">>> " in page.read_text()]
-
-
-def failures(page: Path) -> tuple[int, int]:
-    """Run what a page shows, without the fences of its blocks; count failures and lines."""
-    text = re.sub(r"^```.*$", "", page.read_text(), flags=re.MULTILINE)
-    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
-    found = doctest.DocTestRunner(verbose=False).run(test)
-    return found.failed, found.attempted
+DOCS = pages.ROOT / "docs"
+PAGES = [page for page in sorted(DOCS.glob("**/*.md")) if pages.cells(page.read_text())]
 
 
 def test_there_are_pages_to_run() -> None:
-    assert len(PAGES) >= 2
+    assert len(PAGES) >= 3
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_what_a_page_shows_is_what_comes_out(name: str) -> None:
-    failed, tried = failures(DOCS / name)
-    assert tried > 5
-    assert failed == 0
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_the_blocks_of_a_page_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = pages.lacking(page.read_text())
+    if lacking:
+        pytest.skip(f"needs {', '.join(lacking)}")
+    monkeypatch.chdir(tmp_path)
+    pages.run(page)
 
 
-def test_a_wrong_number_on_a_page_is_found(
+def cell(code: str) -> str:
+    return f"```{{code-cell}} python\n{code}\n```\n\n"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "assert 1 + 1 == 3",
+        ":tags: [remove-cell]\nassert 1 + 1 == 3",
+        "import warnings\nwarnings.warn('old', DeprecationWarning)",
+        "nobody",
+    ],
+)
+def test_a_block_that_fails_is_seen(wrong: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(cell("x = 1") + cell(wrong))
+    with pytest.raises((AssertionError, NameError, DeprecationWarning)):
+        pages.run(page)
+
+
+def test_a_block_is_known_by_its_page_and_sees_those_before_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page.md"
-    page.write_text("```python\n>>> 1 + 1\n3\n```\n")
-    assert failures(page) == (1, 1)
-    assert "Got:\n    2" in capsys.readouterr().out
+    page.write_text(
+        "---\nneeds: [autonn, no_such_package]\n---\n"
+        + cell("def f(x):\n    return x")
+        + cell("import inspect\ninspect.getsource(f), f.__code__.co_filename")
+    )
+    pages.run(page)
+    assert capsys.readouterr().out == "('def f(x):\\n    return x\\n', '<page.md, line 5>')\n"
+    assert pages.lacking(page.read_text()) == ["no_such_package"]

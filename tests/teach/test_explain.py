@@ -84,6 +84,7 @@ LAYERS: dict[str, tuple[Callable[[Random], nn.Module], Callable[[Random], Any]]]
     "Layer on sequences": (lambda rng: an.Layer(3, 2, rng=rng), SEQUENCES),
     "Dropout": (lambda rng: an.Dropout(0.5, rng=rng), ROWS),
     "Lambda": (lambda rng: an.Lambda(lambda x: np.where(x > 0, x, np.expm1(x))), ROWS),
+    "BatchNorm": (lambda rng: an.BatchNorm(2), PICTURES),
     "BatchNorm1d": (lambda rng: an.BatchNorm1d(6), ROWS),
     "BatchNorm2d": (lambda rng: an.BatchNorm2d(2), PICTURES),
     "LayerNorm": (lambda rng: an.LayerNorm(6), ROWS),

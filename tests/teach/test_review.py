@@ -189,7 +189,7 @@ def test_a_notebook_shows_the_wrong_line_in_red() -> None:
     found = review(descent, *data(8))
     page = found._repr_html_()
     assert page.count("✗") == 1
-    assert "#c62828" in page
+    assert "#8c1d18" in page
     assert "gradient = x.T @ error" in page
     assert repr(found) == str(found)
 
@@ -209,3 +209,37 @@ def test_no_program_is_blamed_where_the_cost_is_no_number() -> None:
     for wrong in ((np.ones(3), np.ones((0, 3)), np.ones(0)), (np.full(3, np.inf), *right[1:])):
         with pytest.raises(ValueError, match=r"the cost is (nan|inf) here"):
             review(mean_of_squares, *wrong)
+
+
+def test_the_librarys_own_functions_are_seen_through() -> None:
+    def many(theta: Any, x: Any, y: Any) -> tuple[Any, Any]:
+        a = autonn.sigmoid(x @ theta)
+        J = -np.mean(y * np.log(a) + (1 - y) * np.log(1 - a))
+        return J, x.T @ (a - y)
+
+    # So many numbers that the slopes are not taken by differences.
+    rng = np.random.default_rng(0)
+    found = review(many, rng.normal(size=4001), rng.normal(size=(6, 4001)) / 60, np.eye(6)[0])
+    assert "the factor 1/m is missing" in found.cause
+
+
+dTheta = np.zeros((3, 4))  # in a notebook, what was computed before has the same name
+
+
+def test_trials_write_to_nothing_of_the_callers() -> None:
+    def penalised(Theta: Any, X: Any, Y: Any) -> tuple[Any, Any]:
+        a1 = np.c_[np.ones(len(X)), X]
+        a2 = 1 / (1 + np.exp(-a1 @ Theta.T))
+        J = -np.sum(Y * np.log(a2) + (1 - Y) * np.log(1 - a2)) / len(X)
+        J += np.sum(Theta[:, 1:] ** 2) / (2 * len(X))
+        delta2 = (a2 - Y) * a2
+        dTheta = delta2.T @ a1 / len(X)
+        dTheta[:, 1:] += Theta[:, 1:] / len(X)
+        return J, dTheta
+
+    rng = np.random.default_rng(0)
+    found = review(
+        penalised, rng.normal(size=(3, 4)), rng.normal(size=(6, 3)), np.eye(3)[[0, 1, 2] * 2]
+    )
+    assert found.variable == "delta2"
+    assert not dTheta.any()

@@ -10,7 +10,7 @@ import numpy as np
 import autonn as an
 from autonn import nn
 
-__all__ = ["NETWORKS", "Residual", "drawn_network"]
+__all__ = ["NETWORKS", "Residual", "drawn_network", "trained"]
 
 Random = np.random.Generator
 
@@ -37,7 +37,7 @@ class TwoEnds(an.Module):
         return self.layer(x) * y, np.sum(x, axis=1)
 
 
-def _trained(model: Any, x: Any) -> Any:
+def trained(model: Any, x: Any) -> Any:
     """Give the running means of a network something to be."""
     model.train()
     model(x)
@@ -66,7 +66,7 @@ def _pictures() -> Any:
 NETWORKS: dict[str, tuple[Callable[[], Any], Any]] = {
     "digits": (_digits, _rows(400)),
     "residual": (lambda: Residual(5), _rows(5)),
-    "pictures": (lambda: _trained(_pictures(), _rows(1, 20, 20)), _rows(1, 20, 20)),
+    "pictures": (lambda: trained(_pictures(), _rows(1, 20, 20)), _rows(1, 20, 20)),
     "conv1d": (
         lambda: nn.Sequential(
             nn.Conv1d(2, 3, 3, dilation=2, rng=0), nn.AvgPool1d(2, padding=1), nn.BatchNorm1d(3),

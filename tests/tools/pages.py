@@ -93,6 +93,8 @@ def run(page: Path) -> dict[str, Any]:
             value = eval(compile(ast.Expression(last.value), name, "eval"), space)
             if value is not None:
                 print(repr(value))
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")  # as a notebook does; of more than 20 pyplot warns
     return space
 
 

@@ -16,6 +16,14 @@ relu = define(
     lambda g, z, x: g * np.sign(z),  # sign keeps NaN, x > 0 would hide it
     kinks="At 0 the gradient is 0, at NaN it is NaN.",
     composite=True,
+    example="""
+>>> x = Tensor([-1.0, 0.0, 2.0], requires_grad=True)
+>>> relu(x)
+Tensor([0., 0., 2.], requires_grad=True)
+>>> np.sum(relu(x)).backward()
+>>> x.grad
+array([0., 0., 1.])
+""",
 )
 
 leaky_relu = define(
@@ -25,6 +33,10 @@ leaky_relu = define(
     lambda g, z, x, slope=0.01: g * np.where(np.greater(x, 0), 1, slope),
     kinks="At 0 the gradient is the slope.",
     composite=True,
+    example="""
+>>> leaky_relu(np.array([-1.0, 2.0]), slope=0.1)
+array([-0.1,  2. ])
+""",
 )
 
 elu = define(
@@ -34,6 +46,10 @@ elu = define(
     lambda g, z, x, alpha=1.0: g * np.where(np.greater(x, 0), 1, alpha * np.exp(np.minimum(x, 0))),
     kinks="At 0 the gradient is alpha.",
     composite=True,
+    example="""
+>>> elu(np.array([-1.0, 2.0]), alpha=0.5)
+array([-0.31606028,  2.        ])
+""",
 )
 
 
@@ -43,6 +59,10 @@ silu = define(
     "z = x s(x)",
     lambda g, z, x: g * (sigmoid(x) * (1 + np.clip(x, -1000, 1000) * sigmoid(-x))),
     composite=True,
+    example="""
+>>> silu(np.array([-1.0, 0.0, 2.0]))
+array([-0.26894142,  0.        ,  1.76159416])
+""",
 )
 
 gelu = define(
@@ -51,4 +71,8 @@ gelu = define(
     "z = x Phi(x), Phi the normal distribution",
     lambda g, z, x: g * (special.ndtr(x) + np.clip(x, -40, 40) * normal_density(x)),
     composite=True,
+    example="""
+>>> gelu(np.array([-1.0, 0.0, 2.0]))
+array([-0.15865525,  0.        ,  1.95449974])
+""",
 )

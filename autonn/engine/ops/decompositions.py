@@ -54,7 +54,17 @@ def _svd_shapes(shape: tuple[int, ...]) -> Shapes:
 
 
 def _svd_forward(x: Any) -> Any:
+    _require_finite(x, "svd")
     return laid_behind(x.shape[:-2], *np.linalg.svd(x, full_matrices=False))
+
+
+def _require_finite(x: Any, name: str) -> None:
+    """Refuse inf, of which LAPACK may look for U and V for ever, and NaN, which NumPy refuses."""
+    if not np.isfinite(x).all():
+        raise np.linalg.LinAlgError(
+            f"{name}: a matrix with inf or NaN has no singular vectors; see where they come from, "
+            "as `with debug():` does"
+        )
 
 
 def _svd_rule(g: Any, z: Any, x: Any) -> Any:
@@ -267,9 +277,14 @@ def _pinv_rule(g: Any, z: Any, x: Any, rcond: Any = None) -> Any:
     return np.matmul(left, np.matmul(z, zt)) + np.matmul(np.matmul(zt, z), right) - turned
 
 
+def _pinv_forward(x: Array, rcond: Any = None) -> Array:
+    _require_finite(x, "pinv")
+    return np.linalg.pinv(x, rcond)
+
+
 pinv_: Function = define(
     "pinv",
-    lambda x, rcond=None: np.linalg.pinv(x, rcond),
+    _pinv_forward,
     "Z = the pseudo-inverse of X",
     _pinv_rule,
     numpy=(),

@@ -122,6 +122,10 @@ erf = define(
     special.erf,
     "z = 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x",
     lambda g, z, x: g * (2 / math.sqrt(math.pi) * bell(x, 1.0)),
+    example="""
+>>> erf(np.array([0.0, 1.0]))
+array([0.        , 0.84270079])
+""",
 )
 
 

@@ -70,6 +70,10 @@ sigmoid: Function = define(
     keeps_input=True,
     residuals=True,
     decompose=_sigmoid_parts,
+    example="""
+>>> sigmoid(np.array([-1000.0, 0.0, 2.0]))
+array([0.        , 0.5       , 0.88079708])
+""",
 )
 
 
@@ -125,6 +129,10 @@ log_sigmoid: Function = define(
     "z = ln s(x)",
     lambda g, z, x: g * sigmoid(-x),
     decompose=lambda x: -softplus(-x),
+    example="""
+>>> log_sigmoid(np.array([-1000.0, 0.0]))
+array([-1.00000000e+03, -6.93147181e-01])
+""",
 )
 
 softplus: Function = define(
@@ -133,6 +141,10 @@ softplus: Function = define(
     "z = ln(1 + e^x)",
     lambda g, z, x: g * sigmoid(x),
     composite=True,
+    example="""
+>>> softplus(np.array([-1.0, 0.0, 1000.0]))
+array([3.13261688e-01, 6.93147181e-01, 1.00000000e+03])
+""",
 )
 
 
@@ -159,6 +171,10 @@ logsumexp = define(
     numpy=(),
     decompose=lambda x, axis=None, *, keepdims=False: _logsumexp_forward(x, axis, keepdims),
     kinks="Where all x are -inf, so is z, and the gradient is 0.",
+    example="""
+>>> logsumexp(np.array([[1.0, 1.0], [0.0, 1000.0]]), axis=1)
+array([   1.69314718, 1000.        ])
+""",
 )
 
 
@@ -175,6 +191,11 @@ softmax = define(
     lambda g, z, x, axis=-1: z * (g - np.sum(g * z, axis=axis, keepdims=True)),
     keeps_input=True,
     decompose=lambda x, axis=-1: _softmax_forward(x, axis),
+    example="""
+>>> softmax(np.array([[1.0, 1.0], [0.0, 1000.0]]), axis=1)
+array([[0.5, 0.5],
+       [0. , 1. ]])
+""",
 )
 
 
@@ -191,6 +212,11 @@ log_softmax = define(
     "z = x - ln sum e^x along axis",
     lambda g, z, x, axis=-1: g - np.exp(z) * np.sum(g, axis=axis, keepdims=True),
     decompose=lambda x, axis=-1: _log_softmax_forward(x, axis),
+    example="""
+>>> log_softmax(np.array([[1.0, 1.0], [0.0, 1000.0]]), axis=1)
+array([[-6.93147181e-01, -6.93147181e-01],
+       [-1.00000000e+03,  0.00000000e+00]])
+""",
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import dis
 import functools
 import inspect
 import linecache
@@ -52,9 +53,20 @@ class Part:
         found = _code_in(
             compile(module, self.file, "exec", flags=flags, dont_inherit=True), self.code
         )
-        if found is None or found.co_freevars != self.code.co_freevars:
+        if found is None or found.co_freevars != self.code.co_freevars or self._leaks(found):
             return None
         return found
+
+    def _leaks(self, code: CodeType) -> bool:
+        """Whether a changed code takes a name from the module that was the function's own.
+
+        Where a change leaves no assignment to `grad`, ``grad += ...`` would write to the caller's.
+        """
+        own = {*self.code.co_varnames, *self.code.co_cellvars}.intersection(code.co_names)
+        return bool(own) and any(
+            step.opname == "LOAD_GLOBAL" and step.argval in own
+            for step in dis.get_instructions(code)
+        )
 
 
 Statement = ast.stmt

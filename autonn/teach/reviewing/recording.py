@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from autonn.engine.op import Op
 from autonn.engine.tensor import Array
 
 __all__ = ["Node", "Watched", "called", "indexed", "node_of", "plain", "put", "watch"]
@@ -375,6 +376,8 @@ _STANDS_FOR: dict[Any, Callable[..., Any]] = {
 
 def called(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call what a program calls; new arrays are watched, so that what fills them is seen."""
+    if isinstance(getattr(function, "op", None), Op) and _holds(list(args)):
+        return _recorded(function, args, kwargs)  # one of autonn's own, as `sigmoid`
     with contextlib.suppress(TypeError):  # what cannot be hashed stands for itself
         function = _STANDS_FOR.get(function, function)
     result = function(*args, **kwargs)

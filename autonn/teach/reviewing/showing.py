@@ -49,6 +49,12 @@ class Review:
         forward or backward pass, a cross where the mistake is.
     rows
         Which examples were looked at, where they were not all.
+
+    Examples
+    --------
+    >>> review = Review(False, 9, "mine.py", "delta2", "delta3 @ Theta2[:, 1:]", "it is transposed")
+    >>> review.right, review.line, review.cause
+    (False, 9, 'it is transposed')
     """
 
     right: bool
@@ -88,11 +94,11 @@ class Review:
         """Return the listing for a notebook, with the wrong line in red."""
         rows = []
         for file, notes in self.listing.items():
-            rows.append(f'<tr><th colspan="4">{html.escape(Path(file).name)}</th></tr>')
+            rows.append(f'<tr><th colspan="4">{html.escape(_shown(file))}</th></tr>')
             for n in notes:
-                colour = {"✓": "#2e7d32", "✗": "#c62828"}.get(n.mark, "inherit")
+                colours = COLOURS.get(n.mark, "")
                 cells = "".join(
-                    f'<td style="text-align:left;white-space:pre;color:{colour}">'
+                    f'<td style="text-align:left;white-space:pre;font-family:monospace{colours}">'
                     f"{html.escape(str(x))}</td>"
                     for x in (n.number, n.mark, n.text, n.note)
                 )
@@ -100,6 +106,15 @@ class Review:
         verdicts = "".join(f"<li>{html.escape(f'{a}: {b}')}</li>" for a, b in self.verdicts)
         said = html.escape(self._said()).replace("\n", "<br>")
         return f"<table>{''.join(rows)}</table><ul>{verdicts}</ul><p><b>{said}</b></p>"
+
+
+# Paper and ink, so that they can be read on a dark notebook too.
+COLOURS = {"✓": ";background:#e6f4ea;color:#14532d", "✗": ";background:#fdecea;color:#8c1d18"}
+
+
+def _shown(file: str) -> str:
+    """Name a file as its writer knows it: a cell of a notebook has a file of no name."""
+    return "cell" if "ipykernel_" in file else Path(file).name
 
 
 def shown(
