@@ -85,7 +85,7 @@ def partition(graph: Graph) -> Parts | None:
     """Cut a graph along the rows of its longest inputs; None where that cannot be done."""
     m = max((node.shape[0] for node in graph.inputs if node.shape), default=0)
     rows = {node for node in graph.inputs if node.shape and node.shape[0] == m}
-    if m < LEAST_ROWS and not (m > 1 and _numbers_in_pictures(graph, m) >= LEAST_NUMBERS):
+    if not _are_many(graph, m):
         return None
     try:
         found = kinds(graph.nodes(), rows, m)
@@ -117,9 +117,10 @@ def _cut_by_kinds(
     return _cut(graph, found, m, early, sums, waits, joined)
 
 
-def _numbers_in_pictures(graph: Graph, m: int) -> int:
-    """Count the numbers in values with m rows that have more than one axis themselves."""
-    return sum(node.size for node in graph.calls() if node.ndim > 2 and node.shape[0] == m)
+def _are_many(graph: Graph, m: int) -> bool:
+    """Whether m rows are enough for threads, in number or since they are pictures."""
+    pictures = (node.size for node in graph.calls() if node.ndim > 2 and node.shape[0] == m)
+    return m >= LEAST_ROWS or (m > 1 and sum(pictures) >= LEAST_NUMBERS)
 
 
 def _numbers_of_rows(found: dict[Node, Kind]) -> int:
