@@ -10,11 +10,12 @@ stand on, and from nowhere else. The files of a room have their order at the top
     engine       habits                 `Tensor`, its ops and their rules, the backward pass
     random       engine                 random numbers that compiled programs draw anew
     compiler     engine, threads        `compile`, the flat NumPy program of a function
+    distributed  compiler, checks       rows that others hold: threads, and the workers of Dask
     nn           engine, checks         modules, layers, activations, losses, initialisers
     files        nn                     weights and models in and out, the formats of files
     data         files                  the digits, sets of pictures, the course's examples, photos
     optim        nn, threads            gradient descent and its kin, schedules; searches by SciPy
-    training     compiler, optim, data  `fit`, its history and checkpoints, metrics
+    training     distributed, optim, data  `fit`, its history and checkpoints, metrics
     plots        training               pictures of digits, histories, boundaries and graphs
     teach        training, plots        backprop explained and reviewed, NaN found, training linted
     sklearn      training               estimators of scikit-learn, which is an extra

@@ -238,7 +238,10 @@ def _more_than_numbers(value: Any) -> str:
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         return "a sparse matrix; give {}.toarray()"
     if hasattr(value, "__dask_graph__"):
-        return "a Dask collection, which may not fit in memory; give {}.compute() if it does"
+        return (
+            "a Dask collection, which may not fit in memory; give {}.compute() if it does; what "
+            "fit learns from may stay where it is, with workers=client"
+        )
     return ""
 
 
@@ -274,8 +277,10 @@ def _in_column(index: Any, columns: list[Any]) -> str:
     return f"in row {int(index[0])}, column {columns[int(index[1])]!r}"
 
 
-def not_finite(values: Array) -> str:
+def not_finite(values: Array, first: int = 0) -> str:
     """Say which is the first number that is NaN or infinite, and where; empty if there is none.
+
+    `first` is the number of the first row, where the values are a part of something.
 
     >>> not_finite(np.array([[0.0, 1.0], [np.nan, np.inf]]))
     'nan in row 1, column 0'
@@ -284,7 +289,8 @@ def not_finite(values: Array) -> str:
     if not wrong.any():
         return ""
     index = np.unravel_index(int(wrong.argmax()), wrong.shape)
-    return f"{values[index]} {place(index)}".rstrip()
+    counted = (index[0] + first, *index[1:]) if index else index
+    return f"{values[index]} {place(counted)}".rstrip()
 
 
 def finite(name: str, values: Array, error: type[ValueError] = ValueError) -> None:

@@ -28,9 +28,9 @@ __all__ = ["LIMITS", "OURS", "cores", "libraries_beside", "one_thread", "share"]
 
 
 @functools.cache
-def _workers() -> ThreadPoolExecutor:
+def _workers(count: int) -> ThreadPoolExecutor:
     """Start the threads that help the caller's own; they end with the process."""
-    return ThreadPoolExecutor(max(1, cores() - 1), "autonn-rows")
+    return ThreadPoolExecutor(max(1, count - 1), "autonn-rows")
 
 
 # By what a process is told how many threads it may have; ours, where it is set, tells alone.
@@ -52,9 +52,15 @@ def _limit(name: str) -> int | None:
     return int(first) or None if first.isdecimal() else None
 
 
-def share(part: Callable[[slice], Any], slices: Sequence[slice]) -> list[Any]:
-    """Compute the parts side by side, NumPy's BLAS held to one thread each; as `map` does."""
+def share(
+    part: Callable[[slice], Any], slices: Sequence[slice], most: int | None = None
+) -> list[Any]:
+    """Compute the parts side by side, NumPy's BLAS held to one thread each; as `map` does.
+
+    In as many threads as there are `cores`, or `most`, where the caller was given so many.
+    """
     results: list[Any] = [None] * len(slices)
+    count = most or cores()
     turns = itertools.count()
 
     def work() -> None:
@@ -63,8 +69,8 @@ def share(part: Callable[[slice], Any], slices: Sequence[slice]) -> list[Any]:
 
     with one_thread:
         helpers = [
-            _workers().submit(contextvars.copy_context().run, work)
-            for _ in range(min(cores() - one_thread.callers, len(slices) - 1))
+            _workers(count).submit(contextvars.copy_context().run, work)
+            for _ in range(min(count - one_thread.callers, len(slices) - 1))
         ]
         try:
             work()

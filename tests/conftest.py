@@ -14,10 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-# Of workers side by side, each has a core: BLAS threads of their own would wait for each other.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from tools.profiles import PROFILE
 
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be the tests of it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -25,13 +22,22 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("dev", max_examples=20, deadline=None, suppress_health_check=quiet)
 settings.register_profile(
-    "ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=quiet
+    "ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=quiet
 )
 settings.register_profile(
     "brief", max_examples=10, deadline=None, derandomize=True, suppress_health_check=quiet
 )
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=quiet)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+settings.load_profile(PROFILE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each worker have a core: BLAS threads of their own would wait for each other.
+
+    BLAS reads it when NumPy is imported, so the process that starts the workers says so.
+    """
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @given(st.none())

@@ -11,7 +11,7 @@ from autonn.compiler.graph import Graph, Node, behind
 from autonn.compiler.partition import Parts, partition
 from autonn.compiler.sources import Source, identifier, literal
 
-__all__ = ["emit", "template_of", "write_program"]
+__all__ = ["emit", "template_of", "write_parts", "write_program"]
 
 
 def emit(graph: Graph, target: str = "numpy", share_rows: bool = True) -> str:
@@ -60,6 +60,13 @@ def write_program(source: Source, graph: Graph, template: str | None, share_rows
     if parts is None:
         write_function(source, "program", graph.inputs, graph.outputs, template)
         return False
+    write_parts(source, parts, template)
+    return True
+
+
+def write_parts(source: Source, parts: Parts, template: str | None) -> None:
+    """Add the function ``program`` of a graph that was cut, and those that it is made of."""
+    graph = parts.graph
     calls: dict[str, list[Node]] = {}  # what each function takes
     if parts.early:
         used = _used(graph.inputs, parts.early)
@@ -71,7 +78,6 @@ def write_program(source: Source, graph: Graph, template: str | None, share_rows
     inputs = [*_used(graph.inputs, parts.finals), *parts.ends()]
     calls["after"] = write_function(source, "after", inputs, parts.finals, template)
     source.functions += _driver(source, parts, calls).splitlines()
-    return True
 
 
 def _used(inputs: Sequence[Node], outputs: Sequence[Any]) -> list[Node]:

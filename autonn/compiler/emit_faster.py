@@ -1,7 +1,4 @@
-"""Calls that are written in another way than their op says, since they are faster so.
-
-Each has its measurement beside it. What writes a function asks here before it asks the op.
-"""
+"""Calls that are written in another way than their op says, since they are faster so."""
 
 from __future__ import annotations
 
@@ -12,22 +9,23 @@ from typing import Any
 import numpy as np
 
 from autonn.compiler.graph import Node
+from autonn.compiler.parts import PARTS
 from autonn.compiler.simplify import DOT
 from autonn.engine import ops
 from autonn.engine.op import Op
 
-__all__ = ["FASTER"]
+__all__ = ["FASTER", "bounds", "matrix_of", "parts_at", "sums_of_matrix"]
 
-Emitter = Any  # what writes a function, in emit_numpy.py
+_FLOATS = (np.float32, np.float64)
 
 
-def _sum(emitter: Emitter, node: Node) -> str:
+def _sum(emitter: Any, node: Node) -> str:
     """Sum rows and columns of matrices as a product with ones: 2 to 3 times as fast.
 
     So too all of some ten thousand numbers; of more, NumPy's sum by halves has the smaller error.
     """
     x, axes = node.args[0], node.attribute("axis")
-    if x.dtype not in (np.float32, np.float64) or x.dtype != node.dtype or axes is None:
+    if x.dtype not in _FLOATS or x.dtype != node.dtype or axes is None:
         return _as_told(emitter, node)
     if x.size == node.size:  # a product by 1 leaves -0 as it is, a sum begins with 0
         return _as_told(emitter, node)
@@ -35,27 +33,22 @@ def _sum(emitter: Emitter, node: Node) -> str:
         return f"np.dot({emitter.source.full((x.size,), 1, x.dtype)}, {emitter.flat(x)})"
     if len(axes) > 1 and axes == (0, *range(2, x.ndim)) and emitter.is_ours(x):
         return _sum_of_channels(emitter, node, x)
+    stretch = emitter.plan.stretches.get(node)
+    if node.ndim == 1 and not (stretch and stretch.placed) and matrix_of(node) is not None:
+        return sums_of_matrix(emitter, node)
     if x.ndim != 2 or len(axes) != 1:
         return _as_told(emitter, node)
-    return _sum_of_matrix(emitter, node, x, axes[0])
+    return _sum_of_matrix(emitter, node)
 
 
-def _as_told(emitter: Emitter, node: Node) -> str:
+def _as_told(emitter: Any, node: Node) -> str:
     """Write a call as its op says."""
     assert node.op is not None
     assert callable(node.op.prints)
     return node.op.prints(node, emitter.text)
 
 
-def _sum_of_matrix(emitter: Emitter, node: Node, x: Node, axis: int) -> str:
-    n, kept = x.shape[axis], node.attribute("keepdims")
-    if axis == 0:
-        ones = emitter.source.full((1, n) if kept else (n,), 1, x.dtype)
-        return f"np.dot({ones}, {emitter.text(x)})"
-    return f"np.dot({emitter.text(x)}, {emitter.source.full((n, 1) if kept else (n,), 1, x.dtype)})"
-
-
-def _sum_of_channels(emitter: Emitter, node: Node, x: Node) -> str:
+def _sum_of_channels(emitter: Any, node: Node, x: Node) -> str:
     """Sum the places of each channel of a picture by a product, and then the pictures.
 
     Of 32 x 16 x 20 x 20 it takes 14 microseconds in place of 44, in float64 24 in place of 46.
@@ -69,23 +62,97 @@ def _sum_of_channels(emitter: Emitter, node: Node, x: Node) -> str:
     return f"np.add.reduce({each}.reshape({shape}), axis=0{kept})"
 
 
-def _dot(emitter: Emitter, node: Node) -> str:
+def _sum_of_matrix(emitter: Any, node: Node) -> str:
+    """Write the sums of a matrix along one axis."""
+    x, axes = node.args[0], node.attribute("axis")
+    n, kept = x.shape[axes[0]], node.attribute("keepdims")
+    if axes == (0,):
+        ones = emitter.source.full((1, n) if kept else (n,), 1, x.dtype)
+        return f"np.dot({ones}, {emitter.text(x)})"
+    return f"np.dot({emitter.text(x)}, {emitter.source.full((n, 1) if kept else (n,), 1, x.dtype)})"
+
+
+def matrix_of(node: Node) -> tuple[int, int] | None:
+    """Say of which matrix the sums of the first axes, or the last, are the sums; None of others.
+
+    Of 1,024 rows of 64 numbers the sums within rows take 4 microseconds in place of 28, those over
+    the rows 4 in place of 20 (float32; 7 and 6 in place of 28 and 24 in float64). What may not lie
+    row by row would be copied.
+    """
+    if not node.calls(ops.sum) or node.args[0].calls(ops.transpose, ops.getitem, ops.broadcast_to):
+        return None
+    x, axes = node.args[0], node.attribute("axis")
+    if x.dtype not in _FLOATS or x.dtype != node.dtype or x.size == node.size or x.ndim < 3:
+        return None
+    n = len(axes) if axes is not None else x.ndim
+    first, last = tuple(range(n)), tuple(range(x.ndim - n, x.ndim))
+    if not 0 < n < x.ndim or axes not in (first, last):
+        return None
+    edge = n if axes == first else x.ndim - n
+    return math.prod(x.shape[:edge]), math.prod(x.shape[edge:])
+
+
+def sums_of_matrix(emitter: Any, node: Node) -> str:
+    """Write these sums, in one row."""
+    x, shape = node.args[0], matrix_of(node)
+    assert shape is not None
+    rows = f"{emitter.text(x)}.reshape({shape})"
+    if node.attribute("axis")[0] == 0:
+        return f"np.dot({emitter.source.full(shape[:1], 1, x.dtype)}, {rows})"
+    return f"np.dot({rows}, {emitter.source.full(shape[1:], 1, x.dtype)})"
+
+
+def parts_at(emitter: Any, node: Node, spot: str) -> list[str] | None:
+    """Write the parts of a whole where they belong; None where they are not all there is."""
+    if node.op is not PARTS or not node.attributes["whole"]:
+        return None
+    zero = emitter.source.number(0.0, node.dtype)  # -0 becomes 0, as in a sum
+    pairs = zip(node.args, node.attributes["keys"], strict=True)
+    return [f"np.add({emitter.text(a)}, {zero}, out={spot}[{_spelled(key)}])" for a, key in pairs]
+
+
+def _spelled(key: Any) -> str:
+    """Write a key of slices as one does.
+
+    >>> _spelled((slice(None), slice(0, 64)))
+    ':, 0:64'
+    """
+    ends = [["" if e is None else str(e) for e in (k.start, k.stop, k.step)] for k in key]
+    return ", ".join(":".join(e if e[2] else e[:2]) for e in ends)
+
+
+def bounds(node: Node) -> bool:
+    """Whether float32 is bounded by a number, which NumPy does one at a time, and by rows faster.
+
+    Of 32 x 64 numbers within rows of 256 it takes 2.1 microseconds, and by as many bounds 1.5.
+    """
+    is_bound = node.calls(ops.minimum, ops.maximum) and node.dtype == np.float32
+    return is_bound and 256 <= node.size <= 8192
+
+
+def _dot(emitter: Any, node: Node) -> str:
     """Take `dot` of two rows where both are at hand: vdot makes them, 0.3 microseconds a call."""
     if all(emitter.is_ours(a) for a in node.args):
         return f"np.dot({', '.join(map(emitter.flat, node.args))})"
     return f"np.vdot({', '.join(map(emitter.text, node.args))})"
 
 
-def _matmul(emitter: Emitter, node: Node) -> str:
+def _matmul(emitter: Any, node: Node) -> str:
     """Take `dot` for plain matrices: the same product, called 0.5 microseconds sooner."""
     if node in emitter.plan.columns:
         x, y = map(emitter.turned, node.args)
         return f"np.dot({y}, {x}).T"
-    plain = all(isinstance(a, Node) and a.ndim == 2 for a in node.args)
-    return f"np.{'dot' if plain else 'matmul'}({', '.join(map(emitter.text, node.args))})"
+    x, y = node.args
+    if x.ndim == y.ndim == 2:
+        return f"np.dot({emitter.text(x)}, {emitter.text(y)})"
+    if y.ndim == 2 and y.calls(ops.transpose):
+        # Else it is copied for each matrix of x: 32 of 32 x 64 by (256 x 64)' take 291 microseconds
+        # in place of 593 (float32; 583 in place of 817 in float64).
+        return f"np.matmul({emitter.text(x)}, np.ascontiguousarray({emitter.text(y)}))"
+    return f"np.matmul({emitter.text(x)}, {emitter.text(y)})"
 
 
-FASTER: dict[Op, Callable[[Emitter, Node], str]] = {
+FASTER: dict[Op, Callable[[Any, Node], str]] = {
     ops.sum.op: _sum,
     ops.matmul.op: _matmul,
     DOT: _dot,

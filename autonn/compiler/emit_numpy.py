@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 from scipy.linalg import blas
 
-from autonn.compiler.emit_faster import FASTER
+from autonn.compiler.emit_faster import FASTER, bounds, matrix_of, parts_at, sums_of_matrix
 from autonn.compiler.emit_loop import loop_lines, memory_line
 from autonn.compiler.exchange import ADDED
 from autonn.compiler.graph import Argument, Given, Node
@@ -300,8 +300,8 @@ class _Emitter:
         stretch = self.plan.stretches.get(node)
         if node in self.plan.sums:
             return [self.sum_in_place(node)]
-        if stretch is not None and stretch.buffer is not None and writes(node):
-            faster = self.in_workspace(k, node, stretch, formula)
+        if stretch is not None:
+            faster = self.in_place(k, node, stretch, formula)
             if faster:
                 return faster
         call = self.expression(node)
@@ -310,11 +310,25 @@ class _Emitter:
             call = f"{call[:-1]}, out={out})" if out else call
         return [_commented(f"{self.name(node)} = {call}", formula)]
 
+    def in_place(self, k: int, node: Node, stretch: Stretch, formula: str) -> list[str]:
+        """Write a call where its memory lets it be written in a faster way; [] where not."""
+        laid = parts_at(self, node, self.at[stretch]) if stretch in self.at else None
+        if laid:
+            *before, last = laid
+            lines = [f"    {line}" for line in before]
+            return [*lines, _commented(last, formula), *self.renamed(node, stretch)]
+        workspace = stretch.buffer is not None and writes(node)
+        return self.in_workspace(k, node, stretch, formula) if workspace else []
+
     def in_workspace(self, k: int, node: Node, stretch: Stretch, formula: str) -> list[str]:
         """Write a call through another view of its memory, where that is faster; [] where not."""
         if is_product(node) and node in self.plan.columns:
             out = self.view(stretch, node.shape[::-1], "T")
             call = f"{self.expression(node).removesuffix('.T')[:-1]}, out={out})"
+            return [_commented(call, formula), *self.renamed(node, stretch)]
+        if matrix_of(node) is not None:
+            row = self.view(stretch, (node.size,), "flat")
+            call = f"{sums_of_matrix(self, node)[:-1]}, out={row})"
             return [_commented(call, formula), *self.renamed(node, stretch)]
         long = self.in_long_rows(node, stretch) if stretch.first < k else None
         if long is None:
@@ -418,6 +432,8 @@ class _Emitter:
         dtypes = {b.dtype for b in node.nodes()}
         if is_ufunc(node) and node.shape and type(a) in (int, float) and len(dtypes) == 1:
             (dtype,) = dtypes
+            if dtype in (np.float32, np.float64) and bounds(node):
+                return self.source.full(node.shape, a, dtype)
             if dtype in (np.float32, np.float64):
                 return self.source.number(a, dtype)
         return self.text(a)

@@ -19,12 +19,26 @@ from autonn.compiler.graph import Argument, Given, Graph, Node, behind, is_even
 from autonn.engine import ops
 from autonn.engine.op import SUM, mixes_rows
 
-__all__ = ["LEAST_ROWS", "SLICE", "Kind", "Parts", "kinds", "partition", "slices_of"]
+__all__ = [
+    "LEAST_ROWS",
+    "SLICE",
+    "CannotBeCutError",
+    "Kind",
+    "Parts",
+    "cut",
+    "kinds",
+    "partition",
+    "slices_of",
+]
 
 # Below so many rows the threads cost more than they save, as each call has to wait for Python's
 # lock; so too where slices are short: of 5,000 rows, two slices take 0.9 x the time of the whole,
 # four 1.05 x, eight 1.4 x (the digit network on 2 cores, float64).
 LEAST_ROWS, SLICE = 4096, 2500
+
+# Of 2.6 million rows on slices grow longer in place of more: the sums of each are kept, and sent
+# where others computed them, 82 kB for the digit network.
+MOST_SLICES = 1024
 
 # Rows that are pictures are long, and most of what is done with them is not done by BLAS: few are
 # enough. A step of LeNet-5 takes 0.3 to 0.8 x the time of the whole from 16 pictures of 28 x 28 on,
@@ -36,7 +50,8 @@ LEAST_NUMBERS = 2**20
 NUMBERS_A_ROUND = 2**19
 
 # What a node is: replicated, where it depends on no row; a partial sum over rows, or made of such;
-# or the number of the row axis, along which its rows lie.
+# or the number of the row axis, along which its rows lie, each as one or as several: of 32 texts of
+# 32 characters, a matrix has 1,024 rows.
 REPLICATED = "replicated"
 Kind = str | int
 
@@ -77,8 +92,11 @@ class Parts:
         return [*itertools.chain(*self.rounds), *self.totals, *self.joined]
 
 
-class _CannotBeCut(Exception):
-    """A value depends on the rows in another way than those above."""
+class CannotBeCutError(Exception):
+    """A value, `node`, depends on the rows in another way than those above."""
+
+    def __init__(self, node: Node | None = None) -> None:
+        self.node = node
 
 
 def partition(graph: Graph) -> Parts | None:
@@ -88,14 +106,26 @@ def partition(graph: Graph) -> Parts | None:
     if not _are_many(graph, m):
         return None
     try:
-        found = kinds(graph.nodes(), rows, m)
-    except _CannotBeCut:
+        return cut(graph, rows, m)
+    except CannotBeCutError:
         return None
+
+
+def cut(graph: Graph, rows: set[Node], m: int, apart: bool = False) -> Parts:
+    """Cut a graph along the m rows of some inputs; `CannotBeCutError` where it can't be.
+
+    Where each slice is computed `apart`, by who has no other rows, nothing is computed for all rows
+    at once before, no slice waits for a sum over all, and no rows are joined.
+    """
+    found = kinds(graph.nodes(), rows, m)
     outputs = dict.fromkeys(a for a in graph.outputs if isinstance(a, Node))
     joined = [node for node in outputs if isinstance(found[node], int)]
-    if SUM not in found.values() or not all(_is_picture(node, found) for node in joined):
-        return None
-    return _cut_by_kinds(graph, found, m, joined)
+    if SUM not in found.values():
+        raise CannotBeCutError
+    for node in joined:
+        if apart or not _is_picture(node, found):
+            raise CannotBeCutError(node)
+    return _cut_by_kinds(graph, found, m, joined, apart)
 
 
 def _is_picture(node: Node, found: dict[Node, Kind]) -> bool:
@@ -104,17 +134,27 @@ def _is_picture(node: Node, found: dict[Node, Kind]) -> bool:
 
 
 def _cut_by_kinds(
-    graph: Graph, found: dict[Node, Kind], m: int, joined: list[Node]
-) -> Parts | None:
+    graph: Graph, found: dict[Node, Kind], m: int, joined: list[Node], apart: bool
+) -> Parts:
     """Cut a graph whose values are all of one kind, unless slices would have to wait too often."""
     sums = [node for node in graph.nodes() if _is_partial(node, found)]
     waits = _waits(sums, joined)
-    if waits and _numbers_of_rows(found) < NUMBERS_A_ROUND * len(waits):
-        return None
-    early = _before([*sums, *joined], found)
-    if any(found[node] == SUM for node in behind(early)):
-        return None
+    if waits and (apart or _numbers_of_rows(found) < NUMBERS_A_ROUND * len(waits)):
+        raise CannotBeCutError(next(node for node in graph.nodes() if _waits_itself(node, found)))
+    early = _before([*sums, *joined], found, apart)
+    for a in early:  # what is made before is dealt out as the inputs are
+        if isinstance(found[a], int) and (found[a], a.shape[0]) != (0, m):
+            raise CannotBeCutError(a)
+    for a in behind(early):
+        if found[a] == SUM:
+            raise CannotBeCutError(a)
     return _cut(graph, found, m, early, sums, waits, joined)
+
+
+def _waits_itself(node: Node, found: dict[Node, Kind]) -> bool:
+    """Whether it is made of rows and of a sum over all rows."""
+    own = [found[a] for a in node.nodes()]
+    return SUM in own and any(isinstance(kind, int) for kind in own)
 
 
 def _are_many(graph: Graph, m: int) -> bool:
@@ -129,7 +169,7 @@ def _numbers_of_rows(found: dict[Node, Kind]) -> int:
 
 
 def kinds(nodes: Sequence[Node], rows: set[Node], m: int) -> dict[Node, Kind]:
-    """Tell what each node is; `_CannotBeCut` where one is something else."""
+    """Tell what each node is; `CannotBeCutError` where one is something else."""
     found: dict[Node, Kind] = {}
     for node in nodes:
         found[node] = (
@@ -150,10 +190,10 @@ def _of_call(node: Node, found: dict[Node, Kind], m: int) -> Kind:
         return 0
     if all(kind == REPLICATED for kind in own):
         return 0 if _spreads_over_rows(node, m) else REPLICATED
-    return _kind(node, found) if any(isinstance(kind, int) for kind in own) else SUM
+    return _kind(node, found, m) if any(isinstance(kind, int) for kind in own) else SUM
 
 
-def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
+def _kind(node: Node, found: dict[Node, Kind], m: int) -> Kind:
     """Ask the op what a call is of which at least one operand has rows."""
     axes: list[int | None] = []
     for a in node.args:
@@ -161,8 +201,8 @@ def _kind(node: Node, found: dict[Node, Kind]) -> Kind:
         axes.append(kind if isinstance(kind, int) else None)
     rule = (node.op and node.op.rows) or mixes_rows
     made = rule(node, axes)
-    if made is None:
-        raise _CannotBeCut
+    if made is None or (isinstance(made, int) and node.shape[made] % m):
+        raise CannotBeCutError(node)
     return made
 
 
@@ -206,7 +246,7 @@ def _cut(
     asked = {node for own in waits for node in own}
     left = [node for node in sums if node not in asked]
     for length in dict.fromkeys(stop - start for start, stop in slices):
-        parts[length] = _sliced([*left, *joined], waits, entries, found, length)
+        parts[length] = _sliced([*left, *joined], waits, entries, found, length, m)
     known = {node: _given(node, node.shape, Given.DONATED) for node in (*sums, *joined)}
     *rounds, totals, whole = ([known[node] for node in own] for own in (*waits, left, joined))
     finals = [_copied(output, known) for output in graph.outputs]
@@ -214,7 +254,7 @@ def _cut(
     return Parts(graph, early, slices, parts, rounds, totals, whole, finals, rows)
 
 
-def _before(sums: Sequence[Node], found: dict[Node, Kind]) -> list[Node]:
+def _before(sums: Sequence[Node], found: dict[Node, Kind], apart: bool) -> list[Node]:
     """List the calls whose results the slices need, and that are made once for all of them."""
     early: set[Node] = set()
     seen: set[Node] = set()
@@ -224,7 +264,9 @@ def _before(sums: Sequence[Node], found: dict[Node, Kind]) -> list[Node]:
             if a in seen or a.op is None:
                 continue
             seen.add(a)
-            whole = a.op.draws or a.op.undivided
+            if apart and a.op.draws:
+                raise CannotBeCutError(a)
+            whole = not apart and (a.op.draws or a.op.undivided)
             if whole or (found[a] == REPLICATED and not _is_cheap(a)):
                 early.add(a)
             else:
@@ -246,7 +288,7 @@ def _given(node: Node, shape: tuple[int, ...], kind: Given = Given.INPUT) -> Nod
 
 def _sliced(
     left: Sequence[Node], waits: Sequence[Sequence[Node]], entries: Sequence[Node],
-    found: dict[Node, Kind], length: int,
+    found: dict[Node, Kind], length: int, m: int,
 ) -> tuple[list[Node], list[Node], list[Node]]:  # fmt: skip
     """Make the nodes of a slice: those of the whole with so many rows.
 
@@ -255,13 +297,13 @@ def _sliced(
     """
     made: dict[Node, Node] = {}
     for node in entries:
-        made[node] = _given(node, _shape(node, found, length))
+        made[node] = _given(node, _shape(node, found, length, m))
     totals: dict[Node, Node] = {}  # of what it waits for, the sums over all slices
     for turn, own in enumerate(waits):
-        _make(own, made, totals, found, length)
+        _make(own, made, totals, found, length, m)
         given = added_nodes([made[node] for node in own], turn)
         totals |= dict(zip(own, given, strict=True))
-    _make(left, made, totals, found, length)
+    _make(left, made, totals, found, length, m)
     results = [made[node] for node in left]
     needed = set(behind([*results, *totals.values()]))
     used = [node for node in entries if made[node] in needed]
@@ -270,7 +312,7 @@ def _sliced(
 
 def _make(
     sums: Sequence[Node], made: dict[Node, Node], totals: dict[Node, Node],
-    found: dict[Node, Kind], length: int,
+    found: dict[Node, Kind], length: int, m: int,
 ) -> None:  # fmt: skip
     """Make what sums need, with so many rows."""
     for node in behind(sums, made):
@@ -280,16 +322,16 @@ def _make(
             made[node] = node
         else:
             known = ((totals.get(a) or made[a]) if isinstance(a, Node) else a for a in node.args)
-            shape = _shape(node, found, length)
+            shape = _shape(node, found, length, m)
             named = {"shape": shape} if "shape" in node.attributes else {}
             made[node] = node.copy_with(tuple(known), node.attributes | named, shape)
 
 
-def _shape(node: Node, found: dict[Node, Kind], length: int) -> tuple[int, ...]:
+def _shape(node: Node, found: dict[Node, Kind], length: int, m: int) -> tuple[int, ...]:
     axis = found.get(node)
     if not isinstance(axis, int):
         return node.shape
-    return (*node.shape[:axis], length, *node.shape[axis + 1 :])
+    return (*node.shape[:axis], node.shape[axis] // m * length, *node.shape[axis + 1 :])
 
 
 def _copied(output: Argument, known: dict[Node, Node]) -> Argument:
@@ -305,11 +347,11 @@ def _copied(output: Argument, known: dict[Node, Node]) -> Argument:
 
 
 def slices_of(m: int) -> list[tuple[int, int]]:
-    """Cut m rows into slices of nearly `SLICE` rows, as even as can be: by m alone.
+    """Cut m rows into slices of nearly `SLICE` rows, `MOST_SLICES` at most: by m alone.
 
     >>> slices_of(6000)
     [(0, 3000), (3000, 6000)]
     """
-    count = max(2, round(m / SLICE))
+    count = min(max(2, round(m / SLICE)), MOST_SLICES)
     edges = [round(m * k / count) for k in range(count + 1)]
     return list(itertools.pairwise(edges))

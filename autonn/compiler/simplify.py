@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autonn.compiler import loops, parts
+from autonn.compiler import loops, parts, products
 from autonn.compiler.centred import without_centred
 from autonn.compiler.graph import Argument, Graph, Node, behind, is_even, stand_in
 from autonn.engine import ops
@@ -421,7 +421,7 @@ def _spelled_sum(builder: _Builder, node: Node) -> Argument | None:
 def _matmul(builder: _Builder, node: Node) -> Argument | None:
     x, y = node.args
     vectors = all(isinstance(a, Node) and a.ndim == 1 for a in (x, y))
-    return _dot(builder, _flat(x), _flat(y)) if vectors else None
+    return _dot(builder, _flat(x), _flat(y)) if vectors else products.as_one(builder, node)
 
 
 def _flat(x: Node) -> Node:
@@ -454,6 +454,8 @@ def _transpose(builder: _Builder, node: Node) -> Argument | None:
         x, axes = x.args[0], tuple(x.attributes["axes"][a] for a in axes)
     if axes == tuple(range(n)):
         return x
+    if n == 2 and _calls(x, ops.matmul) and _calls(x.args[0], ops.transpose):
+        return products.turned(builder, x)
     if x is node.args[0] and order == axes:
         return None
     return builder.make(ops.transpose.op, (x,), {"axes": axes}, node.shape, node.dtype)

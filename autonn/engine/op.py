@@ -68,7 +68,9 @@ Call = Any
 #
 # A trait is told along which axis the rows of each operand lie, None where it has none, and
 # returns along which axis those of the result lie, `SUM` where the result is a sum over rows, or
-# None where it is neither, so that the graph can't be cut there.
+# None where it is neither, so that the graph can't be cut there. A row may lie there as several:
+# of 32 texts of 32 characters a matrix has 1,024 rows; that their number is a multiple is seen to
+# by who cuts the graph.
 
 SUM = "sum"
 Axes = Sequence[int | None]

@@ -55,6 +55,7 @@ class Recurrence:
 
     gates: ClassVar[int]  # how many times `units` rows the weights have
     states: ClassVar[int] = 1  # 2 with a memory cell beside h
+    adds: ClassVar[bool] = True  # whether a step reads nothing but the sum of the products
     step: Any
 
     def __init__(self, inputs: int, units: int, bias: bool) -> None:
@@ -84,6 +85,19 @@ class Recurrence:
         if not self.bias:
             return ops.matmul(x, weight.T)
         return ops.affine(x, weight, getattr(self, f"bias_{side}{suffix}"))
+
+    def of_inputs(self, suffix: str, x: Any) -> Any:
+        """Compute the product of the inputs, with the state's bias too where a step adds it."""
+        weight, bias = getattr(self, f"weight_ih{suffix}"), getattr(self, f"bias_ih{suffix}")
+        if not (self.bias and self.adds):
+            return self.product("ih", suffix, x)
+        return ops.affine(x, weight, bias + getattr(self, f"bias_hh{suffix}"))
+
+    def of_state(self, suffix: str, h: Any) -> Any:
+        """Compute the product of the state, without what `of_inputs` has added already."""
+        if not self.adds:
+            return self.product("hh", suffix, h)
+        return ops.matmul(h, getattr(self, f"weight_hh{suffix}").T)
 
     def started(self, state: Any, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
         """Take a state of this shape, its parts in a tuple; zeros if there is none."""

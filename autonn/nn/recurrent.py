@@ -1,7 +1,8 @@
 """Recurrent layers: sequences read step by step, with a state that remembers what came before.
 
-The inputs of all steps are multiplied in one product; then comes the loop over the steps, `scan`,
-with the product of the state. A program keeps it as a loop.
+The inputs of all steps are multiplied in one product, and get both biases where a step only adds
+them; then comes the loop over the steps, `scan`, with the product of the state. A program keeps it
+as a loop.
 """
 
 from __future__ import annotations
@@ -86,11 +87,11 @@ class _Layer(Recurrence, Module):
 
     def _read(self, x: Any, state: tuple[Any, ...], valid: Any, suffix: str) -> tuple[Any, Any]:
         """Go through x of shape (time, batch, ...) in one direction, step by step."""
-        products = self.product("ih", suffix, x)
+        products = self.of_inputs(suffix, x)
 
         def step(state: Any, a: Any) -> tuple[Any, Any]:
             now, goes_on = a if masked else (a, True)
-            new = self.step(now, self.product("hh", suffix, state[0]), *state)
+            new = self.step(now, self.of_state(suffix, state[0]), *state)
             if masked:  # where the sequence has ended, the state stays
                 new = tuple(np.where(goes_on, n, s) for n, s in zip(new, state, strict=True))
             return new, new[0]
@@ -216,6 +217,7 @@ class GRU(_Layer):
     """
 
     gates = 3
+    adds = False  # r is multiplied with a part of one of them
     step = staticmethod(gru_step)
 
 

@@ -1,10 +1,10 @@
 """Training: `fit`, its history, metrics and checkpoints; `train_step` for loops of one's own.
 
 Read in this order: `showing`, `history`, `progress`, `structures`, `loss`, `losses`, `parts`,
-`examples`, `columns`, `metrics`, `measures`, `penalties`, `findings`, `certain`, `task`,
-`interrupts`, `hooks`, `digests`, `state`, `feeds`, `validation`, `given`, `fingerprint`,
-`checkpoints`, `compiling`, `selfcheck`, `stopping`, `cores`, `loop`, `fitting`, `averaged`,
-`rates`, `sequences`, `stepping`.
+`digests`, `examples`, `away`, `columns`, `metrics`, `measures`, `penalties`, `findings`, `certain`,
+`task`, `interrupts`, `hooks`, `state`, `feeds`, `validation`, `given`, `fingerprint`,
+`checkpoints`, `compiling`, `selfcheck`, `elsewhere`, `stopping`, `cores`, `loop`, `fitting`,
+`averaged`, `rates`, `sequences`, `stepping`.
 """
 
 from typing import TYPE_CHECKING

@@ -21,7 +21,7 @@ from autonn import checks
 from autonn.files.errors import FileFormatError, complaint, parsing
 from autonn.files.npz import read_npz, write_npz
 from autonn.files.reading import MAX_BYTES, Array, PathLike, require_names
-from autonn.training.fingerprint import other_run
+from autonn.training.fingerprint import other_run, told_as
 from autonn.training.history import SERIES, History
 from autonn.training.state import (
     Progress,
@@ -219,7 +219,7 @@ def read_run(path: PathLike, run: Run, kind: Mapping[str, Any]) -> RunState:
         _require_format(path, notes)
         then, random, at = (notes[part] for part in ("run", "random", "at"))
         own, progress = capture(run), _progress(arrays, at, run)
-        wrong = _differences(arrays, own) + other_run(kind, then)
+        wrong = _differences(arrays, own) + other_run(told_as(kind, then, run), then)
         if run.patience is None:
             progress.best = None  # nobody will go back to it
         elif progress.best is None and np.isfinite(progress.history.validation_cost).any():

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autonn.compiler import compile as compiled
+from autonn.compiler.search import reads_near
 from autonn.engine.modes import CannotCompileError, changes
 from autonn.nn.module import Module
 from autonn.training.state import Run, Values, generators, random_states, set_random_states
@@ -98,8 +99,9 @@ def _why_not(
     program: Callable[..., Any], f: Callable[..., Any], model: Module, arguments: Arguments
 ) -> str:
     """Say why a program can't stand for the function; nothing if it can."""
+    chance = drawn_from(f, arguments)
     try:
-        with untouched(model):
+        with untouched(model, chance):
             program(*arguments)
         return ""
     except CannotCompileError as error:
@@ -108,16 +110,23 @@ def _why_not(
         fault = error
     if _came_from_user(fault):  # if it is raised without a program too, the first step will do so
         return f"{type(fault).__name__} while tracing: {fault}"
-    with untouched(model):
+    with untouched(model, chance):
         f(*arguments)  # what is wrong without a program too is raised here, and said better
     raise fault
 
 
+def drawn_from(f: Callable[..., Any], arguments: Arguments) -> list[np.random.Generator]:
+    """Find the generators that a step could draw from, also those that stand beside the model."""
+    near = reads_near(f, arguments).generators
+    return [g for g in near if isinstance(g, np.random.Generator)]
+
+
 @contextmanager
-def untouched(model: Module) -> Iterator[None]:
-    """Undo all that happens to the modules, their numbers and their chance."""
+def untouched(model: Module, chance: Iterable[np.random.Generator] = ()) -> Iterator[None]:
+    """Undo all that happens to the modules, their numbers and their chance, and to that given."""
     attributes = [(module, module.edits, dict(vars(module))) for _, module in model.named_modules()]
-    found, values = generators(model), Values.of(model)
+    beside = {f"beside the model: {k}": generator for k, generator in enumerate(chance)}
+    found, values = generators(model) | beside, Values.of(model)
     states = random_states(found)
     try:
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from autonn import checks
 from autonn.engine.tensor import Array
 from autonn.engine.trees import tree_leaves
+from autonn.training.digests import digest_of_data
 from autonn.training.structures import mapped, rows_of
 
 # How much each class counts: an array (k,), weights by class, or "balanced".
@@ -36,15 +37,15 @@ class Examples:
         """Take what is full, finite and of one length; refuse the rest by its row and column."""
         X = mapped(_rows, X, f"{name}: X")
         y = None if y is None else mapped(_rows, y, f"{name}: y")
-        _require_arrays(f"{name}: X", X)
+        require_arrays(f"{name}: X", X)
         rows = rows_of(X)
-        mapped(lambda part, values: _require_length(name, part, values, rows), X, "X")
+        mapped(lambda part, values: require_length(name, part, values, rows), X, "X")
         if y is not None:
-            _require_arrays(f"{name}: y", y)
-            mapped(lambda part, values: _require_length(name, part, values, rows), y, "y")
+            require_arrays(f"{name}: y", y)
+            mapped(lambda part, values: require_length(name, part, values, rows), y, "y")
         if rows == 0:
             raise ValueError(f"{name}: there are no examples")
-        return cls(X, y, _as_classes(y))
+        return cls(X, y, as_classes(y))
 
     def weighted(self, by_class: ClassWeight | None, by_sample: ArrayLike | None) -> Self:
         """Take in how much each example counts: the product of both weights."""
@@ -71,7 +72,19 @@ class Examples:
 
     def take_targets(self, y: Array) -> None:
         """Take the targets in another shape."""
-        self.y, self.classes = y, _as_classes(y)
+        self.y, self.classes = y, as_classes(y)
+
+    def targets(self) -> Iterator[Any]:
+        """Yield the targets in one piece; they are more where they can't be held at once."""
+        yield self.y
+
+    def digests(self, by_slices: bool = False) -> dict[str, Any]:
+        """Return short names of X, y and the weights, by which a run knows its data again.
+
+        `by_slices` gives those that are known where others hold the slices.
+        """
+        each = {"X": self.X, "y": self.y, "weights": self.weights}
+        return {name: digest_of_data(part, by_slices) for name, part in each.items()}
 
     def __len__(self) -> int:
         return len(self.X) if isinstance(self.X, np.ndarray) else rows_of(self.X)
@@ -112,12 +125,14 @@ def _taken(values: Array, rows: Any) -> Array:
     return cast(Array, values[rows])
 
 
-def _require_arrays(name: str, values: Any) -> None:
+def require_arrays(name: str, values: Any) -> None:
+    """Refuse a structure without arrays."""
     if not tree_leaves(values):
         raise ValueError(f"{name} is an empty structure; give an array, or some in a tuple or dict")
 
 
-def _require_length(name: str, part: str, values: Array, rows: int) -> None:
+def require_length(name: str, part: str, values: Array, rows: int) -> None:
+    """Refuse a part of X or y that has not so many rows."""
     if len(values) == rows:
         return
     if part.startswith("y"):
@@ -154,7 +169,7 @@ def _are_sequences(given: Any) -> bool:
         return False
 
 
-def _as_classes(y: Any) -> Array | None:
+def as_classes(y: Any) -> Array | None:
     """Return the classes if the targets are whole numbers in one row, or one-hot rows.
 
     Booleans are the classes 0 and 1, and so is one column of zeros and ones.

@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex, cast
 
 import numpy as np
 
-from autonn.training.digests import digest, digest_of
+from autonn.training.digests import digest_of, is_by_slices
 from autonn.training.examples import Examples
 from autonn.training.feeds import StreamFeed
 from autonn.training.loss import described
@@ -30,12 +30,7 @@ def fingerprint(run: Run, held: Any, given: Mapping[str, Any]) -> dict[str, Any]
     """
     examples = run.task.examples
     if examples is not None:
-        data = {
-            "examples": len(examples),
-            "X": digest_of(examples.X),
-            "y": digest_of(examples.y),
-            "weights": digest(examples.weights),
-        }
+        data = {"examples": len(examples), **examples.digests()}
     else:
         first = cast(StreamFeed, run.feed).require_repeatable(run.rng)
         data = {"examples": run.task.count, "X": first}
@@ -48,6 +43,17 @@ def fingerprint(run: Run, held: Any, given: Mapping[str, Any]) -> dict[str, Any]
         "seed": _seed(given["seed"]),
         **{name: _text(given[name]) for name, usual in MORE.items() if given[name] != usual},
     }
+
+
+def told_as(kind: Mapping[str, Any], then: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Return a fingerprint whose data are named as in that of the checkpoint, to be compared.
+
+    Workers name data by slices, and a run without them in one: either goes on from the other.
+    """
+    by_slices = is_by_slices(then.get("X"))
+    if run.task.examples is None or is_by_slices(kind.get("X")) == by_slices:
+        return kind
+    return {**kind, **run.task.examples.digests(by_slices)}
 
 
 def other_run(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any, Never
 
 import numpy as np
@@ -19,6 +20,7 @@ from autonn.habits import refuse_keywords
 from autonn.nn.module import Module
 from autonn.optim.averages import Average, require_average
 from autonn.optim.base import Optimizer
+from autonn.training.away import Away
 from autonn.training.checkpoints import Store
 from autonn.training.columns import lay_out
 from autonn.training.examples import ClassWeight, Examples
@@ -65,6 +67,7 @@ def fit(
     every: int | None = None,
     resume: bool = False,
     compile: bool | None = None,
+    workers: Any = None,
     **unknown: Never,
 ) -> History:
     """Train the model, ``min J = loss(model(X), y) + l2 / (2m) sum of squares of the weights``.
@@ -157,6 +160,11 @@ def fit(
         attributes; then the step runs as it is, and gives the same. The history says whether it
         was compiled and, if not, why. What else a `forward` does beside computing, such as append
         to a list, it does at each step only with ``compile=False``.
+    workers
+        Who hold the rows and compute the sums over them, for rows that no one machine holds: a
+        client of Dask's, or `autonn.distributed.Threads()`. X and y are then Dask arrays too,
+        chunked by rows, or arrays and memory maps that are dealt out; all rows are shown at each
+        step. The result has the same bits whoever holds which rows, whatever dies meanwhile.
 
     Raises
     ------
@@ -169,6 +177,8 @@ def fit(
     FloatingPointError
         For rows whose cost or gradient is not finite whatever was learned: it names them, and
         the model keeps its last finite weights.
+    NoSumError, ConnectionError
+        With workers: for a cost that is no sum over rows; where their scheduler is lost.
     OSError, FileFormatError
         For a checkpoint that can't be written, before the first step or later, when the model
         keeps what it has learned; for one that is damaged, of a newer format, or of another run,
@@ -199,9 +209,12 @@ def fit(
         "average": require_average("fit: average", average),
     }  # fmt: skip
     rng = np.random.default_rng(seed)
+    if workers is not None:
+        _check_workers(given, steps, examples, validation, metrics, compile)
     data = given_data(
         X, y, validation, rng,
         Shares(class_weight, sample_weight), batch_size, steps, examples, augmenting(augment),
+        workers,
     )  # fmt: skip
     _check_numbers(
         epochs=epochs, batch_size=batch_size, patience=patience, every=every, accumulate=accumulate
@@ -220,17 +233,26 @@ def fit(
     model.train()
     hooks = Hooks(_listed(callbacks))
     run = Run(task, optimizer, rng, data.feed, hooks, patience, accumulate, average)
-    store = None
-    if checkpoint is not None:
-        data.feed.keeps_digest = True
-        store = Store(checkpoint, every, fingerprint(run, data.held, given))
-        store.begin(run, resume)
-    with noted_in(run.interrupts):
-        try:
-            train(run, store, epochs, compile, data.held)
-        finally:
-            run.keep_the_best()
+    with data.examples.dealt() if isinstance(data.examples, Away) else nullcontext():
+        store = _store(run, data, given, checkpoint, every, resume)
+        with noted_in(run.interrupts):
+            try:
+                train(run, store, epochs, compile, data.held)
+            finally:
+                run.keep_the_best()
     return run.history
+
+
+def _store(
+    run: Run, data: Data, given: dict[str, Any], checkpoint: Any, every: int | None, resume: bool
+) -> Store | None:
+    """Begin to keep the run in a file, or go on from one, if it is to be kept."""
+    if checkpoint is None:
+        return None
+    data.feed.keeps_digest = True
+    store = Store(checkpoint, every, fingerprint(run, data.held, given))
+    store.begin(run, resume)
+    return store
 
 
 def _refuse(unknown: Mapping[str, Any]) -> None:
@@ -279,6 +301,31 @@ def _check_together(
             "fit: l1 and l2 are divided by m, the number of all examples, which batches do not "
             "tell; give examples=m"
         )
+
+
+def _check_workers(
+    given: Mapping[str, Any],
+    steps: Any,
+    examples: Any,
+    validation: Any,
+    metrics: Any,
+    compile: bool | None,
+) -> None:
+    """Refuse what has no meaning where others hold the rows."""
+    if given["batch_size"] is not None:
+        raise ValueError(
+            "fit: workers are asked once a step, which takes 2 to 6 ms, and a mini-batch of 50 "
+            "rows 0.2 ms; leave batch_size=None and take optim.LBFGS(), or leave workers out"
+        )
+    for name, value in {"augment": given["augment"], "steps": steps, "examples": examples}.items():
+        if value is not None:
+            raise ValueError(f"fit: workers hold rows as they are; leave {name} out")
+    if metrics is not None and validation is None:
+        raise ValueError(
+            "fit: metrics look at all predictions, and no one has all rows; give validation=(X, y)"
+        )
+    if compile is False:
+        raise ValueError("fit: workers run the step as a program; leave compile=False out")
 
 
 def _check_search(optimizer: Optimizer, data: Data, given: Mapping[str, Any]) -> None:

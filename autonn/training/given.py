@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autonn import checks
+from autonn.distributed.actors import as_workers
+from autonn.distributed.holders import Workers
+from autonn.training.away import Away
 from autonn.training.examples import ClassWeight, Examples
 from autonn.training.feeds import Augment, Feed, RowFeed, StreamFeed, is_stream
 from autonn.training.validation import held_out_rows, validation_of
@@ -42,8 +45,11 @@ def given_data(
     steps: int | None,
     examples: int | None,
     augment: Augment | None,
+    workers: Any = None,
 ) -> Data:
     """Look at all that was given, and refuse what does not go together."""
+    if workers is not None:
+        return _given_away(X, y, validation, shares, as_workers(workers))
     is_share = isinstance(validation, int | float | np.number) and not isinstance(validation, bool)
     if y is None and is_stream(X):
         _refuse_beside_batches(shares, batch_size, is_share)
@@ -64,6 +70,19 @@ def given_data(
     held, apart = held.part(kept).weighted(shares.by_class, None), held.part(out)
     apart.weights = None  # a validation is without weights, as one that is given
     return Data(_rows(held, batch_size, augment), held, apart, len(held), True)
+
+
+def _given_away(X: Any, y: Any, validation: Any, shares: Shares, workers: Workers) -> Data:
+    """Look at the rows that workers are to hold, of which few come here."""
+    if y is None and is_stream(X):
+        raise TypeError("fit: workers hold rows; give arrays X and y, and no batches")
+    if isinstance(validation, int | float | np.number):
+        raise ValueError(
+            "fit: validation is a share of the examples, which workers are to hold; give held-out "
+            "examples that fit here, validation=(X, y)"
+        )
+    held = Away(X, y, workers).weighted(*shares)
+    return Data(RowFeed(held, None), held, validation_of(validation), len(held))
 
 
 def _rows(held: Examples, batch_size: int | None, augment: Augment | None) -> RowFeed:

@@ -10,9 +10,11 @@ import numpy as np
 
 from autonn.engine.tensor import values_of
 from autonn.optim.steps import StepOptimizer
+from autonn.training.away import Away
 from autonn.training.checkpoints import Store
 from autonn.training.compiling import Programs, programs
 from autonn.training.cores import alone
+from autonn.training.elsewhere import is_finite_away, programs_away
 from autonn.training.examples import Batch, Examples
 from autonn.training.feeds import StreamFeed
 from autonn.training.selfcheck import CheckedStep
@@ -35,9 +37,11 @@ def train(run: Run, store: Store | None, epochs: int, compile: bool | None, held
     left = epochs - len(run.history)
     if left <= 0 or is_out_of_patience(run.history, run.patience):
         return
-    made = programs(run, compile)
+    examples = run.task.examples
+    away = isinstance(examples, Away)
+    made = programs_away(run) if away else programs(run, compile)
     holding = alone(run, made.step)
-    if made.step is not None:
+    if made.step is not None and not away:
         checked = CheckedStep(run, made.step)
         checked.asked = run.task.examples is not None or compile is True
         made = made._replace(step=checked)
@@ -189,7 +193,8 @@ def _search(run: Run, store: Store | None, iterations: int, made: Programs, held
         run.stopping = run.hooks.tell("on_step")
         _after_epoch(run, store, held, cost, None if correct is None else int(correct) / m)
 
-    if not task.is_finite(everything):
+    away = isinstance(examples, Away)
+    if not (is_finite_away(run) if away else task.is_finite(everything)):
         end_without_number(run, "the cost was not finite", slice(None), None)
     options = _products(run, made.product)
     run.optimizer.minimize(cost, iterations, after_each, **options)

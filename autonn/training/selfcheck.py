@@ -12,7 +12,7 @@ from typing import Any
 
 from autonn.compiler.verify import disagreement
 from autonn.engine.modes import CannotCompileError
-from autonn.training.compiling import attempt, untouched
+from autonn.training.compiling import attempt, drawn_from, untouched
 from autonn.training.state import Run
 from autonn.training.task import Step
 
@@ -54,9 +54,10 @@ class CheckedStep:
 
     def compare(self, program: Step, batch: tuple[Any, ...]) -> None:
         """Run both, and leave no trace of it."""
-        with untouched(self.run.model):
+        chance = drawn_from(self.run.task.step, batch)
+        with untouched(self.run.model, chance):
             expected = self.run.task.step(*batch)
-        with untouched(self.run.model):
+        with untouched(self.run.model, chance):
             found = program(*batch)
         what = disagreement(expected, found)
         if what:

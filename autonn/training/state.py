@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from autonn.distributed.sums import Sums
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
 from autonn.nn.module import Module
@@ -135,6 +136,7 @@ class Run:
     patience: int | None = None
     accumulate: int = 1  # batches an update
     average: Average | None = None
+    sums: Sums | None = None  # the step, where others hold the rows
     stopping: bool = False  # asked by a hook at the last step of an epoch
     progress: Progress = field(default_factory=Progress)
     interrupts: Interrupts = field(default_factory=Interrupts)

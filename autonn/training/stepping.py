@@ -22,7 +22,7 @@ from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.optim.base import Optimizer
 from autonn.optim.steps import StepOptimizer
-from autonn.training.compiling import attempt, untouched
+from autonn.training.compiling import attempt, drawn_from, untouched
 from autonn.training.loss import Loss, check_targets, weighed
 from autonn.training.losses import as_loss
 from autonn.training.parts import checked_parts
@@ -155,12 +155,13 @@ class TrainStep:
 
     def compare(self, program: Callable[..., Computed], batch: tuple[Any, ...]) -> None:
         """Run both at steps 2, 4, 8, ..., as `fit` does, and leave no trace of it."""
+        chance = drawn_from(self.objective.compute, batch)
         try:
-            with untouched(self.model), np.errstate(all="ignore"):
+            with untouched(self.model, chance), np.errstate(all="ignore"):
                 found = program(*batch)
         except Exception:
             return  # the step itself will come to it
-        with untouched(self.model), np.errstate(all="ignore"):
+        with untouched(self.model, chance), np.errstate(all="ignore"):
             expected = self.objective.compute(*batch)
         what = disagreement(expected, found)
         if what:

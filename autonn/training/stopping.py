@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autonn.engine.tensor import values_of
+from autonn.training.away import Away
+from autonn.training.elsewhere import rows_without_cost_away
 from autonn.training.examples import Batch, Examples
 from autonn.training.history import History
 from autonn.training.state import Run, Values
@@ -83,10 +85,12 @@ def _rows_without_cost(run: Run, rows: Any, batch: Batch | None) -> list[int]:
         if batch is None:
             return []
         looked_at, rows = Examples(*batch), slice(None)
-    numbers = np.arange(len(looked_at))[rows]
     here = Values.of(run.model)
     run.start.put_into(run.model)
     try:
+        if isinstance(looked_at, Away):
+            return rows_without_cost_away(run, looked_at)
+        numbers = np.arange(len(looked_at))[rows]
         if task.is_finite(looked_at[rows]):
             return []
         return [int(row) for row in numbers if not task.is_finite(looked_at[row : row + 1])]

@@ -163,8 +163,10 @@ class Task:
         for examples in (self.examples, self.held_out):
             if examples is None or self.form is None:
                 continue
-            if examples.y is not None or not needs_targets(self.loss):
-                check_targets(self.loss, examples.y, _with_rows(self.form, len(examples)))
+            for y in examples.targets():
+                if y is not None or not needs_targets(self.loss):
+                    rows = len(examples) if y is None else rows_of(y)
+                    check_targets(self.loss, y, _with_rows(self.form, rows))
 
     def has_classes(self, predictions: Tensor) -> bool:
         """Whether the predictions are those of classes: the loss says so, or else they look so."""

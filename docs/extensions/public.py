@@ -20,7 +20,7 @@ from typing import Any
 ROOMS = (
     "autonn", "autonn.nn", "autonn.nn.init", "autonn.optim", "autonn.training", "autonn.data",
     "autonn.files", "autonn.plots", "autonn.teach", "autonn.exits", "autonn.sklearn",
-    "autonn.random", "autonn.compiler",
+    "autonn.random", "autonn.compiler", "autonn.distributed",
 )  # fmt: skip
 # What users meet of others: errors, and what an op of one's own says of itself.
 MET = {
@@ -30,7 +30,7 @@ MET = {
 }
 ORDER = (
     "engine", "nn", "optim", "training", "data", "files", "plots", "teach", "exits", "sklearn",
-    "random", "compiler", "checks",
+    "random", "compiler", "distributed", "checks",
 )  # fmt: skip
 LARGEST_ROOM = 16  # names; a larger room has a page for each of its files
 

@@ -14,9 +14,10 @@ from tools.planting import planted_trait
 from tools.rows import Case, assert_elementwise, assert_rows_pass, cases, passing
 
 import autonn
-from autonn import compile, op, value_and_grad
+from autonn import Tensor, compile, op, value_and_grad
 from autonn.engine import ops
 from autonn.engine.op import OPS, Memory, Op, elementwise, mixes_rows
+from autonn.engine.ops.indexing import Slot
 
 MANY = 29  # in seven slices, the last of five
 NAMES = list(dict.fromkeys(row.name for row in TABLE))
@@ -28,15 +29,20 @@ def _small() -> Iterator[None]:
         yield
 
 
+WORDS = Tensor(np.arange(9.0).reshape(3, 3))
+
 # Where the table has no call of an op through which rows pass.
 ALSO: dict[str, Callable[[Any], Any]] = {
     "flip": lambda x: np.flip(x, 1),
     "roll": lambda x: np.roll(x, 1, axis=1),
     "reshape": lambda x: np.reshape(x, (len(x), 3, 1)),
+    "reshape to more rows": lambda x: np.reshape(x, (-1, 1)),
+    "reshape and back": lambda x: np.reshape(np.sin(np.reshape(x, (-1,))), (-1, 3)),
     "expand_dims": lambda x: np.expand_dims(x, -1),
     "broadcast_to": lambda x: np.broadcast_to(x, (2, *x.shape)),
     "getitem": lambda x: x[:, 1:],
     "getitem of a column": lambda x: x[..., None, 1],
+    "gather": lambda x: x * WORDS[np.argmax(x, axis=1)],
     "put": lambda x: ops.put(x, (slice(None), slice(1, 4)), (len(x), 5)),
     "pad": lambda x: np.pad(x, ((0, 0), (1, 2))),
     "put at last": lambda x: ops.put(x, (..., slice(1, 4), 0), (len(x), 5, 2)),
@@ -64,6 +70,7 @@ ADD_UP: dict[str, Callable[[Any], Any]] = {
         np.reshape(x, (len(x), 1, 1, 3)), np.reshape(x, (len(x), 1, 1, 3)), shape=(1, 1, 2, 2),
         **HOW,
     ),
+    "scatter": lambda x: ops.scatter(x, np.argmax(x, axis=1), key=Slot(0), shape=(3, 3)),
 }  # fmt: skip
 
 
@@ -177,6 +184,28 @@ def test_the_activations_and_an_op_of_ones_own_are_cut(
     assert case is not None
     assert_rows_pass(case, 2, 9)
     assert_cut_both_ways(case)
+
+
+@pytest.mark.parametrize("shape", [(1, MANY * 3), (3, MANY), (MANY * 3, 1), (MANY, 3, 1)])
+def test_a_row_may_become_several_but_not_a_part_of_one(shape: tuple[int, ...]) -> None:
+    """A cost of 32 texts of 32 characters is shared out by the texts, and so are its matrices."""
+    x, w = np.random.default_rng(0).uniform(-2, 2, (MANY, 3)), np.arange(1.0, shape[-1] + 1)[None]
+    cost = value_and_grad(lambda w, x: np.sum(np.sin(np.reshape(x * 2, shape) * w)))
+    compiled = compile(cost)
+    for got, expected in zip(compiled(w, x), cost(w, x), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+    assert shared(compiled) is (shape[0] >= MANY)
+
+
+def test_what_is_made_before_the_rows_are_dealt_out_has_a_row_for_each() -> None:
+    """Labels are looked at before, as an error names the row among all."""
+    x, w = np.random.default_rng(0).uniform(-2, 2, (MANY, 3)), np.ones((1, 4))
+    y = np.arange(MANY * 3).reshape(MANY, 3) % 4
+    cost = value_and_grad(
+        lambda w, x, y: np.sum(np.reshape(x, (-1, 1)) * w * autonn.one_hot(np.reshape(y, (-1,)), 4))
+    )
+    for got, expected in zip(compile(cost)(w, x, y), cost(w, x, y), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
 # ---- what is wrong is seen

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from tools.drawings import Picture, enlarged, mnist
 from tools.made_photos import EASY, HARD, NO_DIGIT, grid, page, ruled, taken
+from tools.profiles import DEEP, THOROUGH
 from tools.read_photos import HeldOut, shares
 from tools.refusals import assert_refused
 
 from autonn.data import digit_from_image, rulings, sheets, shrink
 
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "dev")
-COUNT = 50 if PROFILE == "deep" else 3
+COUNT = 50 if DEEP else 3
 # Every day those that were misread before there was all this; others are drawings like those of
 # test_pictures.py.
-READ = [kind for kind in (*(() if PROFILE == "dev" else EASY), *HARD) if kind not in NO_DIGIT]
+READ = [kind for kind in (*(EASY if THOROUGH else ()), *HARD) if kind not in NO_DIGIT]
 
 
 @pytest.mark.parametrize("kind", READ)

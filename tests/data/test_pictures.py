@@ -11,18 +11,22 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 from tools.drawings import DRAWINGS, EVERY, Picture, coloured, cropped, enlarged, mnist, write
+from tools.profiles import THOROUGH
 from tools.read_photos import HeldOut
 from tools.refusals import assert_refused
 
 from autonn.data import digit_from_image, read_digit, shrink, unroll
 from autonn.data import pictures as room
 
+# Of the 1,000 digits held out 20 are drawn every day, 50 before a change lands, 100 in a night.
+STEP = EVERY if THOROUGH else 50
+
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
 def test_a_drawing_is_read_nearly_as_well_as_the_original(
     drawing: str, held_out: HeldOut, tmp_path: Path
 ) -> None:
-    model, inks, y = held_out.model, held_out.inks[::EVERY], held_out.y[::EVERY]
+    model, inks, y = held_out.model, held_out.inks[::STEP], held_out.y[::STEP]
     (kind, draw), rng = DRAWINGS[drawing], np.random.default_rng(1)
     seen = np.empty((len(inks), 20, 20))
     for row, ink in enumerate(inks):
@@ -34,7 +38,7 @@ def test_a_drawing_is_read_nearly_as_well_as_the_original(
         for images in (shrink(inks, 20), seen)
     )
     assert original > 0.92
-    assert drawn > original - 0.035
+    assert drawn > original - max(0.035, 1.5 / len(y))  # of 20 or 50, one fewer
 
 
 # Where the ink goes.

@@ -11,7 +11,6 @@ the derivative is nearly 0, they may lose digits of it.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 from numpy.typing import NDArray
+from tools.profiles import PROFILE
 
 import autonn
 from autonn import Tensor
@@ -27,7 +27,6 @@ from autonn.engine import ops
 Array = NDArray[Any]
 Exact = Callable[..., Any]
 
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "dev")
 POINTS = {"ci": 1000, "deep": 10_000}.get(PROFILE, 250)  # of each kind below, per op
 TOP = mpf(2) ** 1024
 SLOPE, ALPHA = mpf(0.01), mpf(1)

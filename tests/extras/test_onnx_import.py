@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 import warnings
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tools.exit_networks import NETWORKS
+from tools.profiles import DEEP
 
 import autonn as an
 from autonn import nn, optim
@@ -21,8 +21,6 @@ from autonn.exits.onnx_import import RULES, OnnxModule, from_onnx
 from autonn.files.errors import FileFormatError
 
 onnx = pytest.importorskip("onnx")
-
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE")
 
 
 # ---- onnx's own cases of single nodes
@@ -33,7 +31,7 @@ def cases() -> Iterator[Any]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         package = importlib.import_module("onnx.backend.test.case.node")
-        if PROFILE == "deep":
+        if DEEP:
             yield from package.collect_testcases(None)
             return
         few = {"relu", "elu", "clip", "slice", "pad", "pow", "reducemax",
@@ -83,7 +81,7 @@ def test_the_cases_of_onnx_itself_are_computed_rightly_or_refused() -> None:
     assert {name: said for name, said in found.items() if said.startswith("wrong")} == {}
     right = [name for name, said in found.items() if said == "right"]
     assert len(right) > 0.95 * len(found)
-    assert len(right) > (700 if PROFILE == "deep" else 150)
+    assert len(right) > (700 if DEEP else 150)
 
 
 # ---- out and in again

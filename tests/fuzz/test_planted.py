@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fuzz import fits, impure, networks, programs, row_costs
-from hypothesis import settings
 from tools.drawn_impure import reading
 from tools.planting import another, planted_trait
+from tools.profiles import THOROUGH
 from tools.script import examine_script
 from tools.trials import Trial
 
@@ -82,7 +82,7 @@ PROGRAMS = {
     "a mean off by 1e-9": trait("mean", decompose=mean_and_a_bit),
     "a view taken for new memory": trait("transpose", memory=Memory.NEW),
 }
-if settings().max_examples >= 200:  # it takes 135 seeds: the compiler itself refuses most of these
+if THOROUGH:  # it takes 135 seeds: the compiler itself refuses most of these
     PROGRAMS["x + 0.5 taken for x"] = drops_small_terms
 
 
@@ -96,7 +96,7 @@ def test_programs_find(name: str) -> None:
 ROW_COSTS = {
     "some rows read taken for all": trait("getitem", rows=lambda call, axes: axes[0]),
     "the largest taken for a sum": trait("max", rows=lambda call, axes: "sum"),
-    "columns taken for rows": trait("transpose", rows=lambda call, axes: axes[0]),
+    "sums within rows taken for all": trait("sum", rows=lambda call, axes: "sum"),
 }
 
 

@@ -6,6 +6,21 @@ import subprocess
 import sys
 
 
+def test_without_dask_workers_say_how_to_install_it() -> None:
+    code = (
+        "import sys; sys.modules['distributed'] = sys.modules['dask'] = None\n"
+        "import autonn\n"
+        "model = autonn.Layer(1, 1)\n"
+        "try:\n    autonn.fit(model, [[1.0]], [[1.0]], 'mse', 'lbfgs', workers='tcp://10.0.0.1:86')\n"
+        "except ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        "workers of Dask need its package distributed, which is not there; "
+        "write pip install 'autonn[dask]'"
+    )
+
+
 def test_without_scikit_learn_its_room_says_how_to_install_it() -> None:
     code = (
         "import sys; sys.modules['sklearn'] = None\n"

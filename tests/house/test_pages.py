@@ -6,19 +6,25 @@ from pathlib import Path
 
 import pytest
 from tools import pages
+from tools.profiles import THOROUGH
 
 DOCS = pages.ROOT / "docs"
 PAGES = [page for page in sorted(DOCS.glob("**/*.md")) if pages.cells(page.read_text())]
+# All of them take a minute of a processor: every day those that touch most of the library are run.
+DAILY = {"4-backprop", "compose-your-own", "coming-from-pytorch", "compile", "reliability"}
 
 
 def test_there_are_pages_to_run() -> None:
-    assert len(PAGES) >= 3
+    assert len(PAGES) >= 30
+    assert {page.stem for page in PAGES} >= DAILY
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_the_blocks_of_a_page_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not THOROUGH and page.stem not in DAILY:
+        pytest.skip("run in the profile ci, and where the site is built")
     lacking = pages.lacking(page.read_text())
     if lacking:
         pytest.skip(f"needs {', '.join(lacking)}")

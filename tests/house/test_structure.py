@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tools import rooms
+from tools.habits import nodes
 from tools.rooms import HOUSE, module_of
 
 MAP = rooms.map_of_rooms()
@@ -76,7 +77,7 @@ def test_the_order_is_seen_to_be_broken(wrong: str) -> None:
 
 
 def test_the_front_door_is_light() -> None:
-    heavy = ["matplotlib", "scipy.optimize", "scipy.io", "sklearn", "tqdm", "PIL"]
+    heavy = ["matplotlib", "scipy.optimize", "scipy.io", "sklearn", "tqdm", "PIL", "dask"]
     code = f"import sys, autonn; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -97,5 +98,5 @@ def test_a_room_says_what_is_public_and_all_that_is_documented(room: str) -> Non
 
 def test_the_library_never_prints() -> None:
     for path in FILES:
-        calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
+        calls = (n for n in nodes(path.read_text()) if isinstance(n, ast.Call))
         assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], path

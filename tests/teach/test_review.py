@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,12 @@ import numpy as np
 import pytest
 from tools import planted_reviews
 from tools.planted_reviews import Plant
+from tools.profiles import DEEP
 
 import autonn
 from autonn import review
 from autonn.teach.reviewing import reviewing
 
-DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 PLANTS = list(planted_reviews.plants())
 RIGHT = planted_reviews.right_programs()
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from tools.profiles import DEEP
 
 Picture = NDArray[np.float64]
 Drawing = Callable[[Picture, np.random.Generator], Picture]
 
-# Of the 1,000 digits held out 50 are drawn, and 100 in a night.
-EVERY = 10 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 20
+EVERY = 10 if DEEP else 20
 
 
 @functools.cache

@@ -32,7 +32,7 @@ ALONE = [
     "np.broadcast_to({x}, {wider})", "np.stack([{x}, {x}], axis={axis})",
     "np.linalg.norm({x}, axis=-1)",
     "np.repeat({x}, 2, axis=-1)", "np.argmax({x}, axis=-1)", "an.one_hot({x}, 3)",
-    "np.tile({x}, 2)",
+    "np.tile({x}, 2)", "{x}.reshape(-1, 1)", "np.sin({x}.reshape(-1)).reshape({x}.shape)",
     "{x}[:, 0, [0, 0]]", "{x}[:, [0, 0], 0]", "np.pad({x}, ((0, 0), (1, 0)))",
     "np.take({x}, [0, 0], axis=-1)", "{x} @ {x}.T", "np.dot({x}, {y})", "np.inner({x}, {y})",
     "np.tensordot({x}, {y}, 1)", "np.ones_like({x})", "{x}[..., 0] * 2", "np.outer({x}, {y})",

@@ -7,6 +7,19 @@ import functools
 import re
 from collections.abc import Iterator, Set
 
+
+@functools.lru_cache(512)
+def parsed(source: str) -> ast.Module:
+    """Parse a source once for all who look at it; nobody changes the tree."""
+    return ast.parse(source)
+
+
+@functools.lru_cache(512)
+def nodes(source: str) -> list[ast.AST]:
+    """List all nodes of a source, as `ast.walk` yields them."""
+    return list(ast.walk(parsed(source)))
+
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
@@ -52,12 +65,12 @@ def turns(function: Function) -> int:
 
 def functions(source: str) -> Iterator[Function]:
     """Yield all functions of a source, the nested ones too."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, Function):
             yield node
 
 
-@functools.lru_cache(256)
+@functools.lru_cache(512)
 def sizes(source: str) -> list[tuple[str, int, int]]:
     """List the functions of a source, each with its lines and its ways."""
     return [(f.name, body_lines(f), turns(f)) for f in functions(source)]
@@ -80,7 +93,7 @@ def is_private(name: str) -> bool:
 def private_names(source: str) -> set[str]:
     """Return the private names that a source defines: of functions, classes, values and slots."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, Function | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -98,9 +111,9 @@ def room_of(module: str) -> str:
     return module.split(".")[1]
 
 
-def modules_of_others(tree: ast.Module, room: str) -> set[str]:
+def modules_of_others(source: str, room: str) -> set[str]:
     """Return the names under which a source knows other rooms or what is in them."""
-    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    imports = (node for node in nodes(source) if isinstance(node, ast.ImportFrom))
     return {
         alias.asname or alias.name
         for node in imports
@@ -110,9 +123,9 @@ def modules_of_others(tree: ast.Module, room: str) -> set[str]:
     }
 
 
-def docstrings(tree: ast.Module) -> set[ast.AST]:
+def docstrings(source: str) -> set[ast.AST]:
     """Return the nodes that are docstrings."""
-    owners = (n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | Function))
+    owners = (n for n in nodes(source) if isinstance(n, ast.Module | ast.ClassDef | Function))
     firsts = (n.body[0] for n in owners if ast.get_docstring(n, clean=False) is not None)
     return {first.value for first in firsts if isinstance(first, ast.Expr)}
 
@@ -138,10 +151,9 @@ def taken(source: str, room: str, ours: Set[str], theirs: Set[str]) -> list[str]
     too, or spelled for `getattr`) and only other rooms define it, or if it follows the dot of
     something that was imported from there.
     """
-    tree = ast.parse(source)
-    others, said, theirs = modules_of_others(tree, room), docstrings(tree), theirs - ours
+    others, said, theirs = modules_of_others(source, room), docstrings(source), theirs - ours
     found: set[tuple[int, str]] = set()
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.ImportFrom):
             module = f"{node.module}."
             elsewhere = module.startswith("autonn.") and room_of(module) != room
@@ -194,12 +206,11 @@ def asked_by_name(source: str, ops: Set[str], strict: bool = True) -> list[str]:
     look, is an element of a table or given to any function but `define`. A strict look is for the
     engine and the compiler; elsewhere "log" may well be the name of a scale.
     """
-    tree = ast.parse(source)
-    names = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Assign) and any(
+    names = {id(n.value) for n in nodes(source) if isinstance(n, ast.Assign) and any(
         getattr(t, "id", "") in ("__all__", "__slots__") for t in n.targets)}  # fmt: skip
     found = {
         (getattr(node, "lineno", getattr(part, "lineno", 0)), text)
-        for node in ast.walk(tree)
+        for node in nodes(source)
         if id(node) not in names
         for part in askings(node, strict)
         for text in strings(part)

@@ -42,7 +42,8 @@ def place(name: str, base: Path = ROOT) -> Path:
 def missing(page: Path) -> set[str]:
     """Return the links of a page, and the files and folders in its text, that are not there."""
     text = page.read_text()
-    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text)
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", prose)
     named = re.findall(rf"(?<![\w/])((?:{FOLDERS})/[\w/.-]*\w)", text)
     here = {name for name in links if not place(name, page.parent).exists()}
     return here | {name for name in named if not place(name).exists()}

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from tools.habits import nodes, parsed
 
 import autonn
 
 HOUSE = Path(autonn.__file__).parent
 
 
+@functools.cache
 def map_of_rooms() -> dict[str, tuple[str, ...]]:
     """Return the rooms in the order of reading, each with those that it stands on."""
     rows = re.findall(r"^ {4}(\w+)  +(-|\w+(?:, \w+)*)  +\S", autonn.__doc__ or "", re.M)
     return {room: tuple(re.findall(r"\w+", below)) for room, below in rows}
 
 
+@functools.cache
 def order_of_files(folder: Path) -> list[str]:
     """Return the names of the files and folders that the docstring of a folder puts in order."""
-    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    said = ast.get_docstring(parsed((folder / "__init__.py").read_text())) or ""
     found = re.search(r"Read in this order: (.*?)\.(?:\s|$)", said, re.DOTALL)
     return re.findall(r"`(\w+)`", found[1]) if found else []
 
@@ -52,9 +57,9 @@ def stood_on(room: str, rooms: dict[str, tuple[str, ...]]) -> set[str]:
 
 def imports(source: str) -> Iterator[tuple[str, bool]]:
     """Yield the modules of autonn that a source imports, and whether at its top."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     top = set(tree.body) | {n for node in tree.body if isinstance(node, ast.If) for n in node.body}
-    for node in ast.walk(tree):
+    for node in nodes(source):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports name the whole path"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools.profiles import THOROUGH
 from tools.runs import OPTIMIZERS, X, Y, close, dropping, every_checkpoint, network, train
 
 from autonn import CrossEntropy, Layer, Sequential, Sigmoid, fit, optim
@@ -121,7 +122,7 @@ def test_a_search_goes_on_from_its_weights(tmp_path: Path) -> None:
     assert history.cost[6] < history.cost[5]
 
 
-KILLS = {"ci": 50, "deep": 50}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 5)
+KILLS = 50 if THOROUGH else 5
 KILLING = """
 import os, random, signal, time
 from pathlib import Path

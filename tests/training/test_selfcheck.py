@@ -5,10 +5,20 @@ from __future__ import annotations
 import decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from tools.runs import close, network, train
 
-from autonn import Sequential, Tensor
+from autonn import (
+    Linear,
+    MeanSquaredError,
+    Sequential,
+    Tensor,
+    fit,
+    optim,
+    random,
+    train_step,
+)
 from autonn.training.selfcheck import CheckedStep
 
 
@@ -73,3 +83,28 @@ def test_looking_leaves_no_trace() -> None:
             costs.append(train(models[-1], epochs=9).cost)
     assert costs[0] == costs[1]
     close(models[0], models[1], 0.0)
+
+
+@pytest.mark.parametrize("by_step", [False, True])
+def test_a_generator_beside_the_model_is_given_back_too(by_step: bool) -> None:
+    """Of a module's or a function's surroundings, as where the noise of a VAE comes from."""
+
+    def trained(compile: bool | None) -> tuple[Any, list[float]]:
+        rng = np.random.default_rng(0)
+
+        class Noisy(Sequential):
+            def forward(self, x: Any) -> Any:
+                return super().forward(x) + random.normal(rng, (len(x), 1))
+
+        model, X = Noisy(Linear(2, 1, rng=0)), np.random.default_rng(1).normal(size=(20, 2))
+        if by_step:
+            step = train_step(model, MeanSquaredError(), optim.SGD(lr=0.1), compile=compile)
+            return step, [step(X, X[:, :1]) for _ in range(9)]
+        history = fit(
+            model, X, X[:, :1], MeanSquaredError(), optim.SGD(lr=0.1), epochs=9, compile=compile
+        )
+        return history, history.cost
+
+    told, costs = trained(None)
+    assert told.compiled
+    np.testing.assert_allclose(costs, trained(False)[1], rtol=1e-12)

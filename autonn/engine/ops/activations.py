@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from autonn.engine.apply import define
-from autonn.engine.ops.elementary import normal_density
+from autonn.engine.ops.elementary import normal_cdf, normal_density
 from autonn.engine.ops.probability import sigmoid
 
 relu = define(
@@ -67,9 +66,9 @@ array([-0.26894142,  0.        ,  1.76159416])
 
 gelu = define(
     "gelu",
-    lambda x: x * special.ndtr(x),
+    lambda x: x * normal_cdf(x),
     "z = x Phi(x), Phi the normal distribution",
-    lambda g, z, x: g * (special.ndtr(x) + np.clip(x, -40, 40) * normal_density(x)),
+    lambda g, z, x: g * (normal_cdf(x) + np.clip(x, -40, 40) * normal_density(x)),
     composite=True,
     example="""
 >>> gelu(np.array([-1.0, 0.0, 2.0]))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from autonn.engine.apply import define
-from autonn.engine.op import Function
+from autonn.engine.op import Function, Memory, elementwise
 from autonn.engine.ops.arithmetic import BROADCAST
 from autonn.engine.ops.safe import safe_divide, safe_multiply
 
@@ -134,11 +134,58 @@ def normal_density(x: Any) -> Any:
     return bell(x, 0.5) / math.sqrt(2 * math.pi)
 
 
+# Of many float32 numbers SciPy's `ndtr` takes 11 to 14 nanoseconds each, where a gelu is the
+# largest part of a step of a small GPT; a polynomial takes 3, right to 2e-7. In float64 it would
+# need 20 terms, and take as long as `ndtr`. Blocks of so many numbers stay in the cache.
+_MANY, _BLOCK = 4096, 32768
+
+# P in ``Phi(-y) = e^(-y^2 / 2) s P(s)`` with ``s = 1 / (1 + 0.35 y)``: what goes through the
+# Chebyshev nodes of s for y from 0 to 14, right to 4e-8; the highest power first.
+_TAIL = (
+    -0.029679522, 0.14654583, -0.26096122, 0.1650509959, -0.02704660827, 0.1071145876, 0.1194449168,
+    0.1399122981, 0.1396187126,
+)  # fmt: skip
+
+
+def _normal_cdf_forward(x: Any, out: Any = None) -> Any:
+    """Use `ndtr`, or for many numbers of float32 a polynomial: see above."""
+    if getattr(x, "dtype", None) != np.float32 or x.size < _MANY:
+        return special.ndtr(x, out=out)
+    z = np.empty(x.shape, x.dtype) if out is None else out
+    flat, into = x.reshape(-1), z.reshape(-1)
+    for k in range(0, x.size, _BLOCK):
+        into[k : k + _BLOCK] = _normal_shares(flat[k : k + _BLOCK])
+    return z
+
+
+def _normal_shares(x: Any) -> Any:
+    """Compute ``Phi(x) = |[x > 0] - Phi(-|x|)|`` by the polynomial."""
+    y = np.absolute(x)
+    s = np.multiply(y, 0.35)
+    np.add(s, 1, out=s)
+    np.divide(1, s, out=s)
+    z = np.multiply(s, _TAIL[0])
+    for c in _TAIL[1:-1]:
+        np.add(z, c, out=z)
+        np.multiply(z, s, out=z)
+    np.add(z, _TAIL[-1], out=z)
+    np.multiply(z, s, out=z)
+    with np.errstate(over="ignore"):  # of what is inf, e^-inf is 0
+        np.square(y, out=y)
+    np.multiply(y, -0.5, out=y)
+    np.multiply(z, np.exp(y, out=y), out=z)
+    np.subtract(np.greater(x, 0), z, out=z)
+    return np.absolute(z, out=z)
+
+
 normal_cdf: Function = define(
     "normal_cdf",
-    special.ndtr,
+    _normal_cdf_forward,
     "z = Phi(x), the share of the standard normal distribution below x",
     lambda g, z, x: g * normal_density(x),
+    numpy=(special.ndtr,),
+    rows=elementwise,
+    memory=Memory.OUT,
 )
 
 

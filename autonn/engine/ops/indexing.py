@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from autonn.engine.apply import define, implements
 from autonn.engine.lineage import attribute_of, op_of, operands_of
-from autonn.engine.op import Function, Memory, mixes_rows
+from autonn.engine.op import SUM, Function, Memory, mixes_rows
 from autonn.engine.ops.rowwise import counted_axis
 from autonn.engine.ops.safe import is_known
 from autonn.engine.refusals import no_output
@@ -221,13 +221,29 @@ def _scattered(call: Any, text: Callable[[Any], str]) -> str:
     return f"{text(_put_forward)}({text(g)}, {part(call.attribute('key'))}, {call.shape})"
 
 
+def _looks_rows_up(call: Any, axes: Sequence[int | None]) -> int | None:
+    """Say that a row looks others up, in what is the same for all, as a table of words is."""
+    return axes[1] if _are_rows_of(call) and axes[0] is None else None
+
+
+def _adds_rows_up(call: Any, axes: Sequence[int | None]) -> str | None:
+    """Say that rows which looked others up give those their parts of a sum."""
+    return SUM if _are_rows_of(call) and None not in axes and axes[0] == axes[1] else None
+
+
+def _are_rows_of(call: Any) -> bool:
+    """Whether the indices are all of the key, so that they are the numbers of rows."""
+    key = call.attribute("key")
+    return isinstance(key[0] if isinstance(key, tuple) and len(key) == 1 else key, Slot)
+
+
 scatter: Function = define(
     "scatter",
     lambda g, *indices, key, shape: _put_forward(g, _filled(key, indices), shape),
     "z = 0 but z[indices] = x, repeated ones add up",
     lambda k, g, z, x, *indices, key, shape: gather(g, *indices, key=key),
     variadic=True,
-    rows=mixes_rows,
+    rows=_adds_rows_up,
     memory=Memory.NEW,
     prints=_scattered,
 )
@@ -245,7 +261,7 @@ gather: Function = define(
     "z = x[indices], which are data too",
     lambda k, g, z, x, *indices, key: scatter(g, *indices, key=key, shape=x.shape),
     variadic=True,
-    rows=mixes_rows,
+    rows=_looks_rows_up,
     memory=_read_memory,
     prints=_indexed,
 )

@@ -33,9 +33,13 @@ def _permutes(call: Any, axes: Sequence[int | None]) -> int | None:
 
 
 def _keeps_first(call: Any, axes: Sequence[int | None]) -> int | None:
-    """Say that the first axis, and with it each row, stays as it is."""
+    """Say that rows along the first axis stay there: as they are, or each as several or a part.
+
+    Their numbers stay in order, and so each becomes as many rows as any other. (Who cuts a graph
+    sees to it that this is a whole number.)
+    """
     x = call.args[0]
-    return 0 if axes[0] == 0 and call.shape[:1] == x.shape[:1] and x.shape[0] > 0 else None
+    return 0 if axes[0] == 0 and call.ndim and call.size > 0 and x.shape[0] > 0 else None
 
 
 def _blank(x: Any) -> Any:
