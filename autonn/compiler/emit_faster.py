@@ -25,20 +25,18 @@ def _sum(emitter: Any, node: Node) -> str:
     So too all of some ten thousand numbers; of more, NumPy's sum by halves has the smaller error.
     """
     x, axes = node.args[0], node.attribute("axis")
-    if x.dtype not in _FLOATS or x.dtype != node.dtype or axes is None:
-        return _as_told(emitter, node)
-    if x.size == node.size:  # a product by 1 leaves -0 as it is, a sum begins with 0
+    plain = x.dtype in _FLOATS and x.dtype == node.dtype and axes is not None
+    if not plain or x.size == node.size:  # x 1 leaves -0 as it is, a sum begins with 0
         return _as_told(emitter, node)
     if node.shape == () and 0 < x.size <= 2**15:
         return f"np.dot({emitter.source.full((x.size,), 1, x.dtype)}, {emitter.flat(x)})"
-    if len(axes) > 1 and axes == (0, *range(2, x.ndim)) and emitter.is_ours(x):
+    if x.ndim > 2 and axes == (0, *range(2, x.ndim)) and emitter.is_ours(x):
         return _sum_of_channels(emitter, node, x)
     stretch = emitter.plan.stretches.get(node)
     if node.ndim == 1 and not (stretch and stretch.placed) and matrix_of(node) is not None:
         return sums_of_matrix(emitter, node)
-    if x.ndim != 2 or len(axes) != 1:
-        return _as_told(emitter, node)
-    return _sum_of_matrix(emitter, node)
+    told = x.ndim != 2 or len(axes) != 1
+    return (_as_told if told else _sum_of_matrix)(emitter, node)
 
 
 def _as_told(emitter: Any, node: Node) -> str:
