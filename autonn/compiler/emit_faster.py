@@ -32,6 +32,11 @@ def _sum(emitter: Any, node: Node) -> str:
         return f"np.dot({emitter.source.full((x.size,), 1, x.dtype)}, {emitter.flat(x)})"
     if x.ndim > 2 and axes == (0, *range(2, x.ndim)) and emitter.is_ours(x):
         return _sum_of_channels(emitter, node, x)
+    return _sum_along(emitter, node, x, axes)
+
+
+def _sum_along(emitter: Any, node: Node, x: Node, axes: tuple[int, ...]) -> str:
+    """Write sums over the first axes, or the last, as a product, and others as told."""
     stretch = emitter.plan.stretches.get(node)
     if node.ndim == 1 and not (stretch and stretch.placed) and matrix_of(node) is not None:
         return sums_of_matrix(emitter, node)
