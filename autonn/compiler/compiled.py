@@ -270,8 +270,8 @@ def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
         it reads from around it, names, attributes, lists and what else is computed from arrays, is
         looked at before each call: where it changed, another program is derived.
     share_rows
-        Whether to compute on slices of the rows in threads where there are 4,096 rows or more and
-        the result is made of sums over them: see `partition`.
+        Whether to compute on slices of the rows in threads where there are 4,096 rows or more, or
+        some dozens of pictures, and the result is made of sums over them: see `partition`.
 
     Returns
     -------

@@ -75,7 +75,7 @@ def write_parts(source: Source, parts: Parts, template: str | None) -> None:
         taken = write_function(source, f"part_{length}", inputs, results, None)
         back = dict(zip(inputs, stands_for, strict=True))
         calls[f"part_{length}"] = [back.get(node, node) for node in taken]
-    inputs = [*_used(graph.inputs, parts.finals), *parts.totals]
+    inputs = [*_used(graph.inputs, parts.finals), *parts.ends()]
     calls["after"] = write_function(source, "after", inputs, parts.finals, template)
     source.functions += _driver(source, parts, calls).splitlines()
 
@@ -102,14 +102,28 @@ def program({parameters}, share=map):
     def part(rows):
 {part}
 
-    {totals} = map(added, *share(part, SLICES))
+{sums}
     return {after}'''
+
+_GO_ON = """\
+    parts = [part(rows) for rows in SLICES]
+
+    def go_on(*totals):
+        return share(lambda part: part.send(totals), parts)
+"""
+
+
+_OF_DRIVER = (
+    "program", "part", "parts", "rows", "go_on", "totals", "sums", "own", "share", "map", "zip",
+    "np", "added", "slice", "SLICES",
+)  # fmt: skip
 
 
 def _driver(source: Source, parts: Parts, calls: dict[str, list[Node]]) -> str:
     """Write the function that deals the rows out and adds up what comes back."""
-    own = ("program", "part", "rows", "share", "map", "added", "slice", "SLICES", *calls)
-    names = _names((*parts.graph.inputs, *source.given, *parts.early, *parts.totals), own, parts)
+    nodes = *parts.graph.inputs, *source.given, *parts.early, *parts.ends()
+    own = *_OF_DRIVER, *calls, *(f"slices_{k}" for k in range(len(parts.joined)))
+    names = _names(nodes, own, parts)
 
     def called(function: str, dealt: bool = False) -> str:
         rows = {True: "[rows]", False: ""}
@@ -132,9 +146,32 @@ def _driver(source: Source, parts: Parts, calls: dict[str, list[Node]]) -> str:
         parameters=", ".join(names[n] for n in (*parts.graph.inputs, *source.given)),
         before=before,
         part="\n".join(part),
-        totals=_row(names[n] for n in parts.totals),
+        sums=_sums(parts, names),
         after=called("after"),
     )
+
+
+def _sums(parts: Parts, names: dict[Node, str]) -> str:
+    """Write how the sums over all slices are made, and given to those that wait for them."""
+    rows = [_row(names[n] for n in totals) for totals in (*parts.rounds, parts.totals)]
+    calls = ["share(part, SLICES)"]
+    if parts.rounds:
+        calls = ["share(next, parts)", *(f"go_on({row.rstrip(',')})" for row in rows[:-1])]
+    lines = [f"    {row} = map(added, *{call})" for row, call in zip(rows, calls, strict=True)]
+    if parts.joined:
+        lines[-1:] = _joined_lines(parts, names, rows[-1], calls[-1])
+    return "\n".join([_GO_ON] * bool(parts.rounds) + lines)
+
+
+def _joined_lines(parts: Parts, names: dict[Node, str], totals: str, call: str) -> list[str]:
+    """Write how results with rows are joined, which the slices give after their sums."""
+    slices = [f"slices_{k}" for k in range(len(parts.joined))]
+    whole = zip(parts.joined, slices, strict=True)
+    return [
+        f"    *sums, {', '.join(slices)} = zip(*{call})",
+        *([f"    {totals} = (added(*own) for own in sums)"] if totals else []),
+        *(f"    {names[node]} = np.concatenate({own})" for node, own in whole),
+    ]
 
 
 def _names(nodes: Sequence[Node], taken: Sequence[str], parts: Parts) -> dict[Node, str]:

@@ -17,6 +17,7 @@ from scipy.linalg import blas
 
 from autonn.compiler.emit_faster import FASTER, bounds, matrix_of, parts_at, sums_of_matrix
 from autonn.compiler.emit_loop import loop_lines, memory_line
+from autonn.compiler.exchange import ADDED
 from autonn.compiler.graph import Argument, Given, Node
 from autonn.compiler.layout import is_product, is_ufunc, repeats
 from autonn.compiler.loops import EMPTY, FILLED, LAST, LOOP, lowered
@@ -83,6 +84,7 @@ class _Emitter:
         self.source, self.plan = source, planned
         self.parameters = list(inputs)
         self.placed: Sequence[Placed] = ()
+        self.turn = 0  # how often sums were given away for those over all slices
         self.names: dict[Node, str] = {}
         self.taken = {"work"}
         source.local |= self.taken
@@ -107,12 +109,13 @@ class _Emitter:
         calls = ((k, node) for k, node in enumerate(self.plan.calls) if not self.is_inlined(node))
         body = [line for k, node in calls for line in self.lines(k, node)]
         body += self.placing()
-        returned = [self.returned(k, output) for k, output in enumerate(self.plan.outputs)]
+        returned = [self.returned(output, k) for k, output in enumerate(self.plan.outputs)]
+        gives = "yield" if self.turn else "return"
         row = f"({', '.join(returned)}{',' * (len(returned) == 1)})"
         expression = row if template is None else template.format(*returned)
         first = f"def {name}({', '.join(self.names[node] for node in self.parameters)}):"
         if not self.workspace:
-            return [first, *body, f"    return {expression}"]
+            return [first, *body, f"    {gives} {expression}"]
         names = f"{', '.join(self.workspace)}{',' * (len(self.workspace) == 1)}"
         return [
             *self.maker(maker),
@@ -124,7 +127,7 @@ class _Emitter:
             f"    {names} = work",
             *body,
             f"    {spare}.append(work)",
-            f"    return {expression}",
+            f"    {gives} {expression}",
         ]
 
     def maker(self, name: str) -> list[str]:
@@ -257,7 +260,7 @@ class _Emitter:
             return self.text(x.args[0])
         return f"{self.text(x)}.T"
 
-    def returned(self, k: int, output: Argument) -> str:
+    def returned(self, output: Argument, k: int = 0) -> str:
         """Write a result: the caller's own, never memory that is used again or given twice."""
         if not isinstance(output, Node):
             return _result_literal(output)
@@ -291,6 +294,8 @@ class _Emitter:
         assert node.op is not None
         if node.op in _OF_LOOPS:
             return self.of_loop(node)
+        if node.op is ADDED:
+            return self.of_round(node)
         formula = f"{f'{node.shape} ' if node.shape else ''}{node.op.formula}"
         stretch = self.plan.stretches.get(node)
         if node in self.plan.sums:
@@ -340,6 +345,21 @@ class _Emitter:
         results = (n for n in self.plan.calls if n.op in (FILLED, LAST))
         picks = [n for n in results if node in n.args]
         return loop_lines(self, node, picks, _write_step(self.source))
+
+    def of_round(self, node: Node) -> list[str]:
+        """Write how sums are given away for those over all slices, with the first of them."""
+        if node.attributes["turn"] < self.turn:
+            return []
+        self.turn += 1
+        own = [self.returned(a) for a in node.args]
+        turn = node.attributes["turn"]
+        calls = [n for n in self.plan.calls if n.op is ADDED and n.attributes["turn"] == turn]
+        totals = {n.attributes["index"]: self.name(n) for n in calls}
+        names = [totals.get(k, "_") for k in range(len(own))]
+        end = "," * (len(own) == 1)
+        assert node.op is not None
+        call = f"{', '.join(names)}{end} = yield ({', '.join(own)}{end})"
+        return [_commented(call, node.op.formula)]
 
     def overwritten(self, node: Node, stretch: Stretch) -> str:
         """Name the operand in whose memory the result is to lie."""

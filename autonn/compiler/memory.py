@@ -7,6 +7,7 @@ time. Only what is returned is made anew at each call.
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
@@ -16,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from autonn.compiler.exchange import rounds_of
 from autonn.compiler.graph import Argument, Given, Node, behind
 from autonn.compiler.layout import ScaledSum, by_columns, is_ufunc, scaled_sums
 from autonn.compiler.loops import FILLED
+from autonn.engine import ops
 from autonn.engine.op import Memory
 
 __all__ = ["Plan", "Stretch", "plan", "writes"]
@@ -76,9 +79,10 @@ def plan(
     """Decide what each call writes to, where the inputs that are donated may be overwritten.
 
     What is `stacked` has memory of its own to be written to; that, and what is `summed`, is needed
-    to the end.
+    to the end, and so is what a slice gives away on the way.
     """
-    ends = [*outputs, *stacked, *summed]
+    given = [*outputs, *itertools.chain(*rounds_of(behind(outputs)))]
+    ends = [*given, *stacked, *summed]
     order = _order(ends)
     made = Plan(order, [node for node in order if node.given is None], outputs)
     made.columns = by_columns(made.calls, ends)
@@ -97,7 +101,7 @@ def plan(
             continue
         stretch = _overwritten(made, k, node, roots, last) or Stretch(k, k)
         stretch.last = max(stretch.last, last.get(node, k))
-        stretch.returned |= any(node is output for output in outputs)
+        stretch.returned |= any(node is output for output in given)
         made.stretches[node] = stretch
     _place_stacks(made, stacked)
     _share_buffers(made)
@@ -178,8 +182,8 @@ def _overwritten(
     """Find an operand that is not needed any more, and has the form of the result."""
     if node in made.sums:
         return made.stretches[made.sums[node].y]
-    if not is_ufunc(node):
-        return None
+    if not is_ufunc(node) or node.calls(ops.sign):
+        return None  # sign takes ten times as long where it lies: 1.1 ms of 205,000 numbers
     for a in node.nodes():
         if (
             a in made.stretches

@@ -2,8 +2,10 @@
 
 NumPy lets go of Python's lock inside its loops and products, so that threads compute at the same
 time. A graph is cut in three: what does not depend on the rows; what each slice of the rows adds
-to the sums over them; and what is made of the sums, gradients among them. Only a graph where every
-value is of one of these kinds is cut: what an op does to rows, it says itself (`Op.rows`).
+to the sums over them; and what is made of the sums, gradients among them. Where rows need a sum
+over all rows, as in batch normalisation, the slices wait for each other (`exchange.py`), and what
+is made of the sum on the way is made by each. Only a graph where every value is of one of these
+kinds is cut: what an op does to rows, it says itself (`Op.rows`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autonn.compiler.exchange import added_nodes
 from autonn.compiler.graph import Argument, Given, Graph, Node, behind, is_even
 from autonn.engine import ops
 from autonn.engine.op import SUM, mixes_rows
@@ -42,6 +45,10 @@ MOST_SLICES = 1024
 # 1.2 x at 8 (2 busy cores); 32 of them make 1.2 million numbers in values of more than two axes.
 LEAST_NUMBERS = 2**20
 
+# So many, in all that has rows, for each time that the slices wait for each other, which takes some
+# 0.1 ms: of a ResNet there are 800,000, in 32 pictures of 16 x 20 x 20, and each takes 1.4 ms.
+NUMBERS_A_ROUND = 2**19
+
 # What a node is: replicated, where it depends on no row; a partial sum over rows, or made of such;
 # or the number of the row axis, along which its rows lie, each as one or as several: of 32 texts of
 # 32 characters, a matrix has 1,024 rows.
@@ -61,8 +68,11 @@ class Parts:
         The rows of each part.
     parts
         By length of slice: the inputs of a part, those it stands for, and its partial sums.
-    totals, finals
-        What stands for the sums, and the outputs made of them.
+    rounds
+        What stands for the sums that slices wait for, in the order in which they are asked for.
+    totals, joined, finals
+        What stands for the sums that are left at the end, for the results with rows, whose slices
+        are joined, and the outputs made of all of these.
     rows
         The given and early nodes whose rows are dealt out.
     """
@@ -71,9 +81,15 @@ class Parts:
     early: list[Node]
     slices: list[tuple[int, int]]
     parts: dict[int, tuple[list[Node], list[Node], list[Node]]]
+    rounds: list[list[Node]]
     totals: list[Node]
+    joined: list[Node]
     finals: list[Argument]
     rows: set[Node]
+
+    def ends(self) -> list[Node]:
+        """List what stands for sums, those first that slices wait for, and for joined rows."""
+        return [*itertools.chain(*self.rounds), *self.totals, *self.joined]
 
 
 class CannotBeCutError(Exception):
@@ -87,7 +103,7 @@ def partition(graph: Graph) -> Parts | None:
     """Cut a graph along the rows of its longest inputs; None where that cannot be done."""
     m = max((node.shape[0] for node in graph.inputs if node.shape), default=0)
     rows = {node for node in graph.inputs if node.shape and node.shape[0] == m}
-    if m < LEAST_ROWS and not (m > 1 and _numbers_in_pictures(graph, m) >= LEAST_NUMBERS):
+    if not _are_many(graph, m):
         return None
     try:
         return cut(graph, rows, m)
@@ -99,20 +115,57 @@ def cut(graph: Graph, rows: set[Node], m: int, apart: bool = False) -> Parts:
     """Cut a graph along the m rows of some inputs; `CannotBeCutError` where it can't be.
 
     Where each slice is computed `apart`, by who has no other rows, nothing is computed for all rows
-    at once before.
+    at once before, no slice waits for a sum over all, and no rows are joined.
     """
     found = kinds(graph.nodes(), rows, m)
+    outputs = dict.fromkeys(a for a in graph.outputs if isinstance(a, Node))
+    joined = [node for node in outputs if isinstance(found[node], int)]
     if SUM not in found.values():
         raise CannotBeCutError
-    for a in graph.outputs:
-        if isinstance(a, Node) and isinstance(found[a], int):
+    for node in joined:
+        if apart or not _is_picture(node, found):
+            raise CannotBeCutError(node)
+    return _cut_by_kinds(graph, found, m, joined, apart)
+
+
+def _is_picture(node: Node, found: dict[Node, Kind]) -> bool:
+    """Whether slices make parts of it that are worth to be joined, which copies it once more."""
+    return found[node] == 0 and node.op is not None and node.ndim > 2
+
+
+def _cut_by_kinds(
+    graph: Graph, found: dict[Node, Kind], m: int, joined: list[Node], apart: bool
+) -> Parts:
+    """Cut a graph whose values are all of one kind, unless slices would have to wait too often."""
+    sums = [node for node in graph.nodes() if _is_partial(node, found)]
+    waits = _waits(sums, joined)
+    if waits and (apart or _numbers_of_rows(found) < NUMBERS_A_ROUND * len(waits)):
+        raise CannotBeCutError(next(node for node in graph.nodes() if _waits_itself(node, found)))
+    early = _before([*sums, *joined], found, apart)
+    for a in early:  # what is made before is dealt out as the inputs are
+        if isinstance(found[a], int) and (found[a], a.shape[0]) != (0, m):
             raise CannotBeCutError(a)
-    return _cut(graph, found, m, apart)
+    for a in behind(early):
+        if found[a] == SUM:
+            raise CannotBeCutError(a)
+    return _cut(graph, found, m, early, sums, waits, joined)
 
 
-def _numbers_in_pictures(graph: Graph, m: int) -> int:
-    """Count the numbers in values with m rows that have more than one axis themselves."""
-    return sum(node.size for node in graph.calls() if node.ndim > 2 and node.shape[0] == m)
+def _waits_itself(node: Node, found: dict[Node, Kind]) -> bool:
+    """Whether it is made of rows and of a sum over all rows."""
+    own = [found[a] for a in node.nodes()]
+    return SUM in own and any(isinstance(kind, int) for kind in own)
+
+
+def _are_many(graph: Graph, m: int) -> bool:
+    """Whether m rows are enough for threads, in number or since they are pictures."""
+    pictures = (node.size for node in graph.calls() if node.ndim > 2 and node.shape[0] == m)
+    return m >= LEAST_ROWS or (m > 1 and sum(pictures) >= LEAST_NUMBERS)
+
+
+def _numbers_of_rows(found: dict[Node, Kind]) -> int:
+    """Count the numbers in values that have rows."""
+    return sum(node.size for node, kind in found.items() if isinstance(kind, int))
 
 
 def kinds(nodes: Sequence[Node], rows: set[Node], m: int) -> dict[Node, Kind]:
@@ -137,15 +190,11 @@ def _of_call(node: Node, found: dict[Node, Kind], m: int) -> Kind:
         return 0
     if all(kind == REPLICATED for kind in own):
         return 0 if _spreads_over_rows(node, m) else REPLICATED
-    if SUM not in own:
-        return _kind(node, found, m)
-    if any(isinstance(kind, int) for kind in own):
-        raise CannotBeCutError(node)  # rows that need a sum over all rows first
-    return SUM
+    return _kind(node, found, m) if any(isinstance(kind, int) for kind in own) else SUM
 
 
 def _kind(node: Node, found: dict[Node, Kind], m: int) -> Kind:
-    """Ask the op what a call is of which at least one operand has rows, and none is a sum."""
+    """Ask the op what a call is of which at least one operand has rows."""
     axes: list[int | None] = []
     for a in node.args:
         kind = found[a] if isinstance(a, Node) else REPLICATED
@@ -168,25 +217,41 @@ def _spreads_over_rows(node: Node, m: int) -> bool:
 # ---- cutting
 
 
-def _cut(graph: Graph, found: dict[Node, Kind], m: int, apart: bool) -> Parts:
-    sums = [
-        node for node in graph.nodes()
-        if found[node] == SUM and any(isinstance(found[a], int) for a in node.nodes())
-    ]  # fmt: skip
-    early = _before(sums, found, apart)
-    for a in early:  # what is made before is dealt out as the inputs are
-        if isinstance(found[a], int) and (found[a], a.shape[0]) != (0, m):
-            raise CannotBeCutError(a)
+def _is_partial(node: Node, found: dict[Node, Kind]) -> bool:
+    """Whether it is a sum over rows itself, so that each slice has a part of it."""
+    return found[node] == SUM and any(isinstance(found[a], int) for a in node.nodes())
+
+
+def _waits(sums: Sequence[Node], joined: Sequence[Node]) -> list[list[Node]]:
+    """List the sums that slices need on the way, those together that can be asked for together."""
+    partial, needed = set(sums), behind([*sums, *joined])
+    asked = {a for node in needed for a in node.nodes() if a in partial}
+    after: dict[Node, int] = {}  # how often slices have waited before it can be made
+    for node in needed:
+        after[node] = max((after[a] + (a in asked) for a in node.nodes()), default=0)
+    rounds: dict[int, list[Node]] = {}
+    for node in sums:
+        if node in asked:
+            rounds.setdefault(after[node], []).append(node)
+    return [rounds[k] for k in sorted(rounds)]
+
+
+def _cut(
+    graph: Graph, found: dict[Node, Kind], m: int, early: list[Node], sums: list[Node],
+    waits: list[list[Node]], joined: list[Node],
+) -> Parts:  # fmt: skip
     entries = [*graph.inputs, *early]
     slices = slices_of(m)
     parts = {}
+    asked = {node for own in waits for node in own}
+    left = [node for node in sums if node not in asked]
     for length in dict.fromkeys(stop - start for start, stop in slices):
-        parts[length] = _sliced(sums, entries, found, length, m)
-    known = {node: _given(node, node.shape, Given.DONATED) for node in sums}
-    totals = list(known.values())
+        parts[length] = _sliced([*left, *joined], waits, entries, found, length, m)
+    known = {node: _given(node, node.shape, Given.DONATED) for node in (*sums, *joined)}
+    *rounds, totals, whole = ([known[node] for node in own] for own in (*waits, left, joined))
     finals = [_copied(output, known) for output in graph.outputs]
     rows = {node for node in found if found[node] == 0}
-    return Parts(graph, early, slices, parts, totals, finals, rows)
+    return Parts(graph, early, slices, parts, rounds, totals, whole, finals, rows)
 
 
 def _before(sums: Sequence[Node], found: dict[Node, Kind], apart: bool) -> list[Node]:
@@ -222,29 +287,44 @@ def _given(node: Node, shape: tuple[int, ...], kind: Given = Given.INPUT) -> Nod
 
 
 def _sliced(
-    sums: Sequence[Node], entries: Sequence[Node], found: dict[Node, Kind], length: int, m: int
-) -> tuple[list[Node], list[Node], list[Node]]:
+    left: Sequence[Node], waits: Sequence[Sequence[Node]], entries: Sequence[Node],
+    found: dict[Node, Kind], length: int, m: int,
+) -> tuple[list[Node], list[Node], list[Node]]:  # fmt: skip
     """Make the nodes of a slice: those of the whole with so many rows.
 
-    Returns the inputs of the slice, what each stands for, and its sums.
+    Returns the inputs of the slice, what each stands for, and what it gives in the end: its sums,
+    without those that it waits for, which it gives away on the way, and results with rows.
     """
     made: dict[Node, Node] = {}
     for node in entries:
         made[node] = _given(node, _shape(node, found, length, m))
+    totals: dict[Node, Node] = {}  # of what it waits for, the sums over all slices
+    for turn, own in enumerate(waits):
+        _make(own, made, totals, found, length, m)
+        given = added_nodes([made[node] for node in own], turn)
+        totals |= dict(zip(own, given, strict=True))
+    _make(left, made, totals, found, length, m)
+    results = [made[node] for node in left]
+    needed = set(behind([*results, *totals.values()]))
+    used = [node for node in entries if made[node] in needed]
+    return [made[node] for node in used], used, results
+
+
+def _make(
+    sums: Sequence[Node], made: dict[Node, Node], totals: dict[Node, Node],
+    found: dict[Node, Kind], length: int, m: int,
+) -> None:  # fmt: skip
+    """Make what sums need, with so many rows."""
     for node in behind(sums, made):
         if node.is_constant and found[node] == 0:
             made[node] = Node.constant(node.value[:length])
         elif node.given is not None:
             made[node] = node
         else:
-            args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
+            known = ((totals.get(a) or made[a]) if isinstance(a, Node) else a for a in node.args)
             shape = _shape(node, found, length, m)
             named = {"shape": shape} if "shape" in node.attributes else {}
-            made[node] = node.copy_with(args, node.attributes | named, shape)
-    results = [made[node] for node in sums]
-    needed = set(behind(results))
-    used = [node for node in entries if made[node] in needed]
-    return [made[node] for node in used], used, results
+            made[node] = node.copy_with(tuple(known), node.attributes | named, shape)
 
 
 def _shape(node: Node, found: dict[Node, Kind], length: int, m: int) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.compiler import loops, parts, products
+from autonn.compiler.centred import without_centred
 from autonn.compiler.graph import Argument, Graph, Node, behind, is_even, stand_in
 from autonn.engine import ops
 from autonn.engine.lineage import age_of, ancestors, attributes_of, op_of, operands_of, tensors_of
@@ -410,6 +411,8 @@ def _spelled_sum(builder: _Builder, node: Node) -> Argument | None:
     x = node.args[0]
     axes = spelled_axes(node.attribute("axis"), x.ndim)
     spelled = {"axis": axes, "keepdims": bool(node.attribute("keepdims"))}
+    if without_centred(x, axes) is not x:
+        return builder.call(ops.sum, without_centred(x, axes), **spelled)
     if node.attributes == spelled:
         return None
     return builder.make(ops.sum.op, (x,), spelled, node.shape, node.dtype)

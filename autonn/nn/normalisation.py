@@ -281,7 +281,7 @@ class GroupNorm(Module):
 def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
     """Return x - mean, the mean and the variance over the axes, which stay."""
     mean: Any = np.mean(x, axis=axes, keepdims=True)
-    centred = x - mean
+    centred = x + -mean  # the gradient for -mean is a sum without a change of sign, a pass less
     return centred, mean, np.mean(np.square(centred), axis=axes, keepdims=True)
 
 

@@ -66,12 +66,15 @@ ENDS = [
 @contextmanager
 def few_rows_are_shared() -> Iterator[None]:
     """Share rows out from 8 on, in slices of about 4, so that small arrays will do."""
-    before = partition.LEAST_ROWS, partition.SLICE
-    partition.LEAST_ROWS, partition.SLICE = LEAST, SLICE
+    names = "LEAST_ROWS", "SLICE", "NUMBERS_A_ROUND"
+    before = [getattr(partition, name) for name in names]
+    for name, few in zip(names, (LEAST, SLICE, 0), strict=True):
+        setattr(partition, name, few)
     try:
         yield
     finally:
-        partition.LEAST_ROWS, partition.SLICE = before
+        for name, many in zip(names, before, strict=True):
+            setattr(partition, name, many)
 
 
 def draw_row_cost(seed: int) -> Program:
