@@ -97,6 +97,8 @@ class BatchNorm(Module):
         if x.ndim not in self._axes or x.shape[1] != self.features:
             takes = " or ".join(_form(self.features, axes) for axes in self._axes)
             cure = would_fit(self, x.shape[1]) if x.ndim in self._axes else ""
+            if not cure and x.ndim + 1 in self._axes and x.shape[0] == self.features:
+                cure = "; write x[None] for a single example"
             raise ValueError(f"{self!r} was fed shape {x.shape}; it takes {takes}{cure}")
         if self.training:
             centred, variance = self._of_batch(x)

@@ -204,6 +204,11 @@ class Optimizer(AnsweringOptimizer):
     def _checked_gradients(self, gradients: Sequence[Any]) -> list[Any]:
         """Take the arrays out of Tensors, and refuse what does not belong to the parameters."""
         name = type(self).__name__
+        if isinstance(gradients, dict):
+            raise TypeError(
+                f"{name}: gradients are a list, in the order in which the parameters were bound, "
+                "not a dict; write [found[n] for n, _ in model.named_parameters()]"
+            )
         if len(gradients) != len(self.parameters):
             raise ValueError(
                 f"{name}: {len(gradients)} gradients for {len(self.parameters)} parameters; "

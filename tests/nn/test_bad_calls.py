@@ -11,6 +11,7 @@ from oracles.digit_networks import small_network as network
 from tools.refusals import assert_refused
 
 from autonn import (
+    BatchNorm1d,
     CrossEntropy,
     Dropout,
     Layer,
@@ -37,6 +38,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: Sequential(CrossEntropy()), TypeError, ["Sequential", "CrossEntropy()", "loss"]),
     (lambda: Sequential(np.tanh)(["a"]), TypeError, ["U1"]),
     (lambda: Module()(1), NotImplementedError, ["forward"]),
+    (lambda: BatchNorm1d(3)(np.ones(3)), ValueError, ["fed shape (3,)", "x[None]"]),
     (lambda: CrossEntropy()(P, [0, 3]), IndexError, ["class 3 of 3", "row 1"]),
     (lambda: CrossEntropy()(P, [-1, 0]), IndexError, ["class -1 of 3", "never wrap"]),
     (lambda: CrossEntropy()(P, [0.0, 1.0]), TypeError, ["integers", "float64"]),

@@ -88,6 +88,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: optim.SGD(lr=1.0).apply([]), RuntimeError, ["bind"]),
     (lambda: optim.SGD(tensors(), lr=1.0).apply([np.ones(3)]), ValueError, ["1 gradients for 3"]),
     (
+        lambda: optim.SGD(tensors(), lr=1.0).apply({"w": np.ones(3)}),  # type: ignore[arg-type]
+        TypeError,
+        ["gradients are a list", "not a dict", "named_parameters()"],
+    ),
+    (
         lambda: optim.Adam(tensors()).apply([np.ones((3, 4)), np.ones(()), None]),
         ValueError, ["Adam", "parameter 1", "()", "(3,)"],
     ),
