@@ -112,7 +112,8 @@ def op(
     Raises
     ------
     TypeError
-        For a rule or a forward that is no function.
+        For a rule or a forward that is no function; when it is called, for a Tensor that wants a
+        gradient where there is no rule.
 
     Examples
     --------
@@ -179,6 +180,7 @@ _NUMBERS = frozenset({float, int, bool, complex, np.float64, np.float32, np.int6
 def _general(op: Op) -> Callable[..., Any]:
     """Make the call of an op with any arguments: arrays, numbers, Tensors, lists."""
     forward, operands = op.with_residuals, op.operands if not op.variadic else 1 << 30
+    ruled = operands if op.variadic or not op.rules else len(op.rules)
 
     def general(*args: Any, **attributes: Any) -> Any:
         """Apply the op, and remember the call where a gradient may be asked for."""
@@ -209,9 +211,22 @@ def _general(op: Op) -> Callable[..., Any]:
             _explain(error, op, values)
         if tracked is None:
             return data[0] if op.residuals else data
+        if tracked and len(args) > ruled:
+            _refuse_without_rule(op, args[ruled:], ruled)
         return _result(op, args, values, attributes, data, tracked, shared)
 
     return general
+
+
+def _refuse_without_rule(op: Op, beyond: Sequence[Any], ruled: int) -> None:
+    """Refuse a Tensor that wants a gradient where no rule was given: it would be 0 in silence."""
+    for k, a in enumerate(beyond, ruled):
+        if type(a) is Tensor and a._tracked:
+            raise TypeError(
+                f"{op.name}: argument {k} is to have a gradient, and the op has {ruled} "
+                f"rule{'s' * (ruled > 1)}; give one for each operand, or None "
+                "where there is no gradient"
+            )
 
 
 def call_of(op: Op) -> Callable[..., Any]:

@@ -83,3 +83,12 @@ def test_what_is_no_rule_or_no_forward_is_refused() -> None:
         op("cube", lambda g, z, x: g)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="op decorates the forward, a function, not ndarray"):
         op(lambda g, z, x: g)(np.ones(2))
+
+
+def test_a_gradient_without_a_rule_is_refused_and_not_zero() -> None:
+    forgetful = op(lambda g, z, x, y: g * y)(lambda x, y: x * y)
+    assert grad(forgetful)(2.0, 3.0) == 3
+    with pytest.raises(TypeError, match=r"argument 1 is to have a gradient.* 1 rule;.*or None"):
+        grad(forgetful, 1)(2.0, 3.0)
+    told = op(lambda g, z, x, y: g * y, None)(lambda x, y: x * y)
+    assert grad(told, 1)(2.0, 3.0) == 0
