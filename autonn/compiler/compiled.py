@@ -92,7 +92,6 @@ class Compiled(functools.partial[Any]):
         program(x) {
           // t0: z = sum x y
           let t0 = 0;
-          t0 = 0;
           for (let i = 0; i < 3; i++) {
             t0 += x[i] * x[i];
           }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autonn.compiler.graph import Node
-from autonn.engine.op import Memory, Op
+from autonn.engine.op import Memory, Op, mixes_rows
 
 __all__ = ["ADDED", "added_nodes", "rounds_of"]
 
@@ -24,7 +24,7 @@ def _alone(*own: Any, index: int, turn: int) -> Any:
 # What other slices read too is never overwritten, and so it is nobody's own memory.
 ADDED = Op(
     "added", _alone, "z = sum of x over the slices", (None,),
-    variadic=True, memory=Memory.MAY_ALIAS,
+    variadic=True, rows=mixes_rows, memory=Memory.MAY_ALIAS,
 )  # fmt: skip
 
 

@@ -80,7 +80,7 @@ Rows = Callable[[Any, Axes], int | str | None]
 def mixes_rows(call: Call, axes: Axes) -> None:
     """Say that what becomes of a row depends on the other rows.
 
-    >>> OPS["gather"].rows is mixes_rows
+    >>> OPS["inv"].rows is mixes_rows
     True
     """
     return

@@ -54,6 +54,7 @@ class Explanation:
     >>> from autonn import Layer, MeanSquaredError
     >>> told = explain(Layer(2, 1, rng=0), [[1.0, 2.0]], [[1.0]], loss=MeanSquaredError())
     >>> [step.name for step in told.steps]
+    ['a1', 'z2', 'a2', 'J', 'delta2', 'dTheta1']
     """
 
     def __init__(self, sections: list[Section], names: dict[str, Any], in_letters: bool) -> None:

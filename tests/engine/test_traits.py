@@ -96,15 +96,21 @@ def test_a_new_op_is_shared_out_by_rows(softsign: Function) -> None:
     reason="NumPy's functions tell their parameters since 2.4",
 )
 def test_a_new_op_stands_in_the_gradient_contract(softsign: Function) -> None:
-    spec = importlib.util.spec_from_file_location("page", ROOT / "docs" / "gradient_contract.py")
+    page = generator("gradient_contract").page()
+    (row,) = [line for line in page.splitlines() if line.startswith("| `softsign`")]
+    assert r"z = x / (1 + \|x\|)" in row
+    assert softsign.op.kinks in row
+    assert generator("op_table").rows(softsign.op) == "element by element"
+
+
+def generator(name: str) -> Any:
+    """Return what writes a page of docs."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    (row,) = [line for line in module.page().splitlines() if line.startswith("| `softsign`")]
-    assert r"z = x / (1 + \|x\|)" in row
-    assert "element by element" in row
-    assert softsign.op.kinks in row
+    return module
 
 
 def test_a_new_op_is_gone_after_its_test() -> None:
