@@ -180,7 +180,6 @@ _NUMBERS = frozenset({float, int, bool, complex, np.float64, np.float32, np.int6
 def _general(op: Op) -> Callable[..., Any]:
     """Make the call of an op with any arguments: arrays, numbers, Tensors, lists."""
     forward, operands = op.with_residuals, op.operands if not op.variadic else 1 << 30
-    ruled = operands if op.variadic or not op.rules else len(op.rules)
 
     def general(*args: Any, **attributes: Any) -> Any:
         """Apply the op, and remember the call where a gradient may be asked for."""
@@ -211,21 +210,20 @@ def _general(op: Op) -> Callable[..., Any]:
             _explain(error, op, values)
         if tracked is None:
             return data[0] if op.residuals else data
-        if tracked and len(args) > ruled:
-            _refuse_without_rule(op, args[ruled:], ruled)
         return _result(op, args, values, attributes, data, tracked, shared)
 
     return general
 
 
-def _refuse_without_rule(op: Op, beyond: Sequence[Any], ruled: int) -> None:
+def _refuse_without_rule(op: Op, args: Sequence[Any]) -> None:
     """Refuse a Tensor that wants a gradient where no rule was given: it would be 0 in silence."""
-    for k, a in enumerate(beyond, ruled):
-        if type(a) is Tensor and a._tracked:
+    ruled = len(args) if op.variadic else len(op.rules)
+    for k, a in enumerate(args[ruled:], ruled):
+        if ruled and type(a) is Tensor and a._tracked:
             raise TypeError(
                 f"{op.name}: argument {k} is to have a gradient, and the op has {ruled} "
-                f"rule{'s' * (ruled > 1)}; give one for each operand, or None "
-                "where there is no gradient"
+                f"rule{'s' * (ruled > 1)}; give one for each operand, or None where there is no "
+                "gradient"
             )
 
 
@@ -268,6 +266,8 @@ def _result(
         values = [*values, residuals]
     if type(data) is not ndarray:
         data = np.asarray(data)
+    if len(args) > len(op.rules):
+        _refuse_without_rule(op, args)
     mode = is_recording()
     if tracked and not shared and data.dtype.kind == "f" and mode is True:  # most come by here
         out = new_tensor(Tensor)  # as `leaf` and `record` do: two calls take 3 % of a small step
