@@ -16,7 +16,7 @@ from autonn.engine import ops
 from autonn.engine.tensor import Tensor
 from autonn.nn.init import glorot_uniform, uniform, zeros
 from autonn.nn.linear import Layer
-from autonn.nn.module import Module, as_tensor
+from autonn.nn.module import Module, as_tensor, brought
 
 
 class MultiheadAttention(Module):
@@ -100,9 +100,10 @@ class MultiheadAttention(Module):
         self, query: Any, key: Any = None, value: Any = None, mask: Any = None, causal: bool = False
     ) -> Tensor:
         """Let each place of the query look at the key, and take from the value."""
-        query = as_tensor(query)
-        key = query if key is None else as_tensor(key)
-        value = key if value is None else as_tensor(value)
+        own = self.in_proj_weight
+        query = brought(as_tensor(query), own)
+        key = query if key is None else brought(as_tensor(key), own)
+        value = key if value is None else brought(as_tensor(value), own)
         self._fit(query, key, value)
         may = self._may_look(query, key, mask, causal)
         weights: Any = np.split(self.in_proj_weight, 3)

@@ -18,7 +18,7 @@ from autonn.engine import ops
 from autonn.engine.tensor import Tensor
 from autonn.nn.addresses import would_fit
 from autonn.nn.init import uniform
-from autonn.nn.module import Module, as_tensor
+from autonn.nn.module import Module, as_tensor, brought
 
 
 def tanh_step(a: Any, b: Any, h: Any) -> tuple[Any, ...]:
@@ -109,7 +109,8 @@ class Recurrence:
             parts = tuple(state)
         else:
             raise TypeError(f"{self!r}: the state is a pair (h, c), not {_told(state)}")
-        found = tuple(as_tensor(part) for part in parts)
+        tensors = map(as_tensor, parts)
+        found = tuple(t.astype(dtype) if t.dtype.kind == "f" else t for t in tensors)
         for name, part in zip("hc", found, strict=False):
             if part.shape != shape:
                 raise ValueError(f"{self!r}: {name} of the state is {part.shape}, expected {shape}")
@@ -157,7 +158,7 @@ class _Cell(Recurrence, Module):
 
     def forward(self, x: Any, state: Any = None) -> Any:
         """Compute the next state from x of shape (m, inputs) and a state, zeros if it is None."""
-        x = as_tensor(x)
+        x = brought(as_tensor(x), self.weight_hh)
         if x.ndim != 2 or x.shape[1] != self.inputs:
             cure = would_fit(self, x.shape[1], self.units) if x.ndim == 2 else ""
             raise ValueError(f"{self!r} was fed shape {x.shape}; it takes (m, {self.inputs}){cure}")

@@ -17,7 +17,7 @@ from autonn.checks import whole
 from autonn.engine import ops
 from autonn.engine.tensor import Operand, Tensor
 from autonn.nn.init import Initialiser, glorot_uniform, initial, zeros
-from autonn.nn.module import Module, as_tensor
+from autonn.nn.module import Module, as_tensor, brought
 from autonn.nn.sliding import (
     Padding,
     Sides,
@@ -221,6 +221,7 @@ class _Convolution(_Kernels):
     def forward(self, x: Any) -> Tensor:
         """Convolve x with the kernels, and add the bias."""
         how = self.stride, self.padding, self.dilation, self.groups
+        x = brought(as_tensor(x), self.weight)
         return _convolved(self, self.axes, x, self.weight, self.bias, *how)
 
     def __repr__(self) -> str:
@@ -364,6 +365,7 @@ class ConvTranspose2d(_Kernels):
     def forward(self, x: Any) -> Tensor:
         """Lay the kernels down, and add the bias."""
         how = self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        x = brought(as_tensor(x), self.weight)
         return _laid_down(self, x, self.weight, self.bias, *how)
 
     def __repr__(self) -> str:

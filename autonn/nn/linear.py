@@ -14,7 +14,7 @@ from autonn.engine import ops
 from autonn.engine.tensor import Array, Tensor
 from autonn.nn.addresses import would_fit
 from autonn.nn.init import Initialiser, glorot_uniform, initial, zeros
-from autonn.nn.module import Module
+from autonn.nn.module import Module, brought
 
 
 class Layer(Module):
@@ -95,6 +95,7 @@ class Layer(Module):
         """Compute ``x W' + b``, or ``x W'``."""
         if type(x) is not Tensor and type(x) is not ndarray:
             x = np.asarray(x)
+        x = brought(x, self.weight)
         try:
             if self.bias is None:
                 z: Tensor = ops.matmul(x, self.weight.T)

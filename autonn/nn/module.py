@@ -291,9 +291,8 @@ class Module(Answering, Holder):
         The Tensors stay the same ones, so that optimisers go on with them, and their moments
         follow; gradients are dropped. What is no floating number, as a count, stays as it is.
 
-        Data have to be changed as well: NumPy's promotion gives float64 of float64 data and float32
-        parameters, in half the speed and twice the memory, though their gradients are float32; and
-        a `BatchNorm1d` refuses such data in training, for its running mean is float32.
+        A layer with parameters computes in their dtype, whatever the data are; data of the same
+        dtype need not be copied for that.
 
         Raises
         ------
@@ -308,8 +307,8 @@ class Module(Answering, Holder):
         >>> layer = Layer(2, 1).astype(np.float32)
         >>> layer.weight.dtype
         dtype('float32')
-        >>> layer(np.ones((1, 2))).dtype, layer(np.ones((1, 2), np.float32)).dtype
-        (dtype('float64'), dtype('float32'))
+        >>> layer(np.ones((1, 2))).dtype
+        dtype('float32')
         """
         if is_tracing() is not None:
             raise CannotCompileError(
@@ -469,3 +468,16 @@ def as_tensor(x: Any) -> Tensor:
             f"takes its names, forward(self, {names})"
         )
     return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def brought(x: Any, like: Tensor | None) -> Any:
+    """Bring floating-point numbers, an array or a Tensor, to the dtype of a layer's weights.
+
+    So a network of float32 computes in float32, whatever it is fed; whole numbers stay as they are.
+
+    >>> brought(np.ones(2), Tensor(np.ones(2, np.float32))).dtype
+    dtype('float32')
+    """
+    if like is None or x.dtype is like.dtype or x.dtype.kind != "f":
+        return x
+    return x.astype(like.dtype)

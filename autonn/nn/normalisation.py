@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 from autonn.checks import number, true_or_false, whole
 from autonn.engine.tensor import Tensor
 from autonn.nn.addresses import would_fit
-from autonn.nn.module import Module, as_tensor
+from autonn.nn.module import Module, as_tensor, brought
 
 
 class BatchNorm(Module):
@@ -93,7 +93,7 @@ class BatchNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Normalise by the batch, or in evaluation by the running mean and variance."""
-        x = as_tensor(x)
+        x = brought(as_tensor(x), self.running_mean)
         if x.ndim not in self._axes or x.shape[1] != self.features:
             takes = " or ".join(_form(self.features, axes) for axes in self._axes)
             cure = would_fit(self, x.shape[1]) if x.ndim in self._axes else ""
@@ -199,7 +199,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Normalise over the last axes."""
-        x = as_tensor(x)
+        x = brought(as_tensor(x), self.weight)
         if x.shape[-len(self.shape) :] != self.shape:
             takes = ", ".join(("...", *map(str, self.shape)))
             cure = would_fit(self, x.shape[-1]) if len(self.shape) == 1 and x.ndim else ""
@@ -261,7 +261,7 @@ class GroupNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Normalise over the channels of each group and all their places."""
-        x = as_tensor(x)
+        x = brought(as_tensor(x), self.weight)
         if x.ndim < 2 or x.shape[1] != self.channels:
             raise ValueError(
                 f"{self!r} was fed shape {x.shape}; it takes (m, {self.channels}, ...)"

@@ -18,7 +18,7 @@ from autonn.engine.scanning import scan
 from autonn.engine.tensor import Tensor
 from autonn.nn.addresses import would_fit
 from autonn.nn.cells import NONLINEARITIES, Recurrence, gru_step, lstm_step, tanh_step
-from autonn.nn.module import Module, as_tensor
+from autonn.nn.module import Module, as_tensor, brought
 
 
 class _Layer(Recurrence, Module):
@@ -54,7 +54,7 @@ class _Layer(Recurrence, Module):
 
     def forward(self, x: Any, state: Any = None, lengths: Any = None) -> Any:
         """Read the sequences, and give the outputs of all steps and the last state."""
-        x = as_tensor(x)
+        x = brought(as_tensor(x), self.weight_hh_l0)
         if x.ndim != 3 or x.shape[2] != self.inputs or not x.shape[1]:
             cure = "; one sequence alone is x[None]" if x.ndim == 2 else ""
             if x.ndim == 2 and self.inputs == 1 != x.shape[1]:

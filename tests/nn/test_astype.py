@@ -19,8 +19,10 @@ from autonn import (
     compile,
     fit,
     gradients,
+    nn,
     optim,
 )
+from autonn.engine.trees import tree_leaves
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((20, 3)), RNG.standard_normal((20, 2))
@@ -124,7 +126,7 @@ def test_a_compiled_function_is_derived_anew() -> None:
             assert found.dtype == gradient.dtype == dtype
             np.testing.assert_allclose(found, gradient, rtol=1e-4, atol=1e-6)
         assert np.asarray(program(x)).dtype == dtype
-        assert np.asarray(program(X)).dtype == np.float64
+        assert np.asarray(program(X)).dtype == dtype
         assert float(alone()) == 6.0
 
 
@@ -138,14 +140,46 @@ def test_a_graph_that_waits_keeps_the_old_numbers() -> None:
         np.testing.assert_allclose(parameter.grad, gradient, rtol=1e-6)
 
 
-def test_wider_data_are_promoted_and_a_running_mean_refuses_them() -> None:
-    model = plain().astype(np.float32)
-    assert model(X).dtype == model.predict(X).dtype == np.float64
-    assert model(X.astype(np.float32)).dtype == np.float32
-    assert gradients(np.sum(model(X)), [model[0].weight])[0].dtype == np.float32
-    normed = network().astype(np.float32)
-    with pytest.raises(ValueError, match="float64 set on a tensor of shape"):
-        normed(X)
+def test_data_of_another_dtype_are_brought_to_the_models() -> None:
+    for dtype, other in ((np.float32, np.float64), (np.float64, np.float32)):
+        model = plain().astype(dtype)
+        assert model(X.astype(other)).dtype == model.predict(X.astype(other)).dtype == dtype
+        assert compile(lambda x: model(x).detach())(X.astype(other)).dtype == dtype  # noqa: B023
+        normed = network().astype(dtype)
+        assert normed(X.astype(other)).dtype == dtype
+        x = Tensor(X.astype(other), requires_grad=True)
+        np.sum(model(x)).backward()
+        assert x.grad.dtype == other
+        assert model[0].weight.grad.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(3, 2, rng=0), (4, 3)),
+        (nn.Linear(3, 2, bias=False, rng=0), (4, 3)),
+        (nn.Conv1d(2, 3, 2, rng=0), (1, 2, 5)),
+        (nn.Conv2d(2, 3, 2, rng=0), (1, 2, 4, 4)),
+        (nn.ConvTranspose2d(2, 3, 2, rng=0), (1, 2, 4, 4)),
+        (nn.BatchNorm(3), (4, 3)),
+        (nn.BatchNorm(3, affine=False), (4, 3)),
+        (nn.LayerNorm(3), (4, 3)),
+        (nn.GroupNorm(1, 2), (4, 2, 3)),
+        (nn.RNN(3, 2, rng=0), (2, 4, 3)),
+        (nn.LSTM(3, 2, rng=0), (2, 4, 3)),
+        (nn.GRUCell(3, 2, rng=0), (4, 3)),
+        (nn.MultiheadAttention(4, 2, rng=0), (2, 3, 4)),
+    ],
+    ids=repr,
+)
+def test_each_layer_computes_in_the_dtype_of_its_weights(layer: Any, shape: Any) -> None:
+    layer = copy.deepcopy(layer).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=shape)
+    results = layer(x), layer(Tensor(x))
+    assert {t.dtype for t in tree_leaves(results)} == {np.dtype(np.float32)}
+    if isinstance(layer, nn.LSTM):
+        state = np.zeros((1, 2, 2)), np.zeros((1, 2, 2))
+        assert layer(x, state)[0].dtype == np.float32
 
 
 def test_it_is_no_part_of_a_compiled_function() -> None:
