@@ -232,7 +232,7 @@ TABLE: list[Row] = [
     each("power", lambda x: x**2.0, REAL),
     each("power", lambda x: x**-2.0, AWAY),
     each("power", lambda x: x**-1.5, between(0.3, 3, EPS, 1e8, small=EPS)),
-    each("power", lambda x: x**0.5, POSITIVE, exact=False),  # of an array older NumPy takes the root
+    each("power", lambda x: x**0.5, POSITIVE, exact=False),  # older NumPy takes the root
     each("power", lambda x: 2.0**x, EXPONENT),
     each("square", np.square, REAL),
     # functions of one number
