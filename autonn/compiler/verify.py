@@ -36,6 +36,10 @@ _COMPARED_BYTES = 1 << 20
 # to 6 of them, as measured of the biases before a batch norm, of 8 to 5,000 rows.
 _ROUNDINGS = 64
 
+# How often it is looked whether a function draws from the generators of a whole process, before it
+# is blamed: other threads draw from them as well, those of a client of Dask's now and then.
+_LOOKS = 8
+
 # How often an array's numbers may have changed without changing the program until it is believed
 # that they are only read where they stand.
 _ENOUGH = 2
@@ -47,9 +51,12 @@ def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Rea
     What it could read and change, `near`, is as before at the end.
     """
     with _all_put_back(near):
-        states = _states(near.generators)
-        traced = run_traced(f, args, kwargs, leaves, near)
-        if not all(map(_is_same_state, states, _states(near.generators))):
+        for _ in range(_LOOKS):
+            states = _states(near.generators)
+            traced = run_traced(f, args, kwargs, leaves, near)
+            if all(map(_is_same_state, states, _states(near.generators))):
+                break
+        else:
             raise _refusal(f, "it draws random numbers in plain NumPy or Python")
         guards = Guards(traced.reads, traced.modules, [])
         for array, _ in traced.reads.arrays.values():

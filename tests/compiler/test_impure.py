@@ -29,6 +29,7 @@ from autonn import (
     op,
     value_and_grad,
 )
+from autonn.compiler import verify
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import values_of
 from autonn.engine.trees import tree_leaves
@@ -432,3 +433,20 @@ def test_ops_that_have_no_text_are_compiled_too() -> None:
     for forward in (lambda x: x * 2, np.vectorize(lambda x: x + 1.0), with_default, Box().__call__):
         own = op(lambda g, z, x: g)(forward)
         assert outcomes(lambda x, own=own: own(x), [X3] * 2, lambda k: None) == {"right"}
+
+
+def test_another_thread_that_draws_now_and_then_blames_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Random numbers of Python and NumPy are of the whole process: a client of Dask's draws some."""
+    right, left = verify.run_traced, [3]
+
+    def beside_another(*args: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            random.random()
+        return right(*args)
+
+    monkeypatch.setattr(verify, "run_traced", beside_another)
+    assert compile(lambda x: x * 2)(np.ones(2)).tolist() == [2.0, 2.0]
+    assert left == [0]
