@@ -438,7 +438,7 @@ def test_ops_that_have_no_text_are_compiled_too() -> None:
 def test_another_thread_that_draws_now_and_then_blames_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Random numbers of Python and NumPy are of the whole process: a client of Dask's draws some."""
+    """Random generators of Python and NumPy are of the whole process: clients of Dask draw too."""
     right, left = verify.run_traced, [3]
 
     def beside_another(*args: Any) -> Any:
