@@ -15,6 +15,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -107,45 +108,47 @@ def search_fails(driver: Any, site: Path, word: str) -> Iterator[str]:
 
 
 AXE = """
-const [colours, done] = arguments;
+const [done] = arguments;
 // What is folded is looked at too; a page within a page has its own tests, and no axe to answer.
 document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
-const how = {
-  resultTypes: ["violations"], iframes: false, rules: {"color-contrast": {enabled: colours}},
-};
+const how = {resultTypes: ["violations"], iframes: false};
 axe.run(document, how).then((found) => done(found.violations));
 """
 
 
-def kept_out(driver: Any, colours: bool) -> list[str]:
-    """Ask axe-core what keeps somebody out of the page in the browser: its rules, and where.
-
-    Contrasts take most of its time, and the square of a page's length, so that they can be left
-    out; the colours of a page are those of its kind.
-    """
+def kept_out(driver: Any) -> list[str]:
+    """Ask axe-core what keeps somebody out of the page in the browser: its rules, and where."""
     axe = importlib.resources.files("axe_core_python") / "axe.min.js"
     driver.execute_script(axe.read_text(encoding="utf-8"))
-    found = driver.execute_async_script(AXE, colours)
+    found = driver.execute_async_script(AXE)
     return [f"{v['id']} ({v['impact']}): {node['html']}" for v in found for node in v["nodes"]]
 
 
 def all_seen(site: Path, pages: list[Path]) -> Iterator[str]:
-    """Open all pages, wide and light, then narrow and dark; ask axe-core once of each.
+    """Open all pages, wide and light, and in a second browser narrow and dark."""
+    with ThreadPoolExecutor(2) as side_by_side:
+        for found in side_by_side.map(lambda phone: looked_through(site, pages, phone), (0, 1)):
+            yield from found
 
-    Of contrasts it is asked in both lights, of pages written by hand and one of each folder.
+
+def looked_through(site: Path, pages: list[Path], phone: int) -> list[str]:
+    """Say what is wrong with pages as they are seen, and what axe-core finds in them.
+
+    Of the reference, which is generated, one page of each folder stands for all, on a phone and to
+    axe-core.
     """
     by_size = sorted(pages, key=lambda page: -page.stat().st_size)
     kinds = set({page.parent: page for page in by_size}.values())
-    with chromium() as driver:
-        for phone in (False, True):
-            with looked_at(driver, phone=phone, dark=phone):
-                for page in pages:
-                    yield from seen(driver, page, site)
-                    colours = page in kinds or "reference" not in page.parts
-                    if colours or not phone:
-                        where = page.relative_to(site)
-                        yield from (f"{where}, {found}" for found in kept_out(driver, colours))
-        yield from search_fails(driver, site, "Conv2d")
+    wrong = []
+    with chromium() as driver, looked_at(driver, phone=bool(phone), dark=bool(phone)):
+        for page in pages:
+            by_hand = page in kinds or "reference" not in page.parts
+            if by_hand or not phone:
+                wrong += seen(driver, page, site)
+            if by_hand:
+                wrong += [f"{page.relative_to(site)}, {what}" for what in kept_out(driver)]
+        wrong += [] if phone else search_fails(driver, site, "Conv2d")
+    return wrong
 
 
 def main(site: Path, *only: str) -> int:
