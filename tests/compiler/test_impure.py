@@ -29,7 +29,7 @@ from autonn import (
     op,
     value_and_grad,
 )
-from autonn.compiler import verify
+from autonn.compiler.trace import run_traced
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import values_of
 from autonn.engine.trees import tree_leaves
@@ -439,14 +439,14 @@ def test_another_thread_that_draws_now_and_then_blames_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Random generators of Python and NumPy are of the whole process: clients of Dask draw too."""
-    right, left = verify.run_traced, [3]
+    left = [3]
 
     def beside_another(*args: Any) -> Any:
         if left[0]:
             left[0] -= 1
             random.random()
-        return right(*args)
+        return run_traced(*args)
 
-    monkeypatch.setattr(verify, "run_traced", beside_another)
+    monkeypatch.setattr("autonn.compiler.verify.run_traced", beside_another)
     assert compile(lambda x: x * 2)(np.ones(2)).tolist() == [2.0, 2.0]
     assert left == [0]
