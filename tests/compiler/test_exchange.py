@@ -144,7 +144,7 @@ def test_batch_normalisation_waits_three_times_and_keeps_its_statistics() -> Non
 
 def test_what_is_small_is_not_worth_the_waits() -> None:
     w, X = data()
-    with another(partition, "NUMBERS_A_ROUND", 2**19):
+    with another(partition, "BYTES_A_ROUND", 2**22):
         step = compile(WAITING["twice"][1])
         step(w, X)
     assert "SLICES" not in step.source

@@ -66,7 +66,7 @@ ENDS = [
 @contextmanager
 def few_rows_are_shared() -> Iterator[None]:
     """Share rows out from 8 on, in slices of about 4, so that small arrays will do."""
-    names = "LEAST_ROWS", "SLICE", "NUMBERS_A_ROUND"
+    names = "LEAST_ROWS", "SLICE", "BYTES_A_ROUND"
     before = [getattr(partition, name) for name in names]
     for name, few in zip(names, (LEAST, SLICE, 0), strict=True):
         setattr(partition, name, few)
