@@ -46,8 +46,8 @@ MOST_SLICES = 1024
 LEAST_NUMBERS = 2**20
 
 # So many, in all that has rows, for each time that the slices wait for each other, which takes some
-# 0.1 ms: of a ResNet, in 32 pictures of 16 x 20 x 20, there are 6.4 MB in float64, where two threads
-# take 39 ms in place of 51 (2 quiet cores), and 3.2 in float32, where they take 33 to 47 for 28.
+# 0.1 ms: of a ResNet, in 32 pictures of 16 x 20 x 20, there are 6.4 MB in float64, where two
+# threads take 39 ms in place of 51 (2 quiet cores), and 3.2 in float32: 33 to 47 in place of 28.
 BYTES_A_ROUND = 2**22
 
 # What a node is: replicated, where it depends on no row; a partial sum over rows, or made of such;
