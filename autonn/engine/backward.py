@@ -357,7 +357,7 @@ setattr(Tensor, "backward", backward)  # noqa: B010
 def seed(root: Tensor, gradient: Any, create_graph: bool) -> Any:
     """Check the incoming gradient, or make the 1 that a single element starts from."""
     if gradient is None:
-        if root.size != 1:
+        if root._data.size != 1:
             raise RuntimeError(
                 f"backward() on a Tensor of shape {root.shape} needs a gradient of that shape; "
                 "only a single number, as a mean or a sum gives, may go without"
