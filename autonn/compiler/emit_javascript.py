@@ -25,7 +25,7 @@ from autonn.compiler.javascript_windows import WINDOWS
 from autonn.compiler.sources import identifier
 from autonn.compiler.unrolling import unrolled
 from autonn.engine import ops
-from autonn.engine.lineage import path_of
+from autonn.engine.lineage import whereabouts
 from autonn.engine.op import Memory, elementwise
 from autonn.engine.tensor import Array
 
@@ -182,8 +182,8 @@ class _Writer:
             rule = _TABLE.get(op) or _TABLE.get(op.forward)
             if rule is None:
                 raise NotImplementedError(
-                    f"JavaScript: {op.name}{_where(node)} is not among the ops that are written "
-                    "in it; the NumPy program has it"
+                    f"JavaScript: {op.name}{whereabouts(node.place, ' in layer {path}')} is not "
+                    "among the ops that are written in it; the NumPy program has it"
                 )
             self.views[node] = rule(self, node)
         lies = self.alias.get(self.views[node].name, self.views[node].name)
@@ -470,13 +470,6 @@ def _text(a: Any) -> str:
 
 def _told(node: Node) -> str:
     return f"{_kind(node.dtype)} {node.shape}" if node.shape else "a number"
-
-
-def _where(node: Node) -> str:
-    if node.place is None:
-        return ""
-    path = path_of(node.place)
-    return f" in layer {path}" if path else f" at {node.place.line}" * bool(node.place.line)
 
 
 def _helpers(text: str) -> list[str]:

@@ -103,13 +103,6 @@ class Stretchable:
         outputs = [made[a[0]] if isinstance(a[0], Node) else self.value(a, m, None) for a in ends]
         return Graph([made[node] for node in first.inputs], outputs, first.name, first.form)
 
-    def inputs_with_rows(self) -> list[int]:
-        """List which inputs have a row for each."""
-        return [
-            k for k, nodes in enumerate(zip(*(g.inputs for g in self.graphs), strict=True))
-            if nodes[0].shape != nodes[1].shape
-        ]  # fmt: skip
-
     # ---- one node
 
     def _require_alike(self, row: tuple[Node, ...]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import threading
 from array import array as numbers
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,8 @@ _COMPARED_BYTES = 1 << 20
 _ROUNDINGS = 64
 
 # How often it is looked whether a function draws from the generators of a whole process, before it
-# is blamed: other threads draw from them as well, those of a client of Dask's now and then.
+# is blamed: other threads, if there are any, draw from them as well, as those of a client of Dask's
+# do now and then.
 _LOOKS = 8
 
 # How often an array's numbers may have changed without changing the program until it is believed
@@ -51,7 +53,7 @@ def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Rea
     What it could read and change, `near`, is as before at the end.
     """
     with _all_put_back(near):
-        for _ in range(_LOOKS):
+        for _ in range(_LOOKS if threading.active_count() > 1 else 1):
             states = _states(near.generators)
             traced = run_traced(f, args, kwargs, leaves, near)
             if all(map(_is_same_state, states, _states(near.generators))):

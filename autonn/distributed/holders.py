@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from autonn import checks
-from autonn.distributed.rows import Rows, is_of_dask
+from autonn.distributed.rows import Rows, digest_of_rows, is_of_dask
 from autonn.engine.tensor import Array
 from autonn.threads import share
 
@@ -128,7 +127,7 @@ class Held:
 
     def digests(self, k: int) -> list[bytes]:
         """Return for each slice a short name of its rows of an array."""
-        return [hashlib.blake2b(rows.data, digest_size=16).digest() for rows in self.arrays[k].rows]
+        return [digest_of_rows(rows) for rows in self.arrays[k].rows]
 
 
 class _Computed(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 
 from autonn import checks
 from autonn.compiler.partition import slices_of
+from autonn.engine.tensor import Array
 
-__all__ = ["BLOCK", "Rows", "blocks", "checked_source", "is_of_dask"]
+__all__ = ["BLOCK", "Rows", "blocks", "checked_source", "digest_of_rows", "is_of_dask"]
 
 # How many numbers are taken at a time where all rows go through the caller: 8 MB of float64.
 BLOCK = 2**20
@@ -63,6 +65,17 @@ def _of_dask(name: str, given: Any) -> Any:
             f"{given.chunksize}; workers hold whole rows: give {own}.rechunk(({wanted}))"
         )
     return given
+
+
+def digest_of_rows(rows: Array) -> bytes:
+    """Return a short name of the numbers of some rows, the same whoever holds them.
+
+    >>> digest_of_rows(np.zeros(2)) == digest_of_rows(np.zeros(4)[::2])
+    True
+    >>> digest_of_rows(np.zeros((9, 2))) == digest_of_rows(np.eye(9, 2)[::-1])
+    False
+    """
+    return hashlib.blake2b(np.ascontiguousarray(rows).data, digest_size=16).digest()
 
 
 @dataclass

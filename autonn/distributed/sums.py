@@ -21,7 +21,7 @@ from autonn.compiler.trace import Traced, as_array, run_traced
 from autonn.compiler.unrolling import unrolled
 from autonn.compiler.verify import trace_twice
 from autonn.distributed.holders import Holders
-from autonn.engine.lineage import path_of
+from autonn.engine.lineage import whereabouts
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import Array, values_of
 from autonn.engine.trees import tree_leaves
@@ -168,6 +168,9 @@ def _require_no_buffers(f: Any, traced: Traced) -> None:
     raise NoSumError(f"{named} a buffer, from all rows at once")
 
 
+_IN_LAYER = " in layer {path}, {module!r},"
+
+
 def _cut(f: Any, graph: Graph, rows: set[Node], m: int) -> Any:
     try:
         return cut(graph, rows, m, apart=True)
@@ -175,18 +178,7 @@ def _cut(f: Any, graph: Graph, rows: set[Node], m: int) -> Any:
         node = error.node
         if node is None or node.op is None:
             raise NoSumError("the cost does not depend on the rows") from error
+        what = f"{node.op.name}{whereabouts(node.place, _IN_LAYER)}"
         if node.op.draws:
-            raise NoSumError(f"{node.op.name}{_where(node)} draws random numbers") from error
-        raise NoSumError(
-            f"{node.op.name}{_where(node)} needs all rows, or a sum over them, to compute one"
-        ) from error
-
-
-def _where(node: Node) -> str:
-    """Name the layer that a node was computed in, or else the user's line."""
-    if node.place is None:
-        return ""
-    path = path_of(node.place)
-    if path:
-        return f" in layer {path}, {node.place.modules[-1]!r},"
-    return f" at {node.place.line}" if node.place.line else ""
+            raise NoSumError(f"{what} draws random numbers") from error
+        raise NoSumError(f"{what} needs all rows, or a sum over them, to compute one") from error

@@ -31,6 +31,7 @@ __all__ = [
     "saved_values",
     "sources_since",
     "tensors_of",
+    "whereabouts",
 ]
 
 
@@ -120,6 +121,21 @@ def path_of(place: Place) -> str:
     for outer, inner in itertools.pairwise(place.modules):
         names += [name for name, child in outer.children() if child is inner][:1]
     return ".".join(names)
+
+
+def whereabouts(place: Place | None, in_layer: str = " in layer {path}, {module!r}") -> str:
+    """Name the layer that something was computed in, or else the user's line; "" where neither is.
+
+    >>> from autonn.engine.modes import Place
+    >>> whereabouts(Place("net.py:3", ()))
+    ' at net.py:3'
+    """
+    if place is None:
+        return ""
+    path = path_of(place)
+    if path:
+        return in_layer.format(path=path, module=place.modules[-1])
+    return f" at {place.line}" if place.line else ""
 
 
 def age_of(tensor: Tensor) -> int:

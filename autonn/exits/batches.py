@@ -18,14 +18,14 @@ import numpy as np
 from autonn.compiler.graph import Given, Graph, Node
 from autonn.compiler.trace import trace
 from autonn.compiler.unrolling import unrolled
-from autonn.engine.lineage import path_of
+from autonn.engine.lineage import whereabouts
 from autonn.engine.op import NotDifferentiableError
 from autonn.engine.tensor import Array, Tensor
 from autonn.engine.trees import tree_leaves
 from autonn.exits.whole_layers import as_one_call
 from autonn.nn.module import Module
 
-__all__ = ["SIZES", "BatchGraph", "Length", "evaluated_graph", "refusal", "where"]
+__all__ = ["SIZES", "BatchGraph", "Length", "evaluated_graph", "refusal"]
 
 SIZES = 7, 11  # primes, neither a usual number of units: a length of 7 is hardly a coincidence
 
@@ -206,17 +206,9 @@ def _same(a: Any, b: Any) -> bool:
 # ---- what can't go
 
 
-def where(node: Node) -> str:
-    """Name the layer that a node was computed in, or else the user's line."""
-    if node.place is None:
-        return ""
-    path = path_of(node.place)
-    if path:
-        return f" in layer {path}, {node.place.modules[-1]!r}"
-    return f" at {node.place.line}" if node.place.line else ""
-
-
 def refusal(node: Node, why: str, cure: str = "") -> NotImplementedError:
     """Make the error of a node that can't go out, which names its op and its layer."""
     what = node.op.name if node.op is not None else "a constant"
-    return NotImplementedError(f"export: {what}{where(node)} {why}{'; ' * bool(cure)}{cure}")
+    return NotImplementedError(
+        f"export: {what}{whereabouts(node.place)} {why}{'; ' * bool(cure)}{cure}"
+    )

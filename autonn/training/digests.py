@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autonn.compiler.partition import slices_of
+from autonn.distributed.rows import digest_of_rows
 from autonn.engine.tensor import Array
 from autonn.training.structures import is_structure, mapped
 
@@ -68,7 +69,7 @@ def digest_of_data(values: Any, by_slices: bool) -> str | None:
 
     def of_array(array: Array) -> str | None:
         ends = slices_of(len(array))
-        return by_slices_of(array, [_bytes_of(array[start:stop]) for start, stop in ends])
+        return by_slices_of(array, [digest_of_rows(array[start:stop]) for start, stop in ends])
 
     return f"{_BY_SLICES}{digest_of(values, of_array)}"
 
@@ -82,7 +83,3 @@ def by_slices_of(array: Any, parts: Sequence[bytes]) -> str:
 def is_by_slices(name: Any) -> bool:
     """Whether a name of data was made of those of slices."""
     return isinstance(name, str) and name.startswith(_BY_SLICES)
-
-
-def _bytes_of(rows: Array) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(rows).data, digest_size=16).digest()

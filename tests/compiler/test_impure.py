@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -448,5 +449,12 @@ def test_another_thread_that_draws_now_and_then_blames_nobody(
         return run_traced(*args)
 
     monkeypatch.setattr("autonn.compiler.verify.run_traced", beside_another)
-    assert compile(lambda x: x * 2)(np.ones(2)).tolist() == [2.0, 2.0]
+    over = threading.Event()
+    another = threading.Thread(target=over.wait)
+    another.start()
+    try:
+        assert compile(lambda x: x * 2)(np.ones(2)).tolist() == [2.0, 2.0]
+    finally:
+        over.set()
+        another.join()
     assert left == [0]

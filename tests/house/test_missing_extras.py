@@ -6,6 +6,12 @@ import subprocess
 import sys
 
 
+def printed(code: str) -> str:
+    """Return what a process of its own prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_without_dask_workers_say_how_to_install_it() -> None:
     code = (
         "import sys; sys.modules['distributed'] = sys.modules['dask'] = None\n"
@@ -14,8 +20,7 @@ def test_without_dask_workers_say_how_to_install_it() -> None:
         "try:\n    autonn.fit(model, [[1.0]], [[1.0]], 'mse', 'lbfgs', workers='tcp://10.0.0.1:86')\n"
         "except ImportError as error:\n    print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == (
+    assert printed(code) == (
         "workers of Dask need its package distributed, which is not there; "
         "write pip install 'autonn[dask]'"
     )
@@ -29,8 +34,7 @@ def test_without_scikit_learn_its_room_says_how_to_install_it() -> None:
         "try:\n    import autonn.sklearn\n"
         "except ImportError as error:\n    print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == (
+    assert printed(code) == (
         "autonn.sklearn stands on scikit-learn, 1.6 or newer, which is not there; "
         "write pip install 'autonn[sklearn]'"
     )
