@@ -97,6 +97,18 @@ def test_a_row_that_comes_often_is_added_by_another_way_to_the_same_bits() -> No
     assert np.unique(rows, return_counts=True)[1].max() > 8
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])
+@pytest.mark.parametrize("count", [4, 600])
+def test_numbers_of_rows_in_few_bits_are_added_up(dtype: Any, count: int) -> None:
+    x, key = table(), np.resize(np.arange(100), count).astype(dtype)
+    kept, whole = both(np.sum(np.sin(x[key])), x)
+    expected = np.zeros(x.shape)
+    np.add.at(expected, key.astype(int), np.cos(x.data[key]))
+    np.testing.assert_allclose(whole, expected, rtol=1e-12, atol=1e-12)
+    if count == 4:
+        assert kept.summed(len(x)).rows.tolist() == [0, 1, 2, 3]
+
+
 def test_rows_of_padding_have_no_gradient() -> None:
     layer = Embedding(1000, 8, padding_idx=3, rng=0)
     kept, whole = both(np.sum(np.sin(layer([3, 4, 3]))), layer.weight)

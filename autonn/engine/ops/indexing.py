@@ -109,8 +109,7 @@ def summed_rows(g: Array, rows: Array, shape: tuple[int, ...]) -> Array:
         there, sums = sums_of_rows(g, rows, count)
         out[there] = sums
         return out
-    rows = rows.reshape(-1)
-    rows = np.where(rows < 0, rows + count, rows)
+    rows = _from_the_start(rows, count)
     return np.reshape(_product_of_ones(g.reshape(rows.size, -1), rows, count), shape)
 
 
@@ -126,8 +125,7 @@ def sums_of_rows(g: Array, rows: Array, count: int) -> tuple[Array, Array]:
            [5.]]))
     """
     g = g.reshape(rows.size, *g.shape[rows.ndim :])
-    rows = rows.reshape(-1)
-    rows = np.where(rows < 0, rows + count, rows)
+    rows = _from_the_start(rows, count)
     order = np.argsort(rows, kind="stable")
     inorder = rows[order]
     is_first = np.ones(rows.size, bool)
@@ -144,6 +142,12 @@ def sums_of_rows(g: Array, rows: Array, count: int) -> tuple[Array, Array]:
         more = np.flatnonzero(repeats > k)
         sums[more] += g[order[first[more] + k]]
     return inorder[first], sums
+
+
+def _from_the_start(rows: Array, count: int) -> Array:
+    """Return numbers of rows in a line, those from the end too, in a dtype that holds them all."""
+    flat = rows.reshape(-1).astype(np.intp, copy=False)
+    return np.where(flat < 0, flat + count, flat)
 
 
 _OFTEN = 8
