@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from tools import optable
+from tools.directions import along
 from tools.op_checks import (
     CHECKED,
     ELEMENTWISE,
@@ -17,7 +18,6 @@ from tools.op_checks import (
     PER_OP,
     ROUNDS,
     SEEDS,
-    Arrays,
     Check,
     check_first_order,
     check_kinks,
@@ -28,7 +28,7 @@ from tools.op_checks import (
     in_turn,
     silently,
 )
-from tools.oprows import Random, Row
+from tools.oprows import Row
 from tools.optable import OTHER_AT_THE_EDGES, TABLE
 from tools.planting import planted
 from tools.profiles import THOROUGH
@@ -124,16 +124,6 @@ def test_the_public_checker_passes_full_jacobians_of_both_orders(name: str, seed
             f, args, projections = along(row.f, args, rng), (np.zeros(2),), 2
         with np.errstate(all="ignore"):  # 1 / d^2 of a subnormal d
             assert gradcheck(f, *args, order=2, projections=projections)
-
-
-def along(f: Callable[..., Any], args: Arrays, rng: Random) -> Callable[..., Any]:
-    """Make a function of how far its operands are moved along each of two directions."""
-    ways = [rng.uniform(-1, 1, (2, *a.shape)) for a in args]
-
-    def moved(t: Any) -> Any:
-        return f(*(a + t[0] * u + t[1] * v for a, (u, v) in zip(args, ways, strict=True)))
-
-    return moved
 
 
 @pytest.mark.parametrize("row", [r for r in ELEMENTWISE if r.distance], ids=lambda row: row.name)
