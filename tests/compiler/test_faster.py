@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import special
 from tools.drawn_row_costs import few_rows_are_shared
+from tools.pairs import combinations
 
 from autonn import (
     LSTM,
@@ -41,9 +42,10 @@ def assert_same(cost: Callable[..., Any], *args: Any) -> str:
     return compiled.source
 
 
-@pytest.mark.parametrize("axis", [0, 2, -1, (0, 1), (1, 2), (0, 2), 1])
-@pytest.mark.parametrize("keepdims", [False, True])
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("axis", "keepdims", "turned"),
+    combinations([0, 2, -1, (0, 1), (1, 2), (0, 2), 1], [False, True], [False, True]),
+)
 def test_sums_over_the_first_axes_or_the_last(axis: Any, keepdims: bool, turned: bool) -> None:
     def cost(x: Any) -> Any:
         z = np.sin(x)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracles import costs
 from tools.directions import check_along
+from tools.pairs import combinations
 from tools.refusals import assert_refused
 
 from autonn import (
@@ -163,9 +164,10 @@ def test_a_program_takes_other_targets_at_each_call(name: str, weighted: bool) -
         a, y = np.roll(a, 1, axis=0), y[::-1].copy()
 
 
-@every
-@pytest.mark.parametrize("way", ["eager", "compiled"])
-@pytest.mark.parametrize("of_targets", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("name", "way", "of_targets"),
+    combinations(CASES, ["eager", "compiled"], [np.float32, np.float64]),
+)
 def test_float32_stays_float32(name: str, way: str, of_targets: Any) -> None:
     loss, a, y = drawn(name, 5)
     y = y.astype(of_targets) if y.dtype.kind == "f" else y
