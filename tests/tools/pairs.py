@@ -22,7 +22,7 @@ def pairwise(*choices: Iterable[Any]) -> list[Combination]:
     values = tuple(map(tuple, choices))
     every = list(itertools.product(*(range(len(some)) for some in values)))
     left = set().union(*map(_meeting, every))
-    picked: list[Sequence[int]] = []
+    picked: list[tuple[int, ...]] = []
     while left:
         picked.append(max(every, key=lambda row: len(left & _meeting(row))))
         left -= _meeting(picked[-1])
