@@ -9,6 +9,7 @@ Modules of autonn count themselves what is set on them.
 from __future__ import annotations
 
 import functools
+import gc
 import operator
 import random
 import sys
@@ -133,9 +134,37 @@ class _Search:
         self.follow(f, "the function")
         for argument in args:
             self.follow(argument, AN_ARGUMENT)
+        self.look_at_all()
+        for code in self.codes_out_of_sight():
+            self.function_of(code)
+        self.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Look at what waits, and at what that leads to."""
         while self.waiting:
             value, name = self.waiting.pop()
             self.look(value, name)
+
+    def codes_out_of_sight(self) -> list[CodeType]:
+        """List the codes that ran and close over something, in functions that were not found.
+
+        Such is a function that an object of C calls, as what `np.frompyfunc` makes.
+        """
+        found = {id(f.__code__) for f in self.done.values() if type(f) is FunctionType}
+        for code in self.seen.codes:  # what it defines is made anew each time that it runs
+            found |= {id(inner) for inner in _with_inner(code) if inner is not code}
+        return [c for c in self.seen.codes if c.co_freevars and id(c) not in found]
+
+    def function_of(self, code: CodeType) -> None:
+        """Follow the function of a code, wherever that is; refuse what is not to be found."""
+        functions = [f for f in gc.get_referrers(code) if type(f) is FunctionType]
+        if not functions:
+            raise CannotCompileError(
+                f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} is called by something "
+                "that does not show it, so what it reads can't be followed; call it directly"
+            )
+        for f in functions:
+            self.follow(f, f.__name__)
 
     def note(self, kind: str, owner: Any, key: Any, value: Any, name: str) -> None:
         """Note a thing that was read, once, and follow it."""

@@ -291,6 +291,10 @@ READS: dict[str, Read] = {
         "import decimal\ndecimal.getcontext().prec = 28", "decimal.getcontext().prec",
         "decimal.getcontext().prec = 29",
     ),
+    "ufunc of one's own": Read(
+        "def make():\n    k = [$v]\n    return k, np.frompyfunc(lambda a: a * k[0], 1, 1)\n"
+        "K, u = make()", "float(u(1.0))", "K[0] = $w",
+    ),
     "switch interval": Read(
         "sys.setswitchinterval(0.005)", "sys.getswitchinterval()", "sys.setswitchinterval(0.006)"
     ),
