@@ -147,7 +147,7 @@ def test_digits_deep(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_digits_conv(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of its forty epochs, every day of half of the digits; all reach 0.81."""
+    """One of its forty epochs, every day with half of the digits: it reads 61 % then, and 84."""
     digits, every = autonn.load_digits(), 1 if THOROUGH else 2
     some = Digits(digits.X[::every], digits.y[::every], digits.images[::every])
     monkeypatch.setattr(autonn, "load_digits", lambda: some)
