@@ -16,7 +16,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autonn.engine.modes import Place, Trace, TracedValueError, changes, is_tracing, users_line
+from autonn.engine.lines import shown_line, users_line
+from autonn.engine.modes import Place, Trace, TracedValueError, changes, is_tracing
 from autonn.engine.op import STOP_GRADIENT, NotDifferentiableError, Op
 from autonn.engine.ownership import writable
 from autonn.engine.refusals import lost_as_number, masked_beside, no_array, no_output, unsupported
@@ -303,7 +304,7 @@ class Tensor:
         trace = is_tracing()
         if trace is not None:
             trace.refusal = TracedValueError(
-                f"{users_line()}: {action} a Tensor while its function is being compiled: the "
+                f"{shown_line(users_line())}: {action} a Tensor while its function is being compiled: the "
                 f"value is not known yet; {cure} out of what is compiled"
             )
             raise trace.refusal
