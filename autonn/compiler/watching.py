@@ -168,9 +168,10 @@ def _refuse_at_once(seen: Seen, code: CodeType, iterators: Mapping[str, str]) ->
     """Refuse a code of the user's that has not run yet: what it would do can't be undone."""
     names = names_in(code)
     if names.assigned:
+        where = shown_line(f"{code.co_filename}:{code.co_firstlineno}")
         seen.refused.append(
-            f"{shown_line(f'{code.co_filename}:{code.co_firstlineno}')}: {code.co_name} sets the global "
-            f"{min(names.assigned)!r}, which a program does not do"
+            f"{where}: {code.co_name} sets the global {min(names.assigned)!r}, which a program "
+            "does not do"
         )
     loaded = names.globals.union(names.attributes, code.co_freevars)
     loaded |= {AN_ARGUMENT, a_default_of(code.co_name)}

@@ -16,11 +16,17 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autonn.engine.lines import shown_line, users_line
-from autonn.engine.modes import Place, Trace, TracedValueError, changes, is_tracing
+from autonn.engine.modes import Place, Trace, changes, is_tracing
 from autonn.engine.op import STOP_GRADIENT, NotDifferentiableError, Op
 from autonn.engine.ownership import writable
-from autonn.engine.refusals import lost_as_number, masked_beside, no_array, no_output, unsupported
+from autonn.engine.refusals import (
+    lost_as_number,
+    masked_beside,
+    no_array,
+    no_output,
+    not_known_yet,
+    unsupported,
+)
 from autonn.habits import Count
 
 __all__ = [
@@ -303,10 +309,7 @@ class Tensor:
     def _refuse_tracing(self, action: str, cure: str = "use np.where, or leave this") -> None:
         trace = is_tracing()
         if trace is not None:
-            trace.refusal = TracedValueError(
-                f"{shown_line(users_line())}: {action} a Tensor while its function is being compiled: the "
-                f"value is not known yet; {cure} out of what is compiled"
-            )
+            trace.refusal = not_known_yet(action, cure)
             raise trace.refusal
 
     # ---- what it is to NumPy

@@ -129,8 +129,8 @@ class _Birth:
         if not self.branch:
             return ""
         return (
-            f"It is in branch {self.branch} of the where at {shown_line(self.where)}, which is not taken there:"
-            " its gradient is 0, and 0 times inf is NaN. Choose before, too: "
+            f"It is in branch {self.branch} of the where at {shown_line(self.where)}, which is not "
+            "taken there: its gradient is 0, and 0 times inf is NaN. Choose before, too: "
             "np.where(c, f(np.where(c, x, 1)), 0)"
         )
 
