@@ -23,7 +23,7 @@ from autonn.nn.penalties import l2_penalty
 from autonn.optim.base import Optimizer
 from autonn.optim.steps import StepOptimizer
 from autonn.training.compiling import attempt, untouched
-from autonn.training.loss import Loss, check_targets, weighed
+from autonn.training.loss import Loss, check_targets, require_targets, weighed
 from autonn.training.losses import as_loss
 from autonn.training.parts import checked_parts
 from autonn.training.state import drawn_from
@@ -111,6 +111,7 @@ class TrainStep:
         """Take a step, and return the cost before it: see `train_step`."""
         self.require_parameters()
         X, y = _given("X", X), _given("y", y)
+        require_targets("train_step", y, self.loss)
         if is_structure(X) or self.objective.way is not None:
             self.take_way(X)
         rows = _rows(X)

@@ -27,6 +27,7 @@ from autonn.training.loss import (
     classifies,
     has_check,
     needs_targets,
+    require_targets,
     weighed,
 )
 from autonn.training.losses import Losses
@@ -70,11 +71,7 @@ class Task:
     def begin(self, batch: Examples) -> None:
         """Take in how the model is called with such examples, before any of them is shown."""
         self.way = way_of_calling(self.model, batch.X)
-        if batch.y is None and needs_targets(self.loss):
-            raise TypeError(
-                f"fit: y is None, and {self.loss!r} compares predictions with targets; give y, or "
-                "a loss that needs none"
-            )
+        require_targets("fit", batch.y, self.loss)
         if batch.weights is not None and self.weighed is None:
             raise TypeError(
                 f"fit: the loss {self.loss!r} takes no weights of examples; write one that is a "
