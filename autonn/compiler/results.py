@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,10 +43,9 @@ def _plain(a: Any, start: int) -> Any:
 class Finish:
     """Hangs results on the form of the function's own; a loss gets a graph to its parameters."""
 
-    def __init__(self, f: Callable[..., Any], traced: Traced, wraps: bool) -> None:
+    def __init__(self, f: Callable[..., Any], traced: Traced, tensors: Sequence[bool]) -> None:
         self.f, self.form, self.outside = f, traced.graph.form, traced.outside
-        self.ready, self.wraps = traced.has_gradients, wraps
-        self.tracked, self.tensors = traced.tracked, traced.tensors
+        self.ready, self.tracked, self.tensors = traced.has_gradients, traced.tracked, tensors
         self.buffers = traced.buffers
 
     def __call__(self, row: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -57,7 +56,7 @@ class Finish:
         for k, value in enumerate(leaves):
             if self.tracked[k]:
                 leaves[k] = self.node(k, np.asarray(value), row, args, kwargs)
-            elif self.wraps and self.tensors[k]:
+            elif self.tensors[k]:
                 leaves[k] = leaf(np.asarray(value))
         return tree_unflatten(self.form, leaves)
 

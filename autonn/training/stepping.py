@@ -16,7 +16,7 @@ from autonn.compiler.verify import disagreement
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
-from autonn.engine.transforms import gradients
+from autonn.engine.transforms import gradients, value_of
 from autonn.engine.trees import tree_leaves
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
@@ -61,7 +61,7 @@ class Objective:
             total = total + l2_penalty(self.model, self.l2, self.examples or _rows(X))
         shape = predictions.shape if isinstance(predictions, Tensor) else ()
         found = gradients(total, self.parameters, by_rows=self.by_rows)
-        return total.detach(), np.array(shape, int), found
+        return value_of(total), np.array(shape, int), found
 
 
 class TrainStep:

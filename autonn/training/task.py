@@ -13,7 +13,7 @@ import numpy as np
 from autonn.engine.higher import hessian_products
 from autonn.engine.modes import is_tracing, no_grad
 from autonn.engine.tensor import Tensor
-from autonn.engine.transforms import gradients
+from autonn.engine.transforms import gradients, value_of
 from autonn.engine.trees import tree_leaves
 from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
@@ -178,7 +178,7 @@ class Task:
         """Compute the cost, the number of right predictions, and the gradients."""
         total, correct = self.cost(X, y, classes, weights)
         found = gradients(total, self.parameters, by_rows=self.by_rows)
-        return total.detach(), correct, found
+        return value_of(total), correct, found
 
     def product(self, X: Any, y: Any, weights: Any, vectors: list[Any]) -> list[Any]:
         """Compute the product of the Hessian and a vector; only while it is compiled."""
