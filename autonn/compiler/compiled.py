@@ -18,7 +18,7 @@ from numpy import ndarray
 from autonn.compiler.arguments import Numbers, as_arrays, form_of
 from autonn.compiler.emit import emit, template_of, write_program
 from autonn.compiler.guards import MISS, Guards
-from autonn.compiler.results import Finish, on_tensors
+from autonn.compiler.results import Finish, on_tensors, wrapping
 from autonn.compiler.search import reads_near
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
@@ -222,15 +222,19 @@ class Program:
         traced = trace_twice(f, args, kwargs, narrow, near)
         graph = self.graph = simplify(widened(traced.graph, narrow, leaves))
         expected, tensors = as_it_is(f, args, kwargs, leaves, near, traced)
-        finishes = traced.outside or traced.buffers or any(tensors)
-        template = None if finishes else template_of(graph.form)
+        template = None if traced.outside or traced.buffers else template_of(graph.form)
         self.source = Source(graph.name)
         shared = write_program(self.source, graph, template, share_rows)
         self.function = self.source.load()["program"]
         if shared:
             self.function = functools.partial(self.function, share=share)
         self.live = [node.value for node in self.source.given]
-        self.finish = None if template is not None else Finish(f, traced, tensors)
+        self.buffers = traced.buffers
+        self.finish: Callable[..., Any] | None = None
+        if template is None:
+            self.finish = Finish(f, traced, tensors)
+        elif any(tensors):
+            self.finish = wrapping(graph.form, tensors)
         self.guards = Guards(traced.reads, traced.modules, self.live)
         self.arrays = watch_arrays(self, traced.reads, before)
         verify(self, f, expected, args, kwargs, leaves, near)

@@ -114,11 +114,10 @@ def verify(
     CannotCompileError
         Where it does not: the function goes another way for arrays than for Tensors.
     """
-    buffers = [] if program.finish is None else program.finish.buffers
     with (
         _chance_put_back(near),
         np.errstate(all="ignore"),
-        _put_back_later(program.guards.modules, buffers),
+        _put_back_later(program.guards.modules, program.buffers),
     ):
         inputs = [a for a in leaves if isinstance(a, ndarray)]
         found = program.run(inputs, args, kwargs)
