@@ -11,9 +11,17 @@ import linecache
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
-__all__ = ["callee_at", "line_of", "shown_file", "shown_line", "source_of", "users_line"]
+__all__ = [
+    "callee_at",
+    "line_of",
+    "shown_file",
+    "shown_line",
+    "shown_start",
+    "source_of",
+    "users_line",
+]
 
 # Packages whose lines are not the user's own when a message names one.
 _OURS = frozenset({"autonn", "numpy", "copy"})
@@ -41,6 +49,11 @@ def shown_line(line: str) -> str:
     file, _, number = line.rpartition(":")
     cell = _cell(file)
     return f"{cell}, line {number}" if cell else line
+
+
+def shown_start(code: CodeType) -> str:
+    """Name the line that a code begins in, as its writer knows it."""
+    return shown_line(f"{code.co_filename}:{code.co_firstlineno}")
 
 
 def shown_file(file: str) -> str:

@@ -25,6 +25,15 @@ def is_basic(key: Any) -> bool:
     return all(isinstance(k, plain) for k in keys)
 
 
+def _memory_of_key(call: Any) -> Memory:
+    """Say what NumPy gives for a key: a view for a basic one, and for the names of fields."""
+    key = call.attribute("key")
+    if is_basic(key):
+        return Memory.VIEW
+    named = isinstance(key, str) or (isinstance(key, list) and all(isinstance(k, str) for k in key))
+    return Memory.MAY_ALIAS if named else Memory.NEW
+
+
 def _sides(key: Any, ndim: int) -> Iterator[tuple[int | None, int | None, Any]]:
     """Yield, for each part of a basic key, the axis of x, that of x[key], and the part.
 
@@ -202,7 +211,7 @@ getitem: Function = define(
     lambda g, z, x, key: put(g, key, x.shape),
     kinks="An element read several times gets the sum of the gradients.",
     rows=_reads_all_rows,
-    memory=lambda call: Memory.VIEW if is_basic(call.attribute("key")) else Memory.NEW,
+    memory=_memory_of_key,
     prints=_indexed,
 )
 
