@@ -76,7 +76,7 @@ def _given(emitter: Any, node: Node, k: str) -> tuple[list[str], list[str]]:
         text: str = emitter.text(a)
         if text.isidentifier():
             return text
-        if a.calls(ops.transpose) and a.ndim == 2:
+        if a.calls(ops.transpose) and label == "around":
             # At once, where BLAS would do it in each step: a product of 32 x 64 and (256 x 64)'
             # takes 20 microseconds, and of what is turned 10 (float32; 28 and 21 in float64).
             text = f"np.ascontiguousarray({text})"

@@ -17,7 +17,7 @@ from autonn.compiler.graph import Argument, Node
 from autonn.engine import ops
 from autonn.engine.op import Memory, Op
 
-__all__ = ["PARTS", "joined"]
+__all__ = ["PARTS", "blocks_of_rows", "joined"]
 
 
 def added_parts(*parts: Any, keys: Any, shape: Any, whole: bool = False, out: Any = None) -> Any:
@@ -41,6 +41,25 @@ def are_whole(keys: Sequence[Any], shape: tuple[int, ...]) -> bool:
     for key in keys:
         count[key] += 1
     return bool((count == 1).all())
+
+
+def blocks_of_rows(node: Any) -> list[Node]:
+    """List the parts from left to right, if they are all there is and columns of one width.
+
+    >>> x, y = (Node(None, (), {}, (3, 2), np.dtype(float)) for _ in range(2))
+    >>> keys = (slice(None), slice(2, 4)), (slice(None), slice(0, 2))
+    >>> node = Node(PARTS, (x, y), {"keys": keys, "whole": True}, (3, 4), np.dtype(float))
+    >>> blocks_of_rows(node) == [y, x]
+    True
+    """
+    *lead, width = node.args[0].shape
+    alike = all(a.shape == (*lead, width) for a in node.args) and tuple(lead) == node.shape[:-1]
+    if not (node.attributes["whole"] and alike and lead):
+        return []
+    pairs = zip(node.attributes["keys"], node.args, strict=True)
+    places = [(key[-1].indices(node.shape[-1]), a) for key, a in pairs if len(key) == node.ndim]
+    found = sorted(places, key=lambda place: place[0][0])
+    return [a for (start, stop, step), a in found if step == 1 and stop > start]
 
 
 def _keeps_rows(call: Any, axes: Sequence[int | None]) -> int | None:

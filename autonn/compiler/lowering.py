@@ -1,0 +1,148 @@
+"""Where the results of loops lie, for `memory` to plan: stacks are memory that a loop fills.
+
+A node of a loop becomes three kinds: the memory, the loop that fills it, what it is then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autonn.compiler.blocks import in_blocks, remade, uses_of
+from autonn.compiler.graph import Argument, Given, Node, behind
+from autonn.compiler.loops import Body, input_like
+from autonn.engine import ops
+from autonn.engine.looping import PICK, SCAN, Key
+from autonn.engine.op import Memory, Op, mixes_rows
+
+__all__ = ["EMPTY", "FILLED", "LAST", "LOOP", "lowered"]
+
+
+def _never(*args: Any) -> Any:
+    raise RuntimeError("this is only written into programs")
+
+
+# Memory for a stack; the loop that fills it; what it is then; and a carry after the last step.
+EMPTY = Op(
+    "empty", _never, "memory for all steps", (), rows=mixes_rows, memory=Memory.OUT, draws=True
+)  # fmt: skip
+LOOP = Op(
+    "loop", _never, "step by step", (None,), variadic=True, rows=mixes_rows, memory=Memory.NEW
+)  # fmt: skip
+FILLED = Op(
+    "filled", _never, "all steps", (None, None), rows=mixes_rows, memory=Memory.VIEW
+)  # fmt: skip
+LAST = Op(
+    "last", _never, "after the last step", (None,),
+    variadic=True, rows=mixes_rows, memory=Memory.MAY_ALIAS,
+)  # fmt: skip
+
+
+def lowered(outputs: Sequence[Argument]) -> list[Argument]:
+    """Let loops fill memory that is made before them, and leave out what nobody asks of them."""
+    nodes = behind(outputs)
+    if not any(node.op is SCAN for node in nodes):
+        return list(outputs)
+    used: dict[Node, set[Key]] = {}
+    for node in nodes:
+        if node.op is PICK:
+            used.setdefault(node.args[0], set()).add(node.attributes["key"])
+    made: dict[Node, Node] = {}
+    parts: dict[tuple[Node, Key], Node] = {}
+    uses = uses_of(outputs)
+    for node in nodes:
+        if node.op is SCAN:
+            _lower(node, used.get(node, set()), uses, made, parts)
+        elif node.op is PICK:
+            made[node] = parts[node.args[0], node.attributes["key"]]
+            made[node].label = node.label
+        elif node.given is not None or not _is_moved(node, made):
+            made[node] = node
+        else:
+            args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
+            made[node] = node.copy_with(args, node.attributes, node.shape)
+    return [made[a] if isinstance(a, Node) else a for a in outputs]
+
+
+def _is_moved(node: Node, made: dict[Node, Node]) -> bool:
+    """Whether a node is made again: of another operand, or to keep its place among the draws."""
+    draws = node.op is not None and node.op.draws
+    return draws or any(made[a] is not a for a in node.nodes())
+
+
+def _lower(
+    node: Node, used: set[Key], uses: Counter[Node], made: dict[Node, Node],
+    parts: dict[tuple[Node, Key], Node],
+) -> None:  # fmt: skip
+    """Make a loop that fills memory, and what its results are then."""
+    body, args = _pruned(node.attributes["body"], node.args, used)
+    args = tuple(made[a] if isinstance(a, Node) else a for a in args)
+    body, args = _turned_before(body, args)
+    body, args = _without_unread(*in_blocks(body, args, uses))
+    kept: list[Key] = sorted(key for key in used if key[0] != "carry")
+    dests = []
+    for kind, k in kept:
+        value = node.attributes["body"].of((kind, k))
+        shape = (body.steps, *value.shape) if kind == "stack" else value.shape
+        dests.append(Node(EMPTY, (), {}, shape, value.dtype))
+    attributes = {"body": body, "dests": len(dests)}
+    loop = Node(LOOP, (*args, *dests), attributes, (), np.dtype(np.float64))
+    made[node] = loop
+    for key, dest in zip(kept, dests, strict=True):
+        parts[node, key] = Node(FILLED, (dest, loop), {}, dest.shape, dest.dtype)
+    for k in range(body.carries):
+        value = body.of(("carry", k))
+        row = (loop, args[k], *dests)
+        parts[node, ("carry", k)] = Node(LAST, row, {"k": k}, value.shape, value.dtype)
+
+
+def _pruned(
+    body: Body, args: tuple[Argument, ...], used: set[Key]
+) -> tuple[Body, tuple[Argument, ...]]:
+    """Leave out of a body the stacks and sums that are not used, and what only they read."""
+    stacks = [body.of(key) for key in sorted(used) if key[0] == "stack"]
+    sums = [body.of(key) for key in sorted(used) if key[0] == "total"]
+    outputs = [*body.outputs[: body.carries], *stacks, *sums]
+    return _without_unread(replace(body, outputs=outputs, stacks=len(stacks)), args)
+
+
+def _without_unread(
+    body: Body, args: tuple[Argument, ...]
+) -> tuple[Body, tuple[Argument, ...]]:
+    """Leave out what a body is given and does not read."""
+    needed = set(behind(body.outputs))
+    n, first = body.carries, body.carries + body.slices
+    places = [k for k, given in enumerate(body.inputs) if k < n or given in needed]
+    slices = sum(n <= k < first for k in places)
+    inputs = [body.inputs[k] for k in places]
+    return replace(body, inputs=inputs, slices=slices), tuple(args[k] for k in places)
+
+
+def _turned_before(body: Body, args: tuple[Argument, ...]) -> tuple[Body, tuple[Argument, ...]]:
+    """Take the transposes of matrices that are the same in each step out of the loop."""
+    around = body.carries + body.slices
+    outer = dict(zip(body.inputs[around:], args[around:], strict=True))
+    made: dict[Node, Node] = {}
+    more: list[tuple[Node, Node]] = []
+    for node in behind(body.outputs):
+        same = None
+        if node.calls(ops.transpose) and node.ndim == 2:
+            x = node.args[0]
+            same = outer.get(x, x if _is_live(x) else None)
+        if isinstance(same, Node):
+            made[node] = input_like(node)
+            more.append((made[node], node.copy_with((same,), node.attributes, node.shape)))
+    if not more:
+        return body, args
+    outputs = remade(body.outputs, made)
+    inputs = [*body.inputs, *(given for given, _ in more)]
+    return replace(body, inputs=inputs, outputs=outputs), (*args, *(a for _, a in more))
+
+
+def _is_live(node: Node) -> bool:
+    """Whether it is read where it stands, as a parameter is."""
+    return node.given in (Given.PARAMETER, Given.ARRAY)
