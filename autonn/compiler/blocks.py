@@ -10,42 +10,19 @@ before the loop: the product takes the same time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from autonn.compiler.graph import Argument, Given, Node, behind
+from autonn.compiler.graph import Argument, Given, Node, behind, remade, uses_of
 from autonn.compiler.loops import Body, input_like
 from autonn.engine import ops
 from autonn.engine.op import is_elementwise_ufunc
 
-__all__ = ["in_blocks", "remade", "uses_of"]
+__all__ = ["in_blocks"]
 
 _WIDE = 256  # so long rows take no longer than what lies in one piece
-
-
-def uses_of(outputs: Iterable[Any]) -> Counter[Node]:
-    """Count how often each value is read or returned."""
-    outputs = list(outputs)
-    uses = Counter(a for node in behind(outputs) for a in node.nodes())
-    uses.update(a for a in outputs if isinstance(a, Node))
-    return uses
-
-
-def remade(outputs: Iterable[Node], made: dict[Node, Node]) -> list[Node]:
-    """Make a graph again where `made` says what stands for some of its nodes."""
-    outputs = list(outputs)
-    for node in behind(outputs):
-        if node in made:
-            continue
-        args = tuple(made.get(a, a) if isinstance(a, Node) else a for a in node.args)
-        same = all(a is b for a, b in zip(args, node.args, strict=True))
-        draws = node.op is not None and node.op.draws  # which keep their order
-        keeps = node.given is not None or (same and not draws)
-        made[node] = node if keeps else node.copy_with(args, node.attributes, node.shape)
-    return [made[a] for a in outputs]
 
 
 def in_blocks(
@@ -62,9 +39,10 @@ def in_blocks(
     for node, found in readers.items():
         places = _places(node, found)
         if len(places) > 1 and uses[node] == len(found):
-            whole = inside.seed(node, len(places))
+            order = _in_order(places, readers)
+            whole = inside.seed(node, order)
             for reader in found if whole is not None else ():
-                key = places[reader]
+                key = order.index(places[reader])
                 made[reader] = Node(ops.getitem.op, (whole,), {"key": key}, reader.shape, node.dtype)
     if not made:
         return body, args
@@ -90,11 +68,34 @@ def _places(node: Node, readers: list[Node]) -> dict[Node, int]:
     return places if fits and same and sum(r.size for r in places) == node.size else {}
 
 
+def _in_order(places: dict[Node, int], readers: dict[Node, list[Node]]) -> list[int]:
+    """Let those blocks lie beside each other that are read by the same calls: see `packs`."""
+
+    def kind(block: Node) -> Any:
+        calls = [n for n in readers.get(block, ()) if len(list(n.nodes())) == 1]
+        return {(n.op, tuple(a for a in n.args if a is not block)) for n in calls}
+
+    kinds = [kind(block) for block, _ in sorted(places.items(), key=lambda pair: pair[1])]
+    return sorted(range(len(kinds)), key=lambda j: (kinds.index(kinds[j]), j))
+
+
 class _Blocks:
     """Makes values of rows (..., m, k n) again as (..., k, m, n), where nobody else reads them."""
 
-    def __init__(self, count: int, uses: Counter[Node]) -> None:
-        self.count, self.uses = count, uses
+    def __init__(self, order: list[int], uses: Counter[Node]) -> None:
+        self.order, self.uses = order, uses
+
+    @property
+    def count(self) -> int:
+        """How many blocks there are."""
+        return len(self.order)
+
+    def ordered(self, x: Node, axis: int) -> Node:
+        """Bring blocks into their order."""
+        if self.order == sorted(self.order):
+            return x
+        key = (*(slice(None),) * axis, np.array(self.order))
+        return Node(ops.getitem.op, (x,), {"key": key}, x.shape, x.dtype)
 
     def made(self, node: Node) -> Node | None:
         """Make a value again; None if that would be no better than to look at it in blocks."""
@@ -139,13 +140,13 @@ class _Blocks:
 
     def row(self, x: Node) -> Node | None:
         """Cut what is added to each row into blocks."""
-        return reshaped(x, (self.count, 1, x.size // self.count))
+        return self.ordered(reshaped(x, (self.count, 1, x.size // self.count)), 0)
 
     def weights(self, y: Node) -> Node | None:
         """Cut a matrix into blocks of columns."""
         m, n = y.shape[0], y.shape[1] // self.count
         if y.calls(ops.transpose):
-            return turned(reshaped(y.args[0], (self.count, n, m)), (0, 2, 1))
+            return turned(self.ordered(reshaped(y.args[0], (self.count, n, m)), 0), (0, 2, 1))
         return self.view(y)
 
     def view(self, x: Node) -> Node:
@@ -153,7 +154,7 @@ class _Blocks:
         *lead, m, wide = x.shape
         k = len(lead)
         cut = reshaped(x, (*lead, m, self.count, wide // self.count))
-        return turned(cut, (*range(k), k + 1, k, k + 2))
+        return self.ordered(turned(cut, (*range(k), k + 1, k, k + 2)), k)
 
 
 class _Inside(_Blocks):
@@ -162,15 +163,15 @@ class _Inside(_Blocks):
     def __init__(
         self, body: Body, args: tuple[Argument, ...], uses: Counter[Node], outer: Counter[Node]
     ) -> None:
-        super().__init__(0, uses)
+        super().__init__([], uses)
         self.body, self.outer = body, outer
         self.args = dict(zip(body.inputs, args, strict=True))
         self.slices: dict[Node, Argument] = {}
         self.around: dict[Node, Argument] = {}
 
-    def seed(self, node: Node, count: int) -> Node | None:
-        """Make what is read in blocks of these numbers again."""
-        self.count = count
+    def seed(self, node: Node, order: list[int]) -> Node | None:
+        """Make what is read in so many blocks again, in this order."""
+        self.order = order
         kept = dict(self.slices), dict(self.around)
         found = self.called(node) if node.op is not None else self.of_slices(node)
         if found is None:
@@ -194,7 +195,7 @@ class _Inside(_Blocks):
         """Take what is sliced, if it is computed in blocks; None if not."""
         if not self.is_slice(node):
             return None
-        found = _Blocks(self.count, self.outer).made(self.args[node])  # type: ignore[arg-type]
+        found = _Blocks(self.order, self.outer).made(self.args[node])  # type: ignore[arg-type]
         return None if found is None else self.taken(found, node, self.slices)
 
     def row(self, x: Node) -> Node | None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from autonn.compiler.blocks import in_blocks, remade, uses_of
-from autonn.compiler.graph import Argument, Given, Node, behind
+from autonn.compiler.blocks import in_blocks
+from autonn.compiler.graph import Argument, Given, Node, behind, remade, uses_of
 from autonn.compiler.loops import Body, input_like
+from autonn.compiler.packs import packed, packed_body
 from autonn.engine import ops
 from autonn.engine.looping import PICK, SCAN, Key
 from autonn.engine.op import Memory, Op, mixes_rows
@@ -65,7 +66,7 @@ def lowered(outputs: Sequence[Argument]) -> list[Argument]:
         else:
             args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
             made[node] = node.copy_with(args, node.attributes, node.shape)
-    return [made[a] if isinstance(a, Node) else a for a in outputs]
+    return packed([made[a] if isinstance(a, Node) else a for a in outputs], 1)[0]
 
 
 def _is_moved(node: Node, made: dict[Node, Node]) -> bool:
@@ -83,17 +84,23 @@ def _lower(
     args = tuple(made[a] if isinstance(a, Node) else a for a in args)
     body, args = _turned_before(body, args)
     body, args = _without_unread(*in_blocks(body, args, uses))
+    body, places = packed_body(body)
     kept: list[Key] = sorted(key for key in used if key[0] != "carry")
     dests = []
-    for kind, k in kept:
-        value = node.attributes["body"].of((kind, k))
-        shape = (body.steps, *value.shape) if kind == "stack" else value.shape
+    for k, value in enumerate(body.outputs[body.carries :]):
+        shape = (body.steps, *value.shape) if k < body.stacks else value.shape
         dests.append(Node(EMPTY, (), {}, shape, value.dtype))
     attributes = {"body": body, "dests": len(dests)}
     loop = Node(LOOP, (*args, *dests), attributes, (), np.dtype(np.float64))
     made[node] = loop
-    for key, dest in zip(kept, dests, strict=True):
-        parts[node, key] = Node(FILLED, (dest, loop), {}, dest.shape, dest.dtype)
+    places += [(k, None) for k in range(body.stacks, len(dests))]
+    stacks = [Node(FILLED, (dest, loop), {}, dest.shape, dest.dtype) for dest in dests]
+    for key, (k, place) in zip(kept, places, strict=True):
+        filled = stacks[k]
+        if place is not None:
+            shape, row = (body.steps, *filled.shape[2:]), {"key": (slice(None), place)}
+            filled = Node(ops.getitem.op, (filled,), row, shape, filled.dtype)
+        parts[node, key] = filled
     for k in range(body.carries):
         value = body.of(("carry", k))
         row = (loop, args[k], *dests)
