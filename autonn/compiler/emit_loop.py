@@ -37,7 +37,13 @@ def loop_lines(emitter: Any, node: Node, picks: Sequence[Node], write: WriteStep
     carries = [emitter.fresh(given.label or "carry") for given in body.inputs[:n]]
     before, given = _given(emitter, node, k)
     lines = before + [f"    {emitter.names[dest]}.fill(0)" for dest in dests[body.stacks :]]
-    spots = [_row(emitter.names[dest], k, dest.ndim) for dest in dests[: body.stacks]]
+    spots = []
+    for at, dest in enumerate(dests[: body.stacks]):
+        later = at in node.attributes["starts"] and not body.reverse  # the row after its own
+        spots.append(_row(emitter.names[dest], f"{k} + 1" if later else k, dest.ndim))
+    for at, carry in node.attributes["starts"].items():
+        row = body.steps if body.reverse else 0
+        lines.append(f"    {emitter.names[dests[at]]}[{row}] = {emitter.text(node.args[carry])}")
     spots += [emitter.names[dest] for dest in dests[body.stacks :]]
     row = f"{', '.join(carries)}{',' * (n == 1)}"
     if n:

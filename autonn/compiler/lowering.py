@@ -15,7 +15,7 @@ import numpy as np
 from autonn.compiler.blocks import in_blocks
 from autonn.compiler.graph import Argument, Given, Node, behind, remade, uses_of
 from autonn.compiler.loops import Body, input_like
-from autonn.compiler.packs import packed, packed_body
+from autonn.compiler.packs import Place, packed, packed_body
 from autonn.engine import ops
 from autonn.engine.looping import PICK, SCAN, Key
 from autonn.engine.op import Memory, Op, mixes_rows
@@ -69,6 +69,47 @@ def lowered(outputs: Sequence[Argument]) -> list[Argument]:
     return packed([made[a] if isinstance(a, Node) else a for a in outputs], 1)[0]
 
 
+def _part(x: Node, key: tuple[Any, ...]) -> Node:
+    """Take a part of a stack, if there is a key."""
+    if not key:
+        return x
+    shape = np.broadcast_to(np.empty(()), x.shape)[key].shape
+    return Node(ops.getitem.op, (x,), {"key": key}, shape, x.dtype)
+
+
+def _with_carries(body: Body, places: list[Place]) -> tuple[Body, list[Place], dict[int, int]]:
+    """Let a carry be written where it is stacked, one row further, in place of being copied.
+
+    Returns the body, where its stacks lie, and which of the new ones begin with the first of which
+    carry. What is stacked of a carry, and of what becomes of it, is the same but for one row.
+    """
+    n = body.carries
+    stacks, rest = body.outputs[n : n + body.stacks], body.outputs[n + body.stacks :]
+    starts: dict[int, int] = {}
+    of: dict[int, int] = {}  # the stacks of carries, and in which of others they lie
+    for k, value in enumerate(stacks[:]):
+        j = next((j for j, given in enumerate(body.inputs[:n]) if given is value), None)
+        if j is None:
+            continue
+        new = body.outputs[j]
+        at = next((at for at, s in enumerate(stacks) if s is new), len(stacks))
+        if at in starts or new.given is not None:
+            continue
+        stacks[at:] = stacks[at:] or [new]
+        starts[at], of[k] = j, at
+    before, after = slice(0, body.steps), slice(1, body.steps + 1)
+    if body.reverse:
+        before, after = after, before
+    left = [k for k in range(len(stacks)) if k not in of]
+    moved = []
+    for k, place in places:
+        key = (before,) if k in of else (after, *place[1:]) if k in starts else place
+        moved.append((left.index(of.get(k, k)), key))
+    outputs = [*body.outputs[:n], *(stacks[k] for k in left), *rest]
+    starts = {left.index(k): j for k, j in starts.items()}
+    return body.with_outputs(outputs, len(left)), moved, starts
+
+
 def _is_moved(node: Node, made: dict[Node, Node]) -> bool:
     """Whether a node is made again: of another operand, or to keep its place among the draws."""
     draws = node.op is not None and node.op.draws
@@ -85,22 +126,19 @@ def _lower(
     body, args = _turned_before(body, args)
     body, args = _without_unread(*in_blocks(body, args, uses))
     body, places = packed_body(body)
+    body, places, starts = _with_carries(body, places)
     kept: list[Key] = sorted(key for key in used if key[0] != "carry")
     dests = []
     for k, value in enumerate(body.outputs[body.carries :]):
-        shape = (body.steps, *value.shape) if k < body.stacks else value.shape
-        dests.append(Node(EMPTY, (), {}, shape, value.dtype))
-    attributes = {"body": body, "dests": len(dests)}
+        rows = (body.steps + (k in starts),) * (k < body.stacks)
+        dests.append(Node(EMPTY, (), {}, (*rows, *value.shape), value.dtype))
+    attributes = {"body": body, "dests": len(dests), "starts": starts}
     loop = Node(LOOP, (*args, *dests), attributes, (), np.dtype(np.float64))
     made[node] = loop
-    places += [(k, None) for k in range(body.stacks, len(dests))]
-    stacks = [Node(FILLED, (dest, loop), {}, dest.shape, dest.dtype) for dest in dests]
+    filled = [Node(FILLED, (dest, loop), {}, dest.shape, dest.dtype) for dest in dests]
+    places += [(k, ()) for k in range(body.stacks, len(dests))]
     for key, (k, place) in zip(kept, places, strict=True):
-        filled = stacks[k]
-        if place is not None:
-            shape, row = (body.steps, *filled.shape[2:]), {"key": (slice(None), place)}
-            filled = Node(ops.getitem.op, (filled,), row, shape, filled.dtype)
-        parts[node, key] = filled
+        parts[node, key] = _part(filled[k], place)
     for k in range(body.carries):
         value = body.of(("carry", k))
         row = (loop, args[k], *dests)

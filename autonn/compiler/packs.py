@@ -15,7 +15,7 @@ from autonn.compiler.loops import Body
 from autonn.engine import ops
 from autonn.engine.op import is_elementwise_ufunc
 
-__all__ = ["packed", "packed_body"]
+__all__ = ["Place", "packed", "packed_body"]
 
 
 @dataclass(eq=False)
@@ -64,6 +64,7 @@ class _Pack:
 
 
 Packs = dict[Node, _Pack]
+Place = tuple[int, tuple[Any, ...]]  # which stack, and the key of the part of it
 
 
 def packed(outputs: Sequence[Any], axis: int) -> tuple[list[Any], dict[Node, Node], Packs]:
@@ -127,26 +128,24 @@ def _is_worth_it(pack: _Pack) -> bool:
     return len(places) > 1 and side_by_side and len(shapes) == 1 and all(map(_is_worth_it, below))
 
 
-def packed_body(body: Body) -> tuple[Body, list[tuple[int, int | None]]]:
+def packed_body(body: Body) -> tuple[Body, list[Place]]:
     """Let the body of a loop make one call of those that do the same to blocks.
 
-    Returns for each of its stacks, too, which of the new ones it lies in, and its place there.
+    Returns for each of its stacks, too, in which part of which of the new ones it lies.
     """
     outputs, made, found = packed(body.outputs, 0)
-    if not found:
-        return body, [(k, None) for k in range(body.stacks)]
     n = body.carries
     old = body.outputs[n : n + body.stacks]
     stacks: list[Node] = []
-    places: list[tuple[int, int | None]] = []
+    places: list[Place] = []
     for value in old:
-        pack, whole, place = found.get(value), made[value], None
+        pack, whole, key = found.get(value), made.get(value, value), ()
         if pack is not None and all(any(m is v for v in old) for m in pack.members.values()):
             assert pack.value is not None
-            whole = pack.value
             place = next(j for j, m in pack.members.items() if m is value) - pack.first
+            whole, key = pack.value, (slice(None), place)
         k = next((k for k, s in enumerate(stacks) if s is whole), len(stacks))
         stacks[k:] = stacks[k:] or [whole]
-        places.append((k, place))
+        places.append((k, key))
     outputs = [*outputs[:n], *stacks, *outputs[n + body.stacks :]]
     return body.with_outputs(outputs, len(stacks)), places
