@@ -92,6 +92,7 @@ class _Emitter:
         self.workspace: dict[str, str] = {}  # what it holds: expressions by name
         self.at: dict[Stretch, str] = {}  # the name of each stretch in the workspace
         self.views: dict[tuple[Stretch, tuple[int, ...]], str] = {}  # other views of one
+        self.lists: dict[Node, str] = {}  # what holds the rows of a value one by one
 
     # ---- the whole
 
