@@ -43,7 +43,9 @@ def in_blocks(
             whole = inside.seed(node, order)
             for reader in found if whole is not None else ():
                 key = order.index(places[reader])
-                made[reader] = Node(ops.getitem.op, (whole,), {"key": key}, reader.shape, node.dtype)
+                made[reader] = Node(
+                    ops.getitem.op, (whole,), {"key": key}, reader.shape, node.dtype
+                )
     if not made:
         return body, args
     return inside.body_of(remade(body.outputs, made))
@@ -182,7 +184,7 @@ class _Inside(_Blocks):
         """Take what is sliced in blocks, computed so if possible."""
         found = self.of_slices(node)
         if found is None and self.is_slice(node):
-            found = self.taken(self.view(self.args[node]), node, self.slices)  # type: ignore[arg-type]
+            found = self.taken(self.view(self.args[node]), node, self.slices)
         return found
 
     def is_slice(self, node: Node) -> bool:
@@ -195,7 +197,7 @@ class _Inside(_Blocks):
         """Take what is sliced, if it is computed in blocks; None if not."""
         if not self.is_slice(node):
             return None
-        found = _Blocks(self.order, self.outer).made(self.args[node])  # type: ignore[arg-type]
+        found = _Blocks(self.order, self.outer).made(self.args[node])
         return None if found is None else self.taken(found, node, self.slices)
 
     def row(self, x: Node) -> Node | None:

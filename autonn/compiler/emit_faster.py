@@ -109,12 +109,14 @@ def parts_at(emitter: Any, node: Node, spot: str) -> list[str] | None:
     """Write the parts of a whole where they belong; None where they are not all there is."""
     if node.op is not PARTS or not node.attributes["whole"]:
         return None
-    zero = emitter.source.number(0.0, node.dtype)  # -0 becomes 0, as in a sum
+    keys = (_spelled(key) for key in node.attributes["keys"])
+    pairs = [(emitter.text(a), f"{spot}[{key}]") for a, key in zip(node.args, keys, strict=True)]
     if node in emitter.plan.beside:
-        blocks, rows = emitter.blocks_of(node, spot)
-        return [f"np.add({blocks}, {zero}, out={rows})"]
-    pairs = zip(node.args, node.attributes["keys"], strict=True)
-    return [f"np.add({emitter.text(a)}, {zero}, out={spot}[{_spelled(key)}])" for a, key in pairs]
+        pairs = [emitter.blocks_of(node, spot)]
+    if not node.attributes.get("signs", True):
+        return [f"np.copyto({to}, {part})" for part, to in pairs]
+    zero = emitter.source.number(0.0, node.dtype)  # -0 becomes 0, as in a sum
+    return [f"np.add({part}, {zero}, out={to})" for part, to in pairs]
 
 
 def _spelled(key: Any) -> str:

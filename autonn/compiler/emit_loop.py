@@ -7,8 +7,8 @@ from typing import Any
 
 from autonn.compiler.graph import Given, Node
 from autonn.compiler.loops import Body
-from autonn.compiler.sources import dtype_text
 from autonn.compiler.lowering import FILLED
+from autonn.compiler.sources import dtype_text
 from autonn.engine import ops
 from autonn.engine.ops.indexing import is_basic
 
@@ -44,8 +44,8 @@ def loop_lines(emitter: Any, node: Node, picks: Sequence[Node], write: WriteStep
         later = at in node.attributes["starts"] and not body.reverse  # the row after its own
         spots.append(_row(emitter, dest, emitter.names[dest], f"{k} + 1" if later else k))
     for at, carry in node.attributes["starts"].items():
-        row = body.steps if body.reverse else 0
-        lines.append(f"    {emitter.names[dests[at]]}[{row}] = {emitter.text(node.args[carry])}")
+        first = emitter.names[dests[at]], body.steps if body.reverse else 0
+        lines.append(f"    {first[0]}[{first[1]}] = {emitter.text(node.args[carry])}")
     spots += [emitter.names[dest] for dest in dests[body.stacks :]]
     row = f"{', '.join(carries)}{',' * (n == 1)}"
     if n:

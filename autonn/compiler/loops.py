@@ -15,7 +15,7 @@ import numpy as np
 from autonn.compiler.graph import Argument, Given, Graph, Node, behind, signature
 from autonn.engine import ops
 from autonn.engine.looping import PICK, SCAN, Key
-from autonn.engine.op import Memory, Op, is_elementwise_ufunc, mixes_rows
+from autonn.engine.op import is_elementwise_ufunc
 from autonn.engine.ops.indexing import is_basic
 
 __all__ = ["Body", "Cut", "Loops", "again", "input_like"]

@@ -5,7 +5,6 @@ A node of a loop becomes three kinds: the memory, the loop that fills it, what i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from autonn.compiler.blocks import in_blocks
 from autonn.compiler.graph import Argument, Given, Node, behind, remade, uses_of
 from autonn.compiler.loops import Body, input_like
 from autonn.compiler.packs import Place, packed, packed_body
+from autonn.compiler.parts import PARTS, unsigned
 from autonn.engine import ops
 from autonn.engine.looping import PICK, SCAN, Key
 from autonn.engine.op import Memory, Op, mixes_rows
@@ -45,28 +45,81 @@ LAST = Op(
 
 def lowered(outputs: Sequence[Argument]) -> list[Argument]:
     """Let loops fill memory that is made before them, and leave out what nobody asks of them."""
-    nodes = behind(outputs)
-    if not any(node.op is SCAN for node in nodes):
+    if not any(node.op is SCAN for node in behind(outputs)):
         return list(outputs)
-    used: dict[Node, set[Key]] = {}
-    for node in nodes:
-        if node.op is PICK:
-            used.setdefault(node.args[0], set()).add(node.attributes["key"])
-    made: dict[Node, Node] = {}
-    parts: dict[tuple[Node, Key], Node] = {}
-    uses = uses_of(outputs)
-    for node in nodes:
-        if node.op is SCAN:
-            _lower(node, used.get(node, set()), uses, made, parts)
-        elif node.op is PICK:
-            made[node] = parts[node.args[0], node.attributes["key"]]
-            made[node].label = node.label
-        elif node.given is not None or not _is_moved(node, made):
-            made[node] = node
-        else:
-            args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
-            made[node] = node.copy_with(args, node.attributes, node.shape)
+    made = _Lowering(outputs).made
     return packed([made[a] if isinstance(a, Node) else a for a in outputs], 1)[0]
+
+
+class _Lowering:
+    """Makes loops of a graph that fill memory, and all that reads their results."""
+
+    def __init__(self, outputs: Sequence[Argument]) -> None:
+        nodes = behind(outputs)
+        self.used: dict[Node, set[Key]] = {}
+        self.seen: set[tuple[Node, Key]] = set()  # the results of which the signs of zeros show
+        self.uses, unseen = uses_of(outputs), unsigned(outputs, outputs)
+        self.made: dict[Node, Node] = {}
+        self.parts: dict[tuple[Node, Key], Node] = {}
+        for node in nodes:
+            if node.op is PICK:
+                loop, key = node.args[0], node.attributes["key"]
+                self.used.setdefault(loop, set()).add(key)
+                self.seen |= {(loop, key)} if node not in unseen else set()
+        for node in nodes:
+            self.made[node] = self.again(node)
+
+    def again(self, node: Node) -> Node:
+        """Make a node again, where it is another or reads others."""
+        if node.op is SCAN:
+            return self.filling(node)
+        if node.op is PICK:
+            part = self.parts[node.args[0], node.attributes["key"]]
+            part.label = node.label
+            return part
+        if node.given is not None or not _is_moved(node, self.made):
+            return node
+        args = tuple(self.made[a] if isinstance(a, Node) else a for a in node.args)
+        return node.copy_with(args, node.attributes, node.shape)
+
+    def filling(self, node: Node) -> Node:
+        """Make a loop that fills memory, and what its results are then."""
+        used = self.used.get(node, set())
+        kept: list[Key] = sorted(key for key in used if key[0] != "carry")
+        body, args = _pruned(node.attributes["body"], node.args, kept)
+        args = tuple(self.made[a] if isinstance(a, Node) else a for a in args)
+        body = _without_signs(body, [(node, key) in self.seen for key in kept])
+        body, args = _turned_before(body, args)
+        body, args = _without_unread(*in_blocks(body, args, self.uses))
+        body, places = packed_body(body)
+        body, places, starts = _with_carries(body, places)
+        dests = []
+        for k, value in enumerate(body.outputs[body.carries :]):
+            rows = (body.steps + (k in starts),) * (k < body.stacks)
+            dests.append(Node(EMPTY, (), {}, (*rows, *value.shape), value.dtype))
+        attributes = {"body": body, "dests": len(dests), "starts": starts}
+        loop = Node(LOOP, (*args, *dests), attributes, (), np.dtype(np.float64))
+        filled = [Node(FILLED, (dest, loop), {}, dest.shape, dest.dtype) for dest in dests]
+        places += [(k, ()) for k in range(body.stacks, len(dests))]
+        for key, (k, place) in zip(kept, places, strict=True):
+            self.parts[node, key] = _part(filled[k], place)
+        for k in range(body.carries):
+            value = body.of(("carry", k))
+            row = (loop, args[k], *dests)
+            self.parts[node, ("carry", k)] = Node(LAST, row, {"k": k}, value.shape, value.dtype)
+        return loop
+
+
+def _without_signs(body: Body, seen: Sequence[bool]) -> Body:
+    """Let parts that only products read leave -0 as it is; `seen` tells of each stack and sum."""
+    n = body.carries
+    pairs = zip(body.outputs[n:], seen, strict=True)
+    shown = [*body.outputs[:n], *(a for a, is_seen in pairs if is_seen)]
+    made = {
+        node: node.copy_with(node.args, {**node.attributes, "signs": False}, node.shape)
+        for node in unsigned(body.outputs, shown) if node.op is PARTS
+    }  # fmt: skip
+    return replace(body, outputs=remade(body.outputs, made)) if made else body
 
 
 def _part(x: Node, key: tuple[Any, ...]) -> Node:
@@ -116,48 +169,16 @@ def _is_moved(node: Node, made: dict[Node, Node]) -> bool:
     return draws or any(made[a] is not a for a in node.nodes())
 
 
-def _lower(
-    node: Node, used: set[Key], uses: Counter[Node], made: dict[Node, Node],
-    parts: dict[tuple[Node, Key], Node],
-) -> None:  # fmt: skip
-    """Make a loop that fills memory, and what its results are then."""
-    body, args = _pruned(node.attributes["body"], node.args, used)
-    args = tuple(made[a] if isinstance(a, Node) else a for a in args)
-    body, args = _turned_before(body, args)
-    body, args = _without_unread(*in_blocks(body, args, uses))
-    body, places = packed_body(body)
-    body, places, starts = _with_carries(body, places)
-    kept: list[Key] = sorted(key for key in used if key[0] != "carry")
-    dests = []
-    for k, value in enumerate(body.outputs[body.carries :]):
-        rows = (body.steps + (k in starts),) * (k < body.stacks)
-        dests.append(Node(EMPTY, (), {}, (*rows, *value.shape), value.dtype))
-    attributes = {"body": body, "dests": len(dests), "starts": starts}
-    loop = Node(LOOP, (*args, *dests), attributes, (), np.dtype(np.float64))
-    made[node] = loop
-    filled = [Node(FILLED, (dest, loop), {}, dest.shape, dest.dtype) for dest in dests]
-    places += [(k, ()) for k in range(body.stacks, len(dests))]
-    for key, (k, place) in zip(kept, places, strict=True):
-        parts[node, key] = _part(filled[k], place)
-    for k in range(body.carries):
-        value = body.of(("carry", k))
-        row = (loop, args[k], *dests)
-        parts[node, ("carry", k)] = Node(LAST, row, {"k": k}, value.shape, value.dtype)
-
-
 def _pruned(
-    body: Body, args: tuple[Argument, ...], used: set[Key]
+    body: Body, args: tuple[Argument, ...], kept: Sequence[Key]
 ) -> tuple[Body, tuple[Argument, ...]]:
     """Leave out of a body the stacks and sums that are not used, and what only they read."""
-    stacks = [body.of(key) for key in sorted(used) if key[0] == "stack"]
-    sums = [body.of(key) for key in sorted(used) if key[0] == "total"]
-    outputs = [*body.outputs[: body.carries], *stacks, *sums]
-    return _without_unread(replace(body, outputs=outputs, stacks=len(stacks)), args)
+    outputs = [*body.outputs[: body.carries], *map(body.of, kept)]
+    stacks = sum(kind == "stack" for kind, _ in kept)
+    return _without_unread(replace(body, outputs=outputs, stacks=stacks), args)
 
 
-def _without_unread(
-    body: Body, args: tuple[Argument, ...]
-) -> tuple[Body, tuple[Argument, ...]]:
+def _without_unread(body: Body, args: tuple[Argument, ...]) -> tuple[Body, tuple[Argument, ...]]:
     """Leave out what a body is given and does not read."""
     needed = set(behind(body.outputs))
     n, first = body.carries, body.carries + body.slices

@@ -139,9 +139,10 @@ def packed_body(body: Body) -> tuple[Body, list[Place]]:
     stacks: list[Node] = []
     places: list[Place] = []
     for value in old:
-        pack, whole, key = found.get(value), made.get(value, value), ()
-        if pack is not None and all(any(m is v for v in old) for m in pack.members.values()):
-            assert pack.value is not None
+        pack, whole = found.get(value), made.get(value, value)
+        key: tuple[Any, ...] = ()
+        stacked = pack and all(any(m is v for v in old) for m in pack.members.values())
+        if pack and pack.value and stacked:
             place = next(j for j, m in pack.members.items() if m is value) - pack.first
             whole, key = pack.value, (slice(None), place)
         k = next((k for k, s in enumerate(stacks) if s is whole), len(stacks))
