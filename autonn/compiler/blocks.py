@@ -52,30 +52,35 @@ def in_blocks(
 
 
 def _places(node: Node, readers: list[Node]) -> dict[Node, int]:
-    """Say which block each of the readers takes; none if there is one that takes none."""
-    places: dict[Node, int] = {}
-    for reader in readers:
-        if not reader.calls(ops.getitem) or node.ndim != 2 or reader.ndim != 2:
-            return {}
-        key, (m, wide), n = reader.attribute("key"), node.shape, reader.shape[1]
-        sliced = isinstance(key, tuple) and all(isinstance(k, slice) for k in key)
-        if not sliced or len(key) != 2 or reader.shape[0] != m or not 0 < n <= _WIDE or wide % n:
-            return {}
-        start, _, step = key[1].indices(wide)
-        if key[0].indices(m) != (0, m, 1) or step != 1 or start % n:
-            return {}
-        places[reader] = start // n
-    fits = node.dtype in (np.float32, np.float64) and len(set(places.values())) == len(places)
-    same = len({reader.shape for reader in places}) == 1
-    return places if fits and same and sum(r.size for r in places) == node.size else {}
+    """Say which block each of the readers takes, all of one width and each once; none if not so."""
+    if node.ndim != 2 or node.dtype not in (np.float32, np.float64):
+        return {}
+    places = {reader: _place(node, reader) for reader in readers}
+    found = {reader: place for reader, place in places.items() if place is not None}
+    count, shapes = len(set(found.values())), {reader.shape for reader in found}
+    is_whole = count == len(readers) and sum(reader.size for reader in found) == node.size
+    return found if is_whole and len(shapes) == 1 else {}
+
+
+def _place(node: Node, reader: Node) -> int | None:
+    """Say which block of columns a call takes, if that is what it does."""
+    key = reader.attribute("key") if reader.calls(ops.getitem) else None
+    if not isinstance(key, tuple) or len(key) != 2 or not all(isinstance(k, slice) for k in key):
+        return None
+    (m, wide), n = node.shape, reader.shape[1]
+    start, _, step = key[1].indices(wide)
+    takes_rows = key[0].indices(m) == (0, m, 1)
+    fits = 0 < n <= _WIDE and start % n == 0 and step == 1
+    return start // n if takes_rows and fits else None
 
 
 def _in_order(places: dict[Node, int], readers: dict[Node, list[Node]]) -> list[int]:
     """Let those blocks lie beside each other that are read by the same calls: see `packs`."""
 
-    def kind(block: Node) -> Any:
-        calls = [n for n in readers.get(block, ()) if len(list(n.nodes())) == 1]
-        return {(n.op, tuple(a for a in n.args if a is not block)) for n in calls}
+    def kind(block: Node) -> set[str]:
+        calls = (n for n in readers.get(block, ()) if sum(1 for _ in n.nodes()) == 1)
+        others = ((n, [a for a in n.args if a is not block]) for n in calls)
+        return {f"{n.op and n.op.name} {n.attributes} {other}" for n, other in others}
 
     kinds = [kind(block) for block, _ in sorted(places.items(), key=lambda pair: pair[1])]
     return sorted(range(len(kinds)), key=lambda j: (kinds.index(kinds[j]), j))

@@ -14,6 +14,10 @@ from autonn.engine.ops.indexing import is_basic
 
 __all__ = ["loop_lines", "memory_line"]
 
+# So many rows at most are looked up in a list that is made once, in 20 nanoseconds; a view that is
+# made at each step takes 80, and a step of an LSTM takes 25 of them.
+_LISTED = 1000
+
 # Writes a function of these inputs; what it returns, and what it leaves in which of its inputs,
 # added to what is there or in its place. Returns what the function takes.
 WriteStep = Callable[[str, Sequence[Node], Sequence[Node], list[tuple[Node, Node, bool]]], Any]
@@ -117,11 +121,6 @@ def _row(emitter: Any, x: Any, name: str, k: str) -> str:
         emitter.lists[x] = emitter.fresh(f"{name}_rows")
         emitter.workspace[emitter.lists[x]] = f"list({lies})"
     return f"{emitter.lists[x]}[{k}]"
-
-
-# So many rows at most are looked up in a list that is made once, in 20 nanoseconds; a view that is
-# made at each step takes 80, and a step of an LSTM takes 25 of them.
-_LISTED = 1000
 
 
 def _lies(emitter: Any, x: Any) -> str | None:

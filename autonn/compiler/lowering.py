@@ -137,30 +137,40 @@ def _with_carries(body: Body, places: list[Place]) -> tuple[Body, list[Place], d
     carry. What is stacked of a carry, and of what becomes of it, is the same but for one row.
     """
     n = body.carries
-    stacks, rest = body.outputs[n : n + body.stacks], body.outputs[n + body.stacks :]
-    starts: dict[int, int] = {}
-    of: dict[int, int] = {}  # the stacks of carries, and in which of others they lie
-    for k, value in enumerate(stacks[:]):
-        j = next((j for j, given in enumerate(body.inputs[:n]) if given is value), None)
-        if j is None:
-            continue
-        new = body.outputs[j]
-        at = next((at for at, s in enumerate(stacks) if s is new), len(stacks))
-        if at in starts or new.given is not None:
-            continue
-        stacks[at:] = stacks[at:] or [new]
-        starts[at], of[k] = j, at
+    stacks = body.outputs[n : n + body.stacks]
+    of = _stacks_of_carries(body, stacks)
+    left = [k for k in range(len(stacks)) if k not in of]
     before, after = slice(0, body.steps), slice(1, body.steps + 1)
     if body.reverse:
         before, after = after, before
-    left = [k for k in range(len(stacks)) if k not in of]
-    moved = []
-    for k, place in places:
-        key = (before,) if k in of else (after, *place[1:]) if k in starts else place
-        moved.append((left.index(of.get(k, k)), key))
-    outputs = [*body.outputs[:n], *(stacks[k] for k in left), *rest]
-    starts = {left.index(k): j for k, j in starts.items()}
+    longer = {at for at, _ in of.values()}
+    moved: list[Place] = []
+    for k, key in places:
+        if k in of:
+            moved.append((left.index(of[k][0]), (before,)))
+        else:
+            moved.append((left.index(k), (after, *key[1:]) if k in longer else key))
+    outputs = [*body.outputs[:n], *(stacks[k] for k in left), *body.outputs[n + body.stacks :]]
+    starts = {left.index(at): carry for at, carry in of.values()}
     return body.with_outputs(outputs, len(left)), moved, starts
+
+
+def _stacks_of_carries(body: Body, stacks: list[Node]) -> dict[int, tuple[int, int]]:
+    """Say for stacks of a carry in which other one they lie, and which carry it is.
+
+    What becomes of a carry is added to the stacks where it was not stacked.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    for k, value in enumerate(stacks[:]):
+        carry = next((j for j in range(body.carries) if body.inputs[j] is value), None)
+        if carry is None or body.outputs[carry].given is not None:
+            continue
+        new = body.outputs[carry]
+        at = next((at for at, s in enumerate(stacks) if s is new), len(stacks))
+        if all(at != other for other, _ in found.values()):
+            stacks[at:] = stacks[at:] or [new]
+            found[k] = at, carry
+    return found
 
 
 def _is_moved(node: Node, made: dict[Node, Node]) -> bool:

@@ -90,18 +90,27 @@ def _packs(outputs: Sequence[Any], axis: int) -> Packs:
         if place is not None:
             x = node.args[0]
             of[node] = known.setdefault(x, _Pack(axis, (), {}, 0, x)), place
-            continue
-        places = {of[a][1] for a in node.nodes() if a in of}
-        if node.op is None or not is_elementwise_ufunc(node.op.forward) or len(places) != 1:
-            continue
-        operands = tuple(of[a][0] if isinstance(a, Node) and a in of else a for a in node.args)
-        if any(isinstance(a, Node) for a in operands):
-            continue
-        pack = known.setdefault((node.op, *map(_same, operands)), _Pack(axis, operands, {}))
-        of[node] = pack, places.pop()
-        pack.members[of[node][1]] = node
+        elif node.op is not None and is_elementwise_ufunc(node.op.forward):
+            _join(node, of, known, axis)
     packs = {node: pack for node, (pack, _) in of.items() if pack.operands}
     return {node: pack for node, pack in packs.items() if _is_worth_it(pack)}
+
+
+def _join(
+    node: Node, of: dict[Node, tuple[_Pack, int]], known: dict[Any, _Pack], axis: int
+) -> None:
+    """Let a call be in the pack of those that do the same, if it reads one block of each pack."""
+    places = {of[a][1] if a in of else None for a in node.nodes()}
+    if len(places) != 1 or None in places:
+        return
+    (place,) = places
+    assert place is not None
+    operands = tuple(of[a][0] if isinstance(a, Node) else a for a in node.args)
+    key = (node.op, repr(node.attributes), *map(_same, operands))
+    pack = known.setdefault(key, _Pack(axis, operands, {}))
+    if place in pack.members:
+        return
+    pack.members[place], of[node] = node, (pack, place)
 
 
 def _block(node: Node, axis: int) -> int | None:
@@ -139,10 +148,11 @@ def packed_body(body: Body) -> tuple[Body, list[Place]]:
     stacks: list[Node] = []
     places: list[Place] = []
     for value in old:
-        pack, whole = found.get(value), made.get(value, value)
+        pack = found.get(value)
+        whole: Any = made.get(value, value)
         key: tuple[Any, ...] = ()
         stacked = pack and all(any(m is v for v in old) for m in pack.members.values())
-        if pack and pack.value and stacked:
+        if pack and pack.value is not None and stacked:
             place = next(j for j, m in pack.members.items() if m is value) - pack.first
             whole, key = pack.value, (slice(None), place)
         k = next((k for k, s in enumerate(stacks) if s is whole), len(stacks))
