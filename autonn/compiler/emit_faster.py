@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from autonn.compiler.graph import Node
+from autonn.compiler.graph import Given, Node
 from autonn.compiler.parts import PARTS
 from autonn.compiler.simplify import DOT
 from autonn.engine import ops
 from autonn.engine.op import Op
+from autonn.engine.tensor import values_of
 
 __all__ = ["FASTER", "bounds", "matrix_of", "parts_at", "sums_of_matrix"]
 
@@ -155,7 +156,31 @@ def _matmul(emitter: Any, node: Node) -> str:
     return f"np.matmul({emitter.text(x)}, {emitter.text(y)})"
 
 
+def _read(emitter: Any, node: Node) -> str:
+    """Take rows by their numbers, as NumPy does sooner than it reads by a key.
+
+    256 x 6 of 10,000 rows of 64 take 11 microseconds in place of 27, 1 of 27 rows of 10 takes 0.3
+    in place of 0.9 (float64: 23 in place of 39). Of what may not lie row by row all is copied.
+    """
+    x, key = node.args[0], node.attribute("key")
+    (key,) = key if isinstance(key, tuple) and len(key) == 1 else (key,)
+    rows = node.args[1] if isinstance(key, ops.Slot) else key
+    numbers = isinstance(rows, Node | np.ndarray) and rows.dtype.kind in "iu" and rows.ndim
+    if numbers and np.can_cast(rows.dtype, np.intp) and _lies_by_rows(emitter, x):
+        return f"{emitter.text(x)}.take({emitter.text(rows)}, axis=0)"
+    return _as_told(emitter, node)
+
+
+def _lies_by_rows(emitter: Any, x: Node) -> bool:
+    """Whether an array is known to lie in memory row by row."""
+    if x.given is Given.PARAMETER:
+        return bool(values_of(x.value).flags.c_contiguous)
+    return x in emitter.plan.stretches and x.given is None and x not in emitter.plan.columns
+
+
 FASTER: dict[Op, Callable[[Any, Node], str]] = {
+    ops.gather.op: _read,
+    ops.getitem.op: _read,
     ops.sum.op: _sum,
     ops.matmul.op: _matmul,
     DOT: _dot,

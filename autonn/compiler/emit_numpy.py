@@ -21,7 +21,7 @@ from autonn.compiler.exchange import ADDED
 from autonn.compiler.graph import Argument, Given, Node
 from autonn.compiler.layout import is_product, is_ufunc, repeats
 from autonn.compiler.loops import EMPTY, FILLED, LAST, LOOP, lowered
-from autonn.compiler.memory import Plan, Stretch, plan, writes
+from autonn.compiler.memory import Plan, Stretch, plan, whole_of, writes
 from autonn.compiler.sources import Source, dtype_text, identifier, literal
 from autonn.engine import ops
 from autonn.engine.modes import CannotCompileError
@@ -271,8 +271,9 @@ class _Emitter:
             plain = output.op is None or is_ufunc(output) or output.op in FASTER
             known = plain or bool(output.op and output.op.prints)
             return f"{text}[()]" if known else f"np.asarray({text})[()]"  # it may be Python's own
-        again = any(output is earlier for earlier in self.plan.outputs[:k])
-        own = output in self.plan.stretches and not again
+        whole = whole_of(output)
+        again = any(whole is whole_of(earlier) for earlier in self.plan.outputs[:k])
+        own = whole in self.plan.stretches and whole not in self.plan.columns and not again
         return text if own else f"np.array({text}, order='C')"
 
     def placing(self) -> list[str]:

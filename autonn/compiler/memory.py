@@ -24,7 +24,7 @@ from autonn.compiler.loops import FILLED
 from autonn.engine import ops
 from autonn.engine.op import Memory
 
-__all__ = ["Plan", "Stretch", "plan", "writes"]
+__all__ = ["Plan", "Stretch", "plan", "whole_of", "writes"]
 
 
 @dataclass(eq=False)
@@ -101,7 +101,7 @@ def plan(
             continue
         stretch = _overwritten(made, k, node, roots, last) or Stretch(k, k)
         stretch.last = max(stretch.last, last.get(node, k))
-        stretch.returned |= any(node is output for output in given)
+        stretch.returned |= any(node is whole_of(output) for output in given)
         made.stretches[node] = stretch
     _place_stacks(made, stacked)
     _share_buffers(made)
@@ -118,6 +118,13 @@ def _place_stacks(made: Plan, stacked: Sequence[Node]) -> None:
         found = made.stretches.get(value)
         if found is not None and found.first >= 0:
             found.placed = writes(made.calls[found.first])
+
+
+def whole_of(output: Argument) -> Argument:
+    """Return what all numbers of a result were made as, where it is that in another shape."""
+    while isinstance(output, Node) and output.calls(ops.reshape):
+        output = output.args[0]
+    return output
 
 
 def writes(node: Node) -> bool:

@@ -414,7 +414,7 @@ def _spelled_sum(builder: _Builder, node: Node) -> Argument | None:
     if without_centred(x, axes) is not x:
         return builder.call(ops.sum, without_centred(x, axes), **spelled)
     if node.attributes == spelled:
-        return None
+        return products.contracted(builder, node) if _calls(x, ops.multiply) else None
     return builder.make(ops.sum.op, (x,), spelled, node.shape, node.dtype)
 
 
