@@ -93,6 +93,7 @@ def plan(
         y.label = y.label or node.label
         for root in roots.get(x, ()):  # it is read later than its multiple would be
             last[root] = max(last[root], made.calls.index(node))
+    wholes = {whole_of(output) for output in given if isinstance(output, Node)}
     for node in inputs:
         if node.given is Given.DONATED and node.shape:
             made.stretches[node] = Stretch(-1, last.get(node, -1))
@@ -101,7 +102,7 @@ def plan(
             continue
         stretch = _overwritten(made, k, node, roots, last) or Stretch(k, k)
         stretch.last = max(stretch.last, last.get(node, k))
-        stretch.returned |= any(node is whole_of(output) for output in given)
+        stretch.returned |= node in wholes
         made.stretches[node] = stretch
     _place_stacks(made, stacked)
     _share_buffers(made)
@@ -120,11 +121,11 @@ def _place_stacks(made: Plan, stacked: Sequence[Node]) -> None:
             found.placed = writes(made.calls[found.first])
 
 
-def whole_of(output: Argument) -> Argument:
-    """Return what all numbers of a result were made as, where it is that in another shape."""
-    while isinstance(output, Node) and output.calls(ops.reshape):
-        output = output.args[0]
-    return output
+def whole_of(node: Node) -> Node:
+    """Return what all its numbers were made as, where it is that in another shape."""
+    while node.calls(ops.reshape):
+        node = node.args[0]
+    return node
 
 
 def writes(node: Node) -> bool:

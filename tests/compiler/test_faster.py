@@ -12,11 +12,13 @@ from tools.drawn_row_costs import few_rows_are_shared
 
 from autonn import (
     LSTM,
+    BatchNorm1d,
     Embedding,
     LayerNorm,
     Linear,
     Module,
     MultiheadAttention,
+    Sequential,
     SoftmaxCrossEntropy,
     Tensor,
     compile,
@@ -158,6 +160,93 @@ def test_results_in_another_shape_are_not_copied() -> None:
     for got, right in zip(first, f(X), strict=True):
         np.testing.assert_array_equal(got, right)
         assert got.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("deviation", "plain"),
+    [
+        (lambda x: np.sqrt(np.sum(x**2, axis=1, keepdims=True) + 1e-5), True),
+        (lambda x: np.sqrt(1e-5 + np.mean(np.abs(x), axis=1, keepdims=True)), True),
+        (lambda x: np.sqrt(np.exp(x).reshape(30, 4) * 2 + 1e-5).reshape(x.shape), True),
+        (lambda x: np.sqrt(np.maximum(x, 0.25)), True),
+        (lambda x: np.sqrt(np.sum(x**2, axis=1, keepdims=True)), False),
+        (lambda x: np.sqrt(np.sum(x, axis=1, keepdims=True) ** 2 + 0), False),
+        (lambda x: np.sqrt(x**2 + 1e-5 + np.abs(x) * -1e-9), False),
+    ],
+)
+def test_what_is_above_zero_divides_plainly(deviation: Callable[..., Any], plain: bool) -> None:
+    source = assert_same(lambda x: np.sum(np.sin(x) / deviation(x)), X)
+    assert ("where=" not in source) is plain
+
+
+def test_norms_divide_plainly() -> None:
+    for norm in (BatchNorm1d(4), LayerNorm(4)):
+        below = Sequential(Linear(4, 4, rng=0), norm)
+
+        def step(x: Any, model: Any = below) -> Any:
+            return gradients(np.sum(np.sin(model(x))), model.parameters())
+
+        compiled = compile(step)
+        for got, right in zip(compiled(X[0]), step(X[0]), strict=True):
+            np.testing.assert_allclose(got, getattr(right, "data", right), rtol=1e-10, atol=1e-12)
+        assert "where=" not in compiled.source
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("extreme", [np.max, np.min])
+@pytest.mark.parametrize("mask", [None, np.tri(6, 4, dtype=bool)])
+def test_extremes_of_rows_are_found_by_where_they_start(
+    keepdims: bool, extreme: Any, mask: Any
+) -> None:
+    def f(x: Any) -> Any:
+        z = np.sin(x) if mask is None else np.where(mask, np.sin(x), -2.0)
+        return np.exp(extreme(z, axis=-1, keepdims=keepdims)[:, ::-1])
+
+    compiled = compile(f)
+    x = X.copy()
+    x[1, 2, 3] = np.nan
+    for given in (X, x):
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(compiled(given), f(given))
+    assert ".reduceat(" in compiled.source
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.max(np.transpose(np.sin(x), (0, 2, 1)), axis=-1),
+        lambda x: np.max(x, axis=-1),  # the caller's may lie in any way
+        lambda x: np.max(np.where(np.tri(6, 5, dtype=bool), x.T, 0.0), axis=-1),
+        lambda x: np.max(np.sin(x), axis=1),
+        lambda x: np.max(np.sin(x), axis=(1, 2)),
+    ],
+)
+def test_other_extremes_are_reduced(f: Any) -> None:
+    compiled = compile(lambda x: np.exp(f(x)[::-1]))
+    for x in (X, np.asfortranarray(X)):
+        np.testing.assert_array_equal(compiled(x), np.exp(f(x)[::-1]))
+    assert ".reduceat(" not in compiled.source
+
+
+def test_numbers_are_laid_out_anew_once() -> None:
+    def cost(x: Any, w: Any) -> Any:
+        rows = np.reshape(np.transpose(np.sin(x), (1, 0, 2)), (6, 20))
+        return np.sum(np.cos(rows @ w)) + np.sum(np.exp(rows)) + np.sum(rows.reshape(12, 10)[0])
+
+    source = assert_same(cost, X, RNG.normal(size=(20, 3)))
+    assert source.count(".transpose((1, 0, 2)).reshape(") == 1
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_where_each_query_has_a_key_none_is_looked_for_twice(causal: bool) -> None:
+    model, mask = MultiheadAttention(4, 2, rng=0), np.arange(6) < 4
+
+    def f(x: Any) -> Any:
+        return model(x, mask=None if causal else mask[None] & mask[:, None], causal=causal)
+
+    compiled = compile(f)
+    np.testing.assert_allclose(compiled(X).data, f(X).data, rtol=1e-12)
+    assert compiled.source.count("np.where(") == 2 - causal
 
 
 def test_a_product_that_is_turned_around() -> None:
