@@ -65,9 +65,9 @@ def contracted(builder: Any, node: Node) -> Argument | None:
     sides = [_side(*sizes) for sizes in zip(*shapes, strict=True)]
     if sides[axes[0]] != "both" or product.shape[axes[0]] == 1:
         return None
-    sides[axes[0]] = "sum"
+    sides[axes[0]] = "added"
     lead = sides.count("both")
-    others = [side for side in sides if side != "sum"]
+    others = [side for side in sides if side != "added"]
     if others[:lead] != ["both"] * lead or others[lead:] not in _MATRICES:
         return None
     if lead and math.prod(product.shape) < _WORTH * math.prod(node.shape[:lead]):
@@ -95,7 +95,7 @@ def _matrix(
 ) -> Argument:
     """Lay out an operand as a stack of matrices: its own axis is that of the rows, or columns."""
     lead = [n for n, side in zip(shape, sides, strict=True) if side == "both"]
-    inside = [(n, side) for n, side in zip(shape, sides, strict=True) if side in (own, "sum")]
+    inside = [(n, side) for n, side in zip(shape, sides, strict=True) if side in (own, "added")]
     if len(inside) == 1:
         inside.insert(0, (1, own))
     (m, side), (n, _) = inside
