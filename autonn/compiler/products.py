@@ -70,7 +70,9 @@ def contracted(builder: Any, node: Node) -> Argument | None:
     others = [side for side in sides if side != "added"]
     if others[:lead] != ["both"] * lead or others[lead:] not in _MATRICES:
         return None
-    if lead and math.prod(product.shape) < _WORTH * math.prod(node.shape[:lead]):
+    # Where the rows are added up, whether it is worth it would depend on how many there are.
+    worth = axes != (0,) and math.prod(product.shape) >= _WORTH * math.prod(node.shape[:lead])
+    if lead and not worth:
         return None
     first, second = ("x", "y") if others[lead] == "x" else ("y", "x")
     pairs = {"x": (x, shapes[0]), "y": (y, shapes[1])}

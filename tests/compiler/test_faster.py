@@ -110,6 +110,7 @@ def test_a_sum_of_stretched_products_is_one_of_matrices(
         ((5, 1, 2), (5, 3, 2), 2),  # too small
         ((5, 6, 1, 4), (1, 6, 7, 4), 3),  # the stack lies inside
         ((200, 1, 1), (200, 1, 7), 1),  # a sum of one
+        ((40, 3, 1), (40, 3, 5), 0),  # over the rows, in a stack
     ],
 )
 def test_other_sums_of_products_stay_sums(
