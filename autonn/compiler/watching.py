@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autonn.engine.lines import callee_at, line_of, shown_line, shown_start
 from autonn.engine.modes import CannotCompileError
 
 __all__ = [
@@ -182,9 +183,7 @@ def _note_call_of_c(seen: Seen, frame: FrameType, function: Any) -> None:
         seen.by_any_name |= code in seen.codes or code in seen.libraries
     elif _changes(function):
         if not _is_for_its_own_ends(frame):
-            name = getattr(function, "__qualname__", repr(function))
-            where = f"{code.co_filename}:{frame.f_lineno}"
-            seen.refused.append(f"{where}: {name}() {_ANOTHER_EACH_TIME}")
+            seen.refused.append(f"{_users_call(frame, function)} {_ANOTHER_EACH_TIME}")
     elif _is_in(function, _ASKED) and code in seen.codes:
         seen.states.add(function)
     elif getattr(function, "__module__", "") == "decimal" and code in seen.codes:
@@ -220,8 +219,8 @@ def _refuse_at_once(seen: Seen, code: CodeType, iterators: Mapping[str, str]) ->
     names = names_in(code)
     if names.assigned:
         seen.refused.append(
-            f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} sets the global "
-            f"{min(names.assigned)!r}, which a program does not do"
+            f"{shown_start(code)}: {code.co_name} sets the global {min(names.assigned)!r}, which a "
+            "program does not do"
         )
     loaded = names.globals.union(names.attributes, code.co_freevars)
     loaded |= {AN_ARGUMENT, a_default_of(code.co_name)}
@@ -266,7 +265,27 @@ def _module_of(frame: FrameType | None) -> str:
     return "" if frame is None else str(frame.f_globals.get("__name__"))
 
 
+def _way_to_the_user(frame: FrameType | None) -> Iterator[FrameType]:
+    """Go from a frame to the one of the user's that leads to it, which comes last if there is one.
+
+    >>> [f.f_code.co_name for f in _way_to_the_user(sys._getframe())]
+    ['<module>']
+    """
+    while frame is not None:
+        yield frame
+        frame = None if is_users(_module_of(frame)) else frame.f_back
+
+
+def _users_call(frame: FrameType, function: Any) -> str:
+    """Say what the user called that asked for a function written in C, and where."""
+    *between, last = _way_to_the_user(frame)
+    name = between[-1].f_code.co_qualname if between else getattr(function, "__qualname__", "")
+    return f"{shown_line(line_of(last))}: {callee_at(last) or name}()"
+
+
 def _is_for_its_own_ends(frame: FrameType) -> bool:
+    if any(_module_of(way) == _IMPORTS for way in _way_to_the_user(frame)):
+        return True  # a module is loaded, once
     asks: FrameType | None = frame
     while _module_of(asks) in _OF_PATHS and asks is not None:  # for whoever asks them
         asks = asks.f_back
@@ -274,6 +293,7 @@ def _is_for_its_own_ends(frame: FrameType) -> bool:
     return not is_users(name) and name.partition(".")[0] not in _FOR_THE_USER
 
 
+_IMPORTS = "importlib._bootstrap"
 _OF_PATHS = frozenset({"os", "genericpath", "posixpath", "ntpath", "glob"})
 
 
