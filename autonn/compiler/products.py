@@ -66,13 +66,11 @@ def contracted(builder: Any, node: Node) -> Argument | None:
     if sides[axes[0]] != "both" or product.shape[axes[0]] == 1:
         return None
     sides[axes[0]] = "added"
-    lead = sides.count("both")
     others = [side for side in sides if side != "added"]
+    lead = others.count("both")
     if others[:lead] != ["both"] * lead or others[lead:] not in _MATRICES:
         return None
-    # Where the rows are added up, whether it is worth it would depend on how many there are.
-    worth = axes != (0,) and math.prod(product.shape) >= _WORTH * math.prod(node.shape[:lead])
-    if lead and not worth:
+    if lead and not _is_worth_it(node, lead):
         return None
     first, second = ("x", "y") if others[lead] == "x" else ("y", "x")
     pairs = {"x": (x, shapes[0]), "y": (y, shapes[1])}
@@ -85,6 +83,15 @@ def contracted(builder: Any, node: Node) -> Argument | None:
 
 # What is left of the sum: rows of x or of y, or both.
 _MATRICES = (["x"], ["y"], ["x", "y"], ["y", "x"])
+
+
+def _is_worth_it(node: Node, lead: int) -> bool:
+    """Whether the products of a stack are large enough, whatever the number of rows.
+
+    Where the rows are added up, it would depend on how many there are.
+    """
+    each = math.prod(node.args[0].shape) // max(1, math.prod(node.shape[:lead]))
+    return node.attribute("axis") != (0,) and each >= _WORTH
 
 
 def _side(m: int, n: int) -> str:
