@@ -91,7 +91,7 @@ def _is_worth_it(node: Node, lead: int) -> bool:
     Where the rows are added up, it would depend on how many there are.
     """
     each = math.prod(node.args[0].shape) // max(1, math.prod(node.shape[:lead]))
-    return node.attribute("axis") != (0,) and each >= _WORTH
+    return bool(node.attribute("axis") != (0,) and each >= _WORTH)
 
 
 def _side(m: int, n: int) -> str:
