@@ -13,6 +13,7 @@ from autonn.compiler.parts import PARTS
 from autonn.compiler.simplify import DOT
 from autonn.engine import ops
 from autonn.engine.op import Op
+from autonn.engine.ops.probability import capped_exp, far_divide, odds, odds_limit, over_odds
 
 __all__ = ["FASTER", "bounds", "matrix_of", "parts_at", "sums_of_matrix"]
 
@@ -155,8 +156,46 @@ def _matmul(emitter: Any, node: Node) -> str:
     return f"np.matmul({emitter.text(x)}, {emitter.text(y)})"
 
 
+def _odds(emitter: Any, node: Node) -> str:
+    """Choose a plain exponential while no number is beyond its limit."""
+    (x,) = node.args
+    within = _within(emitter, x)
+    if not within:
+        return f"{emitter.source.function(node.op.forward, node.op.name)}({emitter.text(x)})"
+    capped = emitter.source.function(capped_exp, "capped_exp")
+    return f"(np.exp if {within} else {capped})({emitter.text(x)})"
+
+
+def _over_odds(emitter: Any, node: Node) -> str:
+    """Choose a plain division while no number is beyond the limit of its exponential."""
+    n, u, x = node.args
+    within = _within(emitter, x)
+    texts = [emitter.number_or_text(node, a) for a in node.args]
+    if not within:
+        called = emitter.source.function(node.op.forward, node.op.name)
+        return f"{called}({', '.join(texts)})"
+    far = emitter.source.function(far_divide, "far_divide")
+    return f"(np.divide if {within} else {far}({texts[2]}))({', '.join(texts[:2])})"
+
+
+def _within(emitter: Any, x: Node) -> str:
+    """Write whether no number of what lies in the workspace is beyond its limit, or is none.
+
+    By `argmax` it takes 0.3 microseconds for 32 x 25 numbers, and by `max` 1.1; from some ten
+    thousand on `max` is faster.
+    """
+    stretch = emitter.plan.stretches.get(x)
+    if stretch is None or stretch.buffer is None or not x.size:
+        return ""
+    flat = emitter.view(stretch, (x.size,), "flat")
+    largest = f"{flat}.item({flat}.argmax())" if x.size < 2**14 else f"{flat}.max()"
+    return f"{largest} <= {odds_limit(x.dtype)}"
+
+
 FASTER: dict[Op, Callable[[Any, Node], str]] = {
     ops.sum.op: _sum,
     ops.matmul.op: _matmul,
     DOT: _dot,
+    odds.op: _odds,
+    over_odds.op: _over_odds,
 }

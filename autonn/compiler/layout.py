@@ -10,7 +10,6 @@ import numpy as np
 
 from autonn.compiler.graph import Argument, Node
 from autonn.engine import ops
-from autonn.engine.op import is_elementwise_ufunc
 
 __all__ = ["ScaledSum", "by_columns", "is_product", "is_ufunc", "repeats", "scaled_sums"]
 
@@ -20,8 +19,8 @@ AXPY_SIZE = 10_000
 
 
 def is_ufunc(node: Node) -> bool:
-    """Whether it calls a plain ufunc, element by element."""
-    return node.op is not None and is_elementwise_ufunc(node.op.forward)
+    """Whether it calls a plain ufunc, or what works as one, element by element."""
+    return node.op is not None and node.op.pointwise
 
 
 def is_product(node: Node) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy import special
 
 from autonn.engine.apply import define
 from autonn.engine.lineage import op_of, tensors_of
-from autonn.engine.op import Function, Memory
+from autonn.engine.op import Function, Memory, elementwise
 from autonn.engine.ops.arithmetic import BROADCAST, negative
 from autonn.engine.ops.reductions import restored
 from autonn.engine.ops.rowwise import Axis, spelled_axes
@@ -48,17 +48,90 @@ def _sigmoid_rule(g: Any, z: Any, x: Any, opposite: Any) -> Any:
     return slope
 
 
-def _exponential(x: Any) -> Any:
-    """Compute e^x, held where it would overflow: there s(x) is 1 to all digits."""
-    return np.exp(np.minimum(x, 88.0 if x.dtype == np.float32 else 709.0))
+def odds_limit(dtype: Any) -> float:
+    """Return up to which x a dtype has e^x: from a little more on, e^x would overflow."""
+    return 88.0 if dtype == np.float32 else 709.0
+
+
+def capped_exp(x: Any, out: Any = None) -> Any:
+    """Compute e^x where some x may lie beyond the limit, and are taken for that."""
+    return np.exp(np.minimum(x, odds_limit(x.dtype)), out=out)
+
+
+def far_divide(x: Any) -> Callable[..., Any]:
+    """Return what divides n by 1 + e^x where some x may lie beyond the limit."""
+    far = np.greater(x, odds_limit(x.dtype))
+    small = np.exp(-np.maximum(x, 0))
+
+    def divide(n: Any, u: Any, out: Any = None) -> Any:
+        exact = n * small  # before the division, whose result may lie where n does
+        z = np.divide(n, u, out=out)
+        if out is None:
+            return np.where(far, exact, z)
+        np.copyto(out, exact, where=far)
+        return out
+
+    return divide
+
+
+# Both look at the largest x first, in a quarter of the time that it takes to cap all of them;
+# a program does so in its own memory, see `autonn/compiler/emit_faster.py`.
+
+
+def _odds_forward(x: Any, out: Any = None) -> Any:
+    within = x.max(initial=-np.inf) <= odds_limit(x.dtype)
+    return (np.exp if within else capped_exp)(x, out=out)
+
+
+def _over_odds_forward(n: Any, u: Any, x: Any, out: Any = None) -> Any:
+    within = x.max(initial=-np.inf) <= odds_limit(x.dtype)
+    return (np.divide if within else far_divide(x))(n, u, out=out)
+
+
+odds: Function = define(
+    "odds",
+    _odds_forward,
+    "z = e^x, held where it would overflow",
+    None,
+    listed=False,
+    numpy=(),
+    rows=elementwise,
+    memory=Memory.OUT,
+    pointwise=True,
+)
+
+over_odds: Function = define(
+    "over_odds",
+    _over_odds_forward,
+    "z = n / u of u = 1 + e^x, n e^-x where e^x is held",
+    None,
+    None,
+    None,
+    listed=False,
+    numpy=(),
+    rows=elementwise,
+    memory=Memory.OUT,
+    pointwise=True,
+)
+
+
+def _without_minus(x: Any) -> tuple[Any, bool]:
+    """Return y and True of x = -y, so that both sides of a sigmoid share e^y; else x and False."""
+    return (tensors_of(x)[0], True) if op_of(x) is negative.op else (x, False)
 
 
 def _sigmoid_parts(x: Any) -> Any:
-    """Use ``e^x / (1 + e^x)``; of -x ``1 / (1 + e^x)``, so that both sides share e^x."""
-    if op_of(x) is negative.op:
-        return 1 / (1 + _exponential(tensors_of(x)[0]))
-    e = _exponential(x)
-    return e / (1 + e)
+    """Use ``e^x / (1 + e^x)``; of -x ``1 / (1 + e^x)``."""
+    x, turned = _without_minus(x)
+    e = odds(x)
+    return over_odds(1, 1 + e, x) if turned else e / (1 + e)
+
+
+def _times_slope_parts(g: Any, x: Any) -> Any:
+    """Use ``g s(x) / (1 + e^x)``; the slope of -x is that of x."""
+    x, _ = _without_minus(x)
+    e = odds(x)
+    return g * over_odds(e / (1 + e), 1 + e, x)
 
 
 sigmoid: Function = define(
@@ -70,6 +143,8 @@ sigmoid: Function = define(
     keeps_input=True,
     residuals=True,
     decompose=_sigmoid_parts,
+    rows=elementwise,
+    memory=Memory.NEW,
     example="""
 >>> sigmoid(np.array([-1000.0, 0.0, 2.0]))
 array([0.        , 0.5       , 0.88079708])
@@ -95,7 +170,9 @@ times_slope: Function = define(
     "z = g s'(x), s'(x) = s(x) s(-x) = q / (1 + q)^2 with q = e^-|x|",
     lambda c, z, g, x: times_slope(c, x),
     lambda c, z, g, x: times_slope(-c * g, x) * np.tanh(x / 2),
-    decompose=lambda g, x: g * (_sigmoid_parts(x) / (1 + _exponential(x))),
+    decompose=_times_slope_parts,
+    rows=elementwise,
+    memory=Memory.NEW,
 )
 
 
