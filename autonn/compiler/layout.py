@@ -24,9 +24,10 @@ def is_ufunc(node: Node) -> bool:
 
 
 def is_product(node: Node) -> bool:
-    """Whether it is a product of two plain matrices of one dtype."""
+    """Whether it is a product of two plain matrices of one dtype, of several numbers each."""
     return node.calls(ops.matmul) and all(
-        isinstance(a, Node) and a.ndim == 2 and a.dtype == node.dtype for a in node.args
+        isinstance(a, Node) and a.ndim == 2 and a.size != 1 and a.dtype == node.dtype
+        for a in node.args
     )
 
 
@@ -151,6 +152,7 @@ def _is_scaled(a: Argument, node: Node) -> bool:
         and a.calls(ops.multiply)
         and isinstance(a.args[0], Node)
         and isinstance(a.args[1], float)
+        and node.dtype.type(a.args[1]) != 0  # times 0 BLAS leaves inf out
         and a.args[0].shape == node.shape
     )
 
