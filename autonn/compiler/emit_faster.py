@@ -185,7 +185,9 @@ def _within(emitter: Any, x: Node) -> str:
     """
     stretch = emitter.plan.stretches.get(x)
     ours = stretch is not None and stretch.buffer is not None
-    largest = f"{emitter.text(x)}.max({'' if x.size else 'initial=0'})"
+    largest = emitter.text(x)
+    if x.shape:
+        largest += ".max()" if x.size else ".max(initial=0)"
     if ours and 0 < x.size < 2**14:
         flat = emitter.view(stretch, (x.size,), "flat")
         largest = f"{flat}.item({flat}.argmax())"

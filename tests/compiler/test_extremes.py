@@ -82,6 +82,9 @@ def test_a_sigmoid_and_its_slopes_are_exact_where_e_to_the_x_overflows(
     assert_same_bits(lambda x: f(x @ np.eye(3, dtype=dtype)), np.tile(x[np.isfinite(x)], (3, 1)).T)
     for number in x[::9]:
         assert_same_bits(f, np.asarray(number))
+    for number in (1.0, 2.0, 800.0):  # an argument that is no array
+        assert_same_bits(lambda x: x * sigmoid(x), number)
+        assert_same_bits(lambda x, n: ops.times_slope(x, n), np.ones((), dtype), number)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])

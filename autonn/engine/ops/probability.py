@@ -15,7 +15,7 @@ from autonn.engine.op import Function, Memory, elementwise
 from autonn.engine.ops.arithmetic import BROADCAST, negative
 from autonn.engine.ops.reductions import restored
 from autonn.engine.ops.rowwise import Axis, spelled_axes
-from autonn.engine.tensor import Array
+from autonn.engine.tensor import Array, Tensor
 
 
 def sigmoid_forward(x: Any) -> tuple[Any, Any]:
@@ -55,12 +55,12 @@ def odds_limit(dtype: Any) -> float:
 
 def capped_exp(x: Any, out: Any = None) -> Any:
     """Compute e^x where some x may lie beyond the limit, and are taken for that."""
-    return np.exp(np.minimum(x, odds_limit(x.dtype)), out=out)
+    return np.exp(np.minimum(x, odds_limit(np.asarray(x).dtype)), out=out)
 
 
 def far_divide(x: Any) -> Callable[..., Any]:
     """Return what divides n by 1 + e^x where some x may lie beyond the limit."""
-    far = np.greater(x, odds_limit(x.dtype))
+    far = np.greater(x, odds_limit(np.asarray(x).dtype))
     small = np.exp(-np.maximum(x, 0))
 
     def divide(n: Any, u: Any, out: Any = None) -> Any:
@@ -104,7 +104,8 @@ over_odds: Function = define(
 
 def _without_minus(x: Any) -> tuple[Any, bool]:
     """Return y and True of x = -y, so that both sides of a sigmoid share e^y; else x and False."""
-    return (tensors_of(x)[0], True) if op_of(x) is negative.op else (x, False)
+    turned = isinstance(x, Tensor) and op_of(x) is negative.op
+    return (tensors_of(x)[0] if turned else x), turned
 
 
 def _sigmoid_parts(x: Any) -> Any:
