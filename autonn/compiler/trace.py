@@ -22,6 +22,7 @@ from autonn.compiler.reads import Reads
 from autonn.compiler.search import reads_of
 from autonn.compiler.watching import watched
 from autonn.engine.backward import seed
+from autonn.engine.errors import tied
 from autonn.engine.lineage import (
     age_of,
     ancestors,
@@ -140,7 +141,9 @@ def run_traced(
     reading = _Reading(start, _names(f, full, named, notes), notes.writes, reads)
     written = {age_of(buffer): (buffer, value) for buffer, value, _ in notes.writes}
     values = [value for _, value in written.values()]
-    nodes = reading.read([*outputs, *gradients, *values], list(inputs.values()))
+    others = [*gradients, *values]
+    ends = _with_errors(outputs, notes, reading, others)
+    nodes = reading.read([*ends, *others], list(inputs.values()))
     _label_gradients(notes, reading.nodes)
     graph = Graph(
         [reading.nodes[age_of(t)] for t in inputs.values()],
@@ -162,6 +165,17 @@ def _called(f: Any, args: Any, kwargs: Any, notes: Trace) -> Any:
         if notes.refusal is None or error is notes.refusal:
             raise
         raise notes.refusal from error
+
+
+def _with_errors(
+    outputs: list[Any], notes: Trace, reading: _Reading, others: list[Any]
+) -> list[Any]:
+    """Tie what could raise, and is not used, to the outputs."""
+    token = tracing.set(Trace())
+    try:
+        return tied(outputs, notes.raising, reading.inside, others)
+    finally:
+        tracing.reset(token)
 
 
 def _places() -> AbstractContextManager[Any]:

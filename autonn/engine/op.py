@@ -169,6 +169,9 @@ class Op:
         Whether each call gives another result, as random numbers do.
     undivided
         Whether it is computed for all rows at once, before they are shared out.
+    raises
+        Whether it can raise by the values that it is given, or a function of the result that says
+        so: then a program makes the call also where nobody uses it.
 
     Examples
     --------
@@ -197,6 +200,7 @@ class Op:
     symbol: str = ""
     draws: bool = False
     undivided: bool = False
+    raises: bool | Callable[[Any], bool] = False
     with_residuals: Callable[..., Any] = field(init=False)
     _defaults: dict[str, Any] | None = field(init=False, default=None)
 

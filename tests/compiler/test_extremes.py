@@ -54,7 +54,7 @@ def assert_same_bits(f: Any, *args: Any) -> None:
 
 # ---- the sigmoid, where e^x overflows
 
-SIGMOIDS = {
+SIGMOIDS: dict[str, Any] = {
     "sigmoid": sigmoid,
     "of -x": lambda x: sigmoid(-x),
     "slope": grad(lambda x: np.sum(sigmoid(x))),
@@ -139,6 +139,7 @@ def test_products_keep_the_signs_of_zeros_and_what_is_made_of_0_and_inf(
     assert_same_bits(lambda x, y: (x[0] + 0.0) @ (y[:, 0] * 1.5), x, y)
     assert_same_bits(lambda x, y: np.sum((x.T + 0.0) * (x.T * 1.5)), x, y)
     assert_same_bits(lambda x, y: -np.mean(x[0, :1] * y[0, :1]), x, y)
+    assert_same_bits(lambda x, y: np.mean(np.broadcast_to(x[0, 0], (3,))), x, y)
 
 
 @pytest.mark.parametrize("factor", [0.0, 1e-60, 0.5])
