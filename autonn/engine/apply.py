@@ -141,7 +141,7 @@ def op(
         name = getattr(forward, "__name__", "op")
         declared = define(
             name, forward, formula or name, *rules, numpy=(), listed=False,
-            kinks=kinks, rows=rows, memory=memory, decompose=decompose,
+            kinks=kinks, rows=rows, memory=memory, decompose=decompose, raises=True,
         )  # fmt: skip
         declared.__doc__ = getattr(forward, "__doc__", None) or declared.__doc__
         return declared

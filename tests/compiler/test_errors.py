@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tools.planting import planted_trait
 
-from autonn import Tensor, compile, grad, one_hot, scan, vmap
+from autonn import Tensor, compile, grad, one_hot, op, scan, vmap
 from autonn.engine import ops
 from autonn.engine.op import OPS
 from autonn.nn.targets import as_probabilities
@@ -107,6 +107,16 @@ def test_an_error_of_values_is_not_taken_for_one_of_attributes_or_shapes() -> No
         np.linalg.eigh(x)
     with pytest.raises(ValueError, match="NaN"):
         ops.solve_triangular(x, np.ones((3, 2)))
+
+
+def test_of_an_op_of_ones_own_nothing_is_taken_for_granted() -> None:
+    @op(lambda g, z, x: g)
+    def positive(x: Any) -> Any:
+        if np.any(x < 0):
+            raise ValueError("below 0")
+        return x
+
+    assert_raises_as_eager(lambda x: (positive(x), x * 2)[1], ROW, -ROW)
 
 
 def test_nothing_is_kept_that_is_used_or_that_cannot_raise() -> None:
