@@ -265,7 +265,7 @@ def difference(a: Graph, b: Graph) -> str:
     place_b = {node: k for k, node in enumerate(after)}
     for x, y in zip(before, after, strict=False):
         if _described(x, place_a) != _described(y, place_b):
-            where = f" at {x.place.line}" if x.place else ""
+            where = f" at {x.place.shown}" if x.place else ""
             what = x.op.name if x.op is not None else "a value"
             return f"{what}{where}"
     ends = [[p.get(o, o) if isinstance(o, Node) else repr(o) for o in g.outputs]
