@@ -99,7 +99,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
       return t2
     """
     leaves = [as_array(a) for a in tree_leaves((args, kwargs))]
-    return run_traced(f, args, kwargs, leaves).graph
+    return run_traced(f, args, kwargs, leaves, errors=False).graph
 
 
 def as_array(a: Any) -> Any:
@@ -116,10 +116,12 @@ def run_traced(
     kwargs: dict[str, Any],
     leaves: Sequence[Any],
     near: Reads | None = None,
+    errors: bool = True,
 ) -> Traced:
     """Run a function on Tensors in the place of the arrays among the leaves of its arguments.
 
-    Of what it could read, `near`, iterators are refused before they are asked for anything.
+    Of what it could read, `near`, iterators are refused before they are asked for anything. What
+    is made for its `errors` alone is tied to an output, or is not in the graph.
     """
     start = age_of(leaf(np.zeros(()))) + 1
     inputs = {k: leaf(a) for k, a in enumerate(leaves) if isinstance(a, ndarray)}
@@ -143,7 +145,7 @@ def run_traced(
     written = {age_of(buffer): (buffer, value) for buffer, value, _ in notes.writes}
     values = [value for _, value in written.values()]
     others = [*gradients, *values]
-    ends = _with_errors(outputs, notes, reading, others)
+    ends = _with_errors(outputs, notes, reading, others) if errors else outputs
     nodes = reading.read([*ends, *others], list(inputs.values()))
     _label_gradients(notes, reading.nodes)
     graph = Graph(

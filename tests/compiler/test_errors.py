@@ -119,6 +119,12 @@ def test_of_an_op_of_ones_own_nothing_is_taken_for_granted() -> None:
     assert_raises_as_eager(lambda x: (positive(x), x * 2)[1], ROW, -ROW)
 
 
+def test_javascript_has_nothing_for_its_errors_alone() -> None:
+    program = compile(lambda x: (np.linalg.inv(x), x * 2)[1])
+    program(GOOD)
+    assert "2 * " in program.javascript or "* 2" in program.javascript
+
+
 def test_nothing_is_kept_that_is_used_or_that_cannot_raise() -> None:
     used = compile(lambda x: np.linalg.inv(x))
     used(GOOD)
