@@ -18,7 +18,6 @@ import numpy as np
 from autonn.compiler.graph import Argument, Given, Node, behind, remade, uses_of
 from autonn.compiler.loops import Body, input_like
 from autonn.engine import ops
-from autonn.engine.op import is_elementwise_ufunc
 
 __all__ = ["in_blocks"]
 
@@ -114,7 +113,7 @@ class _Blocks:
         """Make a call again."""
         args: list[Any] = []
         assert node.op is not None
-        if is_elementwise_ufunc(node.op.forward):
+        if node.op.pointwise:
             args = [self.operand(a, node) for a in node.args]
         elif node.calls(ops.matmul):
             args = self.factors(*node.args)

@@ -10,6 +10,7 @@ from autonn.compiler.emit_numpy import write_function
 from autonn.compiler.graph import Graph, Node, behind
 from autonn.compiler.partition import Parts, partition
 from autonn.compiler.sources import Source, identifier, literal
+from autonn.engine.errors import after
 
 __all__ = ["emit", "template_of", "write_parts", "write_program"]
 
@@ -43,12 +44,18 @@ def emit(graph: Graph, target: str = "numpy", share_rows: bool = True) -> str:
     <BLANKLINE>
     """
     if target == "javascript":
-        return write_javascript(graph)
+        return write_javascript(_without_errors(graph))
     if target != "numpy":
         raise ValueError(f"emit writes 'numpy' or 'javascript', not {target!r}")
     source = Source(graph.name)
     write_program(source, graph, template_of(graph.form), share_rows)
     return source.text()
+
+
+def _without_errors(graph: Graph) -> Graph:
+    """Leave out what is made for its errors alone: JavaScript's numbers raise none."""
+    outputs = [a.args[0] if isinstance(a, Node) and a.calls(after) else a for a in graph.outputs]
+    return Graph(graph.inputs, outputs, graph.name, graph.form)
 
 
 def write_program(source: Source, graph: Graph, template: str | None, share_rows: bool) -> bool:

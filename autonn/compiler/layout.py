@@ -10,7 +10,6 @@ import numpy as np
 
 from autonn.compiler.graph import Argument, Node
 from autonn.engine import ops
-from autonn.engine.op import is_elementwise_ufunc
 
 __all__ = ["ScaledSum", "by_columns", "is_product", "is_ufunc", "repeats", "scaled_sums"]
 
@@ -20,14 +19,15 @@ AXPY_SIZE = 10_000
 
 
 def is_ufunc(node: Node) -> bool:
-    """Whether it calls a plain ufunc, element by element."""
-    return node.op is not None and is_elementwise_ufunc(node.op.forward)
+    """Whether it calls a plain ufunc, or what works as one, element by element."""
+    return node.op is not None and node.op.pointwise
 
 
 def is_product(node: Node) -> bool:
-    """Whether it is a product of two plain matrices of one dtype."""
+    """Whether it is a product of two plain matrices of one dtype, of several numbers each."""
     return node.calls(ops.matmul) and all(
-        isinstance(a, Node) and a.ndim == 2 and a.dtype == node.dtype for a in node.args
+        isinstance(a, Node) and a.ndim == 2 and a.size != 1 and a.dtype == node.dtype
+        for a in node.args
     )
 
 
@@ -152,6 +152,7 @@ def _is_scaled(a: Argument, node: Node) -> bool:
         and a.calls(ops.multiply)
         and isinstance(a.args[0], Node)
         and isinstance(a.args[1], float)
+        and node.dtype.type(a.args[1]) != 0  # times 0 BLAS leaves inf out
         and a.args[0].shape == node.shape
     )
 

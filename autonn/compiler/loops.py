@@ -15,7 +15,6 @@ import numpy as np
 from autonn.compiler.graph import Argument, Given, Graph, Node, behind, signature
 from autonn.engine import ops
 from autonn.engine.looping import PICK, SCAN, Key
-from autonn.engine.op import is_elementwise_ufunc
 from autonn.engine.ops.indexing import is_basic
 
 __all__ = ["Body", "Cut", "Loops", "again", "input_like"]
@@ -258,7 +257,7 @@ class Cut:
 
     def _made_of_all(self, node: Node) -> Argument:
         """Make a call, element by element, of what its operands are in all steps."""
-        if node.op is None or not is_elementwise_ufunc(node.op.forward):
+        if node.op is None or not node.op.pointwise:
             return None
         args = [self._operand_of_all(a, node) for a in node.args]
         if node.size * node.dtype.itemsize > _SHORT or None in args:

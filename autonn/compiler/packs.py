@@ -13,7 +13,6 @@ from typing import Any
 from autonn.compiler.graph import Argument, Node, behind, remade
 from autonn.compiler.loops import Body
 from autonn.engine import ops
-from autonn.engine.op import is_elementwise_ufunc
 
 __all__ = ["Place", "packed", "packed_body"]
 
@@ -90,7 +89,7 @@ def _packs(outputs: Sequence[Any], axis: int) -> Packs:
         if place is not None:
             x = node.args[0]
             of[node] = known.setdefault(x, _Pack(axis, (), {}, 0, x)), place
-        elif node.op is not None and is_elementwise_ufunc(node.op.forward):
+        elif node.op is not None and node.op.pointwise:
             _join(node, of, known, axis)
     packs = {node: pack for node, (pack, _) in of.items() if pack.operands}
     return {node: pack for node, pack in packs.items() if _is_worth_it(pack)}

@@ -390,7 +390,8 @@ def _sum(builder: _Builder, node: Node) -> Argument | None:
     x = node.args[0]
     if len(spelled_axes(node.attribute("axis"), x.ndim)) == x.ndim and node.shape == ():
         if _calls(x, ops.broadcast_to) and x.args[0].shape == () and x.size:
-            return builder.call(ops.multiply, x.args[0], float(x.size))
+            total = builder.call(ops.multiply, x.args[0], float(x.size))
+            return builder.call(ops.add, total, 0.0)  # of -0.0 a sum is 0.0
         if _calls(x, ops.square):
             return _dot(builder, x.args[0], x.args[0])
         if _calls(x, ops.multiply) and all(_same(a, x) for a in x.args):

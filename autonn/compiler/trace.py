@@ -22,6 +22,7 @@ from autonn.compiler.reads import Reads
 from autonn.compiler.search import reads_of
 from autonn.compiler.watching import watched
 from autonn.engine.backward import seed
+from autonn.engine.errors import tied
 from autonn.engine.lineage import (
     age_of,
     ancestors,
@@ -98,7 +99,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
       return t2
     """
     leaves = [as_array(a) for a in tree_leaves((args, kwargs))]
-    return run_traced(f, args, kwargs, leaves).graph
+    return run_traced(f, args, kwargs, leaves, errors=False).graph
 
 
 def as_array(a: Any) -> Any:
@@ -115,10 +116,12 @@ def run_traced(
     kwargs: dict[str, Any],
     leaves: Sequence[Any],
     near: Reads | None = None,
+    errors: bool = True,
 ) -> Traced:
     """Run a function on Tensors in the place of the arrays among the leaves of its arguments.
 
-    Of what it could read, `near`, iterators are refused before they are asked for anything.
+    Of what it could read, `near`, iterators are refused before they are asked for anything. What
+    is made for its `errors` alone is tied to an output, or is not in the graph.
     """
     start = age_of(leaf(np.zeros(()))) + 1
     inputs = {k: leaf(a) for k, a in enumerate(leaves) if isinstance(a, ndarray)}
@@ -141,7 +144,9 @@ def run_traced(
     reading = _Reading(start, _names(f, full, named, notes), notes.writes, reads)
     written = {age_of(buffer): (buffer, value) for buffer, value, _ in notes.writes}
     values = [value for _, value in written.values()]
-    nodes = reading.read([*outputs, *gradients, *values], list(inputs.values()))
+    others = [*gradients, *values]
+    ends = _with_errors(outputs, notes, reading, others) if errors else outputs
+    nodes = reading.read([*ends, *others], list(inputs.values()))
     _label_gradients(notes, reading.nodes)
     graph = Graph(
         [reading.nodes[age_of(t)] for t in inputs.values()],
@@ -163,6 +168,17 @@ def _called(f: Any, args: Any, kwargs: Any, notes: Trace) -> Any:
         if notes.refusal is None or error is notes.refusal:
             raise
         raise notes.refusal from error
+
+
+def _with_errors(
+    outputs: list[Any], notes: Trace, reading: _Reading, others: list[Any]
+) -> list[Any]:
+    """Tie what could raise, and is not used, to the outputs."""
+    token = tracing.set(Trace())
+    try:
+        return tied(outputs, notes.raising, reading.inside, others)
+    finally:
+        tracing.reset(token)
 
 
 def _places() -> AbstractContextManager[Any]:

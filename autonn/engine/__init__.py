@@ -2,5 +2,5 @@
 
 Read in this order: `flowchart`, `lines`, `modes`, `op`, `ownership`, `refusals`, `tensor`,
 `display`, `apply`, `lineage`, `ops`, `backward`, `trees`, `row_gradients`, `transforms`, `higher`,
-`recompute`, `looping`, `scanning`, `batching`, `gradcheck`.
+`recompute`, `looping`, `errors`, `scanning`, `batching`, `gradcheck`.
 """

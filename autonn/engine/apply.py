@@ -143,7 +143,7 @@ def op(
         name = getattr(forward, "__name__", "op")
         declared = define(
             name, forward, formula or name, *rules, numpy=(), listed=False,
-            kinks=kinks, rows=rows, memory=memory, decompose=decompose,
+            kinks=kinks, rows=rows, memory=memory, decompose=decompose, raises=True,
         )  # fmt: skip
         declared.__doc__ = getattr(forward, "__doc__", None) or declared.__doc__
         return declared
@@ -295,8 +295,11 @@ def _recorded(
     out._tracked = recorded
     if not recorded:
         values = values[: len(args)]  # residuals are for a gradient alone
-    if recorded or op.keeps_input or is_tracing() or getattr(mode, "keeps_all", False):
+    trace = is_tracing()
+    if recorded or op.keeps_input or trace or getattr(mode, "keeps_all", False):
         record(out, op, args, values, attributes, _protect(args, values, shared))
+    if trace:
+        trace.made(op, out)
     if isinstance(mode, Notes):
         mode.made(out, op, args, values)
     return out
@@ -331,14 +334,15 @@ def _differentiable(op: Op, data: Array, args: tuple[Any, ...]) -> bool:
 
 def _explain(error: Exception, op: Op, values: Sequence[Any]) -> NoReturn:
     """Say in one sentence which op failed, on what, and what to do about it."""
-    for value in values:
+    for value in values if op.variadic else values[: op.operands]:
         if value is None or isinstance(value, str | bytes):
             raise TypeError(
                 f"{op.name} takes Tensors, arrays and numbers, not {value!r}"
             ) from error
     if type(error) is TypeError:
         raise TypeError(str(error).replace("<lambda>()", op.name)) from error
-    if type(error) is ValueError and op.hint and not _stretch(op, values):
+    of_shapes = type(error) is ValueError and "NaN" not in str(error)  # as SciPy refuses those
+    if of_shapes and op.hint and not _stretch(op, values):
         shapes = " and ".join(str(np.shape(v)) for v in values if isinstance(v, ndarray))
         raise ValueError(f"{op.name} of shapes {shapes} does not fit: {op.hint}") from error
     raise error

@@ -24,7 +24,7 @@ from autonn.engine.lineage import (
     operands_of,
     tensors_of,
 )
-from autonn.engine.modes import enable_grad, is_recording
+from autonn.engine.modes import enable_grad, is_recording, is_tracing
 from autonn.engine.op import STOP_GRADIENT, Memory, Op, mixes_rows
 from autonn.engine.tensor import Tensor, leaf, record, values_of
 
@@ -204,7 +204,11 @@ class Loop:
         """Pull gradients for what a step gives back to what it is given, and to what is around."""
         groups = self.carries, self.slices, self.around
         wanted = [t for group in groups for t in group if t.requires_grad]
+        trace = is_tracing()
+        calls = len(trace.raising) if trace else 0
         ends = pull_back([root for root in roots if root[0].requires_grad], wanted, beyond=False)
+        if trace:  # what can raise here is of a step back, as what is used of it
+            del trace.raising[calls:]
         found = {age_of(t): as_tensor(d) for t, d in ends}
         carried, stacked, summed = (
             [found.get(age_of(t), _zeros(t)) for t in group if t.requires_grad] for group in groups

@@ -67,12 +67,18 @@ class Trace:
     gradients: dict[int, int] = field(default_factory=dict)  # of which tensor one is the gradient
     refusal: Exception | None = None  # raised at the end, where the function swallowed it
     writes: list[tuple[Any, Any, int]] = field(default_factory=list)  # buffer, value, and when
+    raising: list[Any] = field(default_factory=list)  # what was made by ops that can raise
     loops: bool = True  # whether a scan stays a loop; or else its steps follow one another
+
+    def made(self, op: Any, result: Any) -> None:
+        """Take note of a result whose op can raise, as `Op.raises` says."""
+        if op.raises and (op.raises is True or op.raises(result)):
+            self.raising.append(result)
 
     @contextmanager
     def unrolled(self) -> Iterator[None]:
         """Trace on, and let the steps of loops follow one another meanwhile."""
-        inner = replace(self, loops=False)
+        inner = replace(self, loops=False, raising=[])
         token = tracing.set(inner)
         try:
             yield

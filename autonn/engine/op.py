@@ -156,6 +156,9 @@ class Op:
         What it does to rows, see `elementwise`; where its result lies, or a function of a call
         that says so. A plain ufunc is element-wise and takes ``out=``; of any other op nothing
         is taken for granted.
+    pointwise
+        Whether it can be called as a plain ufunc: element by element, in any layout, and ``out=``
+        may be one of its operands.
     prints
         How a program writes it: an expression with ``{0}``, ``{1}`` for the operands and
         ``{shape}``, ``{dtype}``, ``{axis}`` and so on, or a function of a call, and of what
@@ -166,6 +169,9 @@ class Op:
         Whether each call gives another result, as random numbers do.
     undivided
         Whether it is computed for all rows at once, before they are shared out.
+    raises
+        Whether it can raise by the values that it is given, or a function of the result that says
+        so: then a program makes the call also where nobody uses it.
 
     Examples
     --------
@@ -189,10 +195,12 @@ class Op:
     decompose: Callable[..., Any] | None = None
     rows: Rows | None = None
     memory: Memory | Callable[[Any], Memory] | None = None
+    pointwise: bool = False
     prints: str | Callable[..., str] = ""
     symbol: str = ""
     draws: bool = False
     undivided: bool = False
+    raises: bool | Callable[[Any], bool] = False
     with_residuals: Callable[..., Any] = field(init=False)
     _defaults: dict[str, Any] | None = field(init=False, default=None)
 
@@ -205,6 +213,7 @@ class Op:
         if is_elementwise_ufunc(self.forward):
             put("rows", self.rows or elementwise)
             put("memory", self.memory or Memory.OUT)
+            put("pointwise", True)
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.formula}>"

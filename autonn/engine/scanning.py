@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from autonn.engine.errors import tied
 from autonn.engine.lineage import age_of
 from autonn.engine.looping import Loop, as_tensor, stand_in
 from autonn.engine.modes import CannotCompileError, is_tracing
@@ -228,7 +229,7 @@ def _kept(
     """Run one step, and keep the loop over all as one op."""
     trace = is_tracing()
     assert trace is not None
-    writes = len(trace.writes)
+    writes, calls = len(trace.writes), len(trace.raising)
     start = age_of(leaf(np.zeros(())))
     carries = [stand_in(values_of(c)) for c in carry]
     slices = [stand_in(values_of(x)[0]) for x in rows]
@@ -241,6 +242,9 @@ def _kept(
         raise trace.refusal
     carried = list(map(as_tensor, new))
     stacked = [as_tensor(_as_array(y, "y")) for y in ys if y is not None]
+    ends = tied([*carried, *stacked], trace.raising[calls:])
+    carried, stacked = ends[: len(carried)], ends[len(carried) :]
+    del trace.raising[calls:]
     loop = Loop(steps, reverse, start, carries, slices, (carried, stacked, []))
     node = loop.node([*carry, *rows])
     last = [loop.pick(node, ("carry", k)) for k in range(len(carried))]

@@ -219,6 +219,7 @@ _CHECKED = define(
     rows=elementwise,
     memory=Memory.VIEW,
     undivided=True,  # an error names the row among all
+    raises=True,
 )
 
 

@@ -129,7 +129,7 @@ def test_what_the_same_is_done_to_is_one_call() -> None:
     step = step_of(alike(gated, X, W, H))
     assert "np.matmul(" in step
     assert "(4, 4, 3)" in step  # four blocks of 4 x 3, each in one piece
-    assert step.count("np.exp(") == step.count("np.divide(") == 1  # of three gates at once
+    assert step.count("np.exp if") == step.count("np.divide(") == 1  # of three gates at once
     assert step.count("np.tanh(") == 2
     for cost in (read_whole, uneven):
         whole = step_of(alike(cost, X, W, H))

@@ -124,6 +124,13 @@ def test_what_rounding_errors_do_is_no_difference() -> None:
     assert disagreement(np.array([9e-8, 1.0]), want, nearby) == "value"
 
 
+def test_the_sign_of_what_is_no_number_is_nobodys() -> None:
+    nan = np.array([np.nan, -np.nan, 1.0])
+    near = [np.signbit(moved(nan, run)) for run in range(6)]
+    assert disagreement(np.array([True, True, False]), np.signbit(nan), near) == ""
+    assert disagreement(np.array([True, True, True]), np.signbit(nan), near) == "value"
+
+
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c16", "i8", "?"])
 def test_a_rounding_error_moves_little_and_keeps_ties_and_zeros(dtype: str) -> None:
     x = np.array([0.0, -0.0, 1.0, 1.0, 3.0], dtype)

@@ -133,6 +133,7 @@ def moved(x: Any, run: int) -> Any:
     tiny = np.abs(real) < np.finfo(real.dtype).tiny / eps
     apart = steps * np.finfo(real.dtype).smallest_subnormal
     scaled = real * (1 + eps * steps).astype(real.dtype)
+    scaled = np.where(np.isnan(real), np.copysign(real, run % 2 - 0.5), scaled)  # it has no sign
     return np.where(tiny & (real != 0), real + apart, scaled).astype(real.dtype)[()]
 
 

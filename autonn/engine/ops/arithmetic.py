@@ -93,6 +93,7 @@ power = define(
     _power_exponent,
     kinks="The gradient of x^0 for x is 0, and so is that of 0^y for y >= 0.",
     hint=BROADCAST,
+    raises=lambda z: z.dtype.kind in "iu",  # of a negative exponent
 )
 
 square = define("square", np.square, "z = x^2", lambda g, z, x: g * (2 * x))

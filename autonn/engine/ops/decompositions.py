@@ -102,6 +102,7 @@ _svd: Function = define(
     kinks="Of equal singular values only what does not depend on their directions is right.",
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 singular_values: Function = define(
@@ -113,6 +114,7 @@ singular_values: Function = define(
     kinks="Those that are 0 have the gradient 0.",
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 
@@ -183,6 +185,7 @@ _eigh: Function = define(
     "what does not depend on their directions is right.",
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 
@@ -291,6 +294,7 @@ pinv_: Function = define(
     kinks="Right as long as the rank stays what it is.",
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 
@@ -324,6 +328,7 @@ least_squares: Function = define(
     kinks="Right as long as the rank stays what it is.",
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 

@@ -262,6 +262,7 @@ scatter: Function = define(
     rows=_adds_rows_up,
     memory=Memory.NEW,
     prints=_scattered,
+    raises=True,
 )
 
 
@@ -280,6 +281,7 @@ gather: Function = define(
     rows=_looks_rows_up,
     memory=_read_memory,
     prints=_indexed,
+    raises=True,
 )
 
 

@@ -75,6 +75,7 @@ one_hot_rows = define(
     rows=_keeps_rows,
     memory=Memory.NEW,
     undivided=True,  # an error names the row among all
+    raises=True,
 )
 
 

@@ -24,6 +24,7 @@ inv: Function = define(
     lambda g, z, x: -np.matmul(swap_last(z), np.matmul(g, swap_last(z))),
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 
@@ -53,6 +54,7 @@ solve = define(
     hint="A is (..., n, n) and B (n,) or (..., n, k)",
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 
@@ -83,6 +85,7 @@ cofactor: Function = define(
     _cofactor_rule,
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 det = define(
@@ -155,6 +158,7 @@ _cholesky = define(
     kinks="Only the lower triangle of X is read, so only it gets a gradient.",
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 

@@ -73,6 +73,7 @@ _real_sqrtm: Function = define(
     listed=False,
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 sqrtm: Function = define(
@@ -85,6 +86,7 @@ sqrtm: Function = define(
     rows=mixes_rows,
     memory=Memory.NEW,
     decompose=_real_sqrtm,  # a program's dtypes are fixed: no root may turn complex later
+    raises=True,
 )
 
 
@@ -121,6 +123,7 @@ _triangular: Function = define(
     hint="A is (n, n) and B (n,) or (n, k)",
     rows=mixes_rows,
     memory=Memory.NEW,
+    raises=True,
 )
 
 

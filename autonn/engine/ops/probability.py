@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ from scipy import special
 
 from autonn.engine.apply import define
 from autonn.engine.lineage import op_of, tensors_of
-from autonn.engine.op import Function, Memory
+from autonn.engine.op import Function, Memory, elementwise
 from autonn.engine.ops.arithmetic import BROADCAST, negative
 from autonn.engine.ops.reductions import restored
 from autonn.engine.ops.rowwise import Axis, spelled_axes
-from autonn.engine.tensor import Array
+from autonn.engine.tensor import Array, Tensor
 
 
 def sigmoid_forward(x: Any) -> tuple[Any, Any]:
@@ -27,7 +27,7 @@ def sigmoid_forward(x: Any) -> tuple[Any, Any]:
     x = np.asarray(x)
     if x.dtype.kind == "c":
         return 1 / (1 + np.exp(-x)), None
-    if x.size < 500 or x.dtype.kind != "f" or x.min() < (-80 if x.dtype == np.float32 else -700):
+    if x.size < 500 or x.dtype.kind != "f" or not x.min() >= -odds_limit(x.dtype):  # NaN neither
         z = special.expit(x)
         if np.count_nonzero(z) < z.size:  # expit is 0 from -710 on, e^x only from -746 on
             z = np.where(np.equal(z, 0), np.exp(np.minimum(x, 0)), z)
@@ -48,17 +48,78 @@ def _sigmoid_rule(g: Any, z: Any, x: Any, opposite: Any) -> Any:
     return slope
 
 
-def _exponential(x: Any) -> Any:
-    """Compute e^x, held where it would overflow: there s(x) is 1 to all digits."""
-    return np.exp(np.minimum(x, 88.0 if x.dtype == np.float32 else 709.0))
+def odds_limit(dtype: Any) -> float:
+    """Return up to which x a dtype has e^x: from a little more on, e^x would overflow."""
+    return {2: 11.0, 4: 88.0}.get(dtype.itemsize, 709.0)
+
+
+def capped_exp(x: Any, out: Any = None) -> Any:
+    """Compute e^x where some x may lie beyond the limit, and are taken for that."""
+    return np.exp(np.minimum(x, odds_limit(np.asarray(x).dtype)), out=out)
+
+
+def far_divide(x: Any) -> Callable[..., Any]:
+    """Return what divides n by 1 + e^x where some x may lie beyond the limit."""
+    far = np.greater(x, odds_limit(np.asarray(x).dtype))
+    small = np.exp(-np.maximum(x, 0))
+
+    def divide(n: Any, u: Any, out: Any = None) -> Any:
+        exact = n * small  # before the division, whose result may lie where n does
+        z = np.divide(n, u, out=out)
+        if out is None:
+            return np.where(far, exact, z)
+        np.copyto(out, exact, where=far)
+        return out
+
+    return divide
+
+
+# Programs look first whether there is one beyond, see `autonn/compiler/emit_faster.py`.
+odds: Function = define(
+    "odds",
+    capped_exp,
+    "z = e^x, held where it would overflow",
+    None,
+    listed=False,
+    numpy=(),
+    rows=elementwise,
+    memory=Memory.OUT,
+    pointwise=True,
+)
+
+over_odds: Function = define(
+    "over_odds",
+    lambda n, u, x, out=None: far_divide(x)(n, u, out=out),
+    "z = n / u of u = 1 + e^x, n e^-x where e^x is held",
+    None,
+    None,
+    None,
+    listed=False,
+    numpy=(),
+    rows=elementwise,
+    memory=Memory.OUT,
+    pointwise=True,
+)
+
+
+def _without_minus(x: Any) -> tuple[Any, bool]:
+    """Return y and True of x = -y, so that both sides of a sigmoid share e^y; else x and False."""
+    turned = isinstance(x, Tensor) and op_of(x) is negative.op
+    return (tensors_of(x)[0] if turned else x), turned
 
 
 def _sigmoid_parts(x: Any) -> Any:
-    """Use ``e^x / (1 + e^x)``; of -x ``1 / (1 + e^x)``, so that both sides share e^x."""
-    if op_of(x) is negative.op:
-        return 1 / (1 + _exponential(tensors_of(x)[0]))
-    e = _exponential(x)
-    return e / (1 + e)
+    """Use ``e^x / (1 + e^x)``; of -x ``1 / (1 + e^x)``."""
+    x, turned = _without_minus(x)
+    e = odds(x)
+    return over_odds(1, 1 + e, x) if turned else e / (1 + e)
+
+
+def _times_slope_parts(g: Any, x: Any) -> Any:
+    """Use ``g s(x) / (1 + e^x)``; the slope of -x is that of x."""
+    x, _ = _without_minus(x)
+    e = odds(x)
+    return g * over_odds(e / (1 + e), 1 + e, x)
 
 
 sigmoid: Function = define(
@@ -70,6 +131,8 @@ sigmoid: Function = define(
     keeps_input=True,
     residuals=True,
     decompose=_sigmoid_parts,
+    rows=elementwise,
+    memory=Memory.NEW,
     example="""
 >>> sigmoid(np.array([-1000.0, 0.0, 2.0]))
 array([0.        , 0.5       , 0.88079708])
@@ -95,7 +158,9 @@ times_slope: Function = define(
     "z = g s'(x), s'(x) = s(x) s(-x) = q / (1 + q)^2 with q = e^-|x|",
     lambda c, z, g, x: times_slope(c, x),
     lambda c, z, g, x: times_slope(-c * g, x) * np.tanh(x / 2),
-    decompose=lambda g, x: g * (_sigmoid_parts(x) / (1 + _exponential(x))),
+    decompose=_times_slope_parts,
+    rows=elementwise,
+    memory=Memory.NEW,
 )
 
 

@@ -46,7 +46,8 @@ def _safe_divide_forward(g: Any, d: Any) -> Any:
     if np.all(g):
         return g / d
     shape = np.broadcast_shapes(np.shape(g), np.shape(d))
-    out = np.broadcast_to(g, shape).astype(np.result_type(g, d))
+    dtype = np.result_type(g, d)
+    out = np.broadcast_to(g, shape).astype(dtype if dtype.kind in "fc" else float)
     return np.divide(g, d, out=out, where=np.not_equal(g, 0))
 
 
