@@ -15,7 +15,7 @@ import functools
 import inspect
 import keyword
 import math
-import pickle
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType, ModuleType
@@ -215,14 +215,19 @@ class _Helpers:
             if getattr(module, base, None) is function:
                 return f"{prefix}.{base}"
         if id(function) not in self.known:
-            tree = _definition(function)
-            if tree is None:
+            text, scope = _definition(function), getattr(function, "__globals__", {})
+            if text is None:
                 self.known[id(function)] = function, self.source.hand_over(function, name)
             else:
                 own = self.source.reserve(identifier(name, "helper"))
                 self.known[id(function)] = function, own
+
+                def filled(hole: re.Match[str]) -> str:
+                    key = hole[1]
+                    return self.refer(scope[key], key) if key in scope else key or own
+
                 self.texts[own] = []  # before what it calls, and so that a recursion ends
-                self.texts[own] = ["", *_printed(tree, own, _Renamed(self, function))]
+                self.texts[own] = ["", *_HOLE.sub(filled, text).splitlines()]
         return self.known[id(function)][1]
 
     def refer(self, value: Any, name: str) -> str:
@@ -275,29 +280,23 @@ def _constant_text(value: Any) -> str | None:
         return None
 
 
-def _printed(tree: ast.FunctionDef | ast.Lambda, own: str, renamed: _Renamed) -> list[str]:
-    body = renamed.visit(tree)
-    ast.fix_missing_locations(body)
-    if isinstance(body, ast.Lambda):
-        text = f"def {own}({ast.unparse(body.args)}):\n    return {ast.unparse(body.body)}"
-    else:
-        body.name = own
-        text = ast.unparse(body)
-    return text.splitlines()
+# Where a text of a function names what is outside: the name stands between these, "" for its own.
+_OPEN, _SHUT = "\u27e6", "\u27e7"  # printable, or they would be escaped within f-strings
+_HOLE = re.compile(f"{_OPEN}(.*?){_SHUT}")
 
 
-class _Renamed(ast.NodeTransformer):
-    """Strips types and documentation from a function and points its names to what is printed."""
+def _hole(name: str) -> ast.Name:
+    return ast.Name(f"{_OPEN}{name}{_SHUT}")  # which is written as it is
 
-    def __init__(self, helpers: _Helpers, function: Any) -> None:
-        self.helpers, self.scope = helpers, function.__globals__
-        self.local = _local_names(function.__code__)
+
+class _WithHoles(ast.NodeTransformer):
+    """Strips types and documentation from a function, and makes holes of its globals."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.local = _local_names(code)
 
     def visit_Name(self, node: ast.Name) -> Any:
-        if node.id in self.local or node.id not in self.scope:
-            return node
-        renamed = self.helpers.refer(self.scope[node.id], node.id)
-        return ast.parse(renamed, mode="eval").body
+        return node if node.id in self.local else _hole(node.id)
 
     def visit_arg(self, node: ast.arg) -> Any:
         node.annotation = None
@@ -312,7 +311,7 @@ class _Renamed(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None:
             return ast.Pass()
-        return self.visit(ast.Assign([node.target], node.value))
+        return self.visit(ast.copy_location(ast.Assign([node.target], node.value), node))
 
 
 def _local_names(code: CodeType) -> set[str]:
@@ -323,8 +322,8 @@ def _local_names(code: CodeType) -> set[str]:
 # ---- finding definitions
 
 
-def _definition(function: Any) -> ast.FunctionDef | ast.Lambda | None:
-    """Find the definition of a function in the file it came from, if that is what it runs.
+def _definition(function: Any) -> str | None:
+    """Find the text of a function, with holes, in the file it came from, if that is what it runs.
 
     A function that closes over something, or whose file was edited or loaded anew since, is not
     what the text says; so it has none.
@@ -334,43 +333,49 @@ def _definition(function: Any) -> ast.FunctionDef | ast.Lambda | None:
     if function.__module__ not in sys.modules:
         return None
     try:
-        text = inspect.getsource(sys.modules[function.__module__])
-    except (OSError, TypeError):
+        text = _definition_in(
+            inspect.getsource(sys.modules[function.__module__]), function.__code__
+        )
+        return text and _DEFAULT.sub(lambda hole: literal(_default(function, hole[1])), text)
+    except (OSError, TypeError, LookupError):  # it has no source, or a default is no literal
         return None
-    found: Any = pickle.loads(_definition_in(text, function.__code__))
-    return found if found is not None and _with_defaults(found, function) else None
+
+
+# Where a default stands: as it is now, it may be another. A keyword's has its name, others a place.
+_DEFAULT = re.compile(f"{_OPEN}=(.*?){_SHUT}")
+
+
+def _default(function: FunctionType, key: str) -> Any:
+    if key.isdecimal():
+        return (function.__defaults__ or ())[int(key)]
+    return (function.__kwdefaults__ or {})[key]
 
 
 @functools.lru_cache(maxsize=1024)
-def _definition_in(text: str, code: CodeType) -> bytes:
-    """Find the definition in a text that gives this code, pickled: whoever reads it changes it.
-
-    To unpickle a tree takes a sixth of the time of a deep copy.
-    """
+def _definition_in(text: str, code: CodeType) -> str | None:
+    """Find the definition in a text that gives this code, and write it with holes."""
     functions, imports = _functions_by_line(text)
+    if _OPEN in text:
+        return None
     for node in functions.get(code.co_firstlineno, ()):
         name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
         alike = (_same_code(c, code) for c in _compiled(node, imports))
         if name == code.co_name and any(alike):
-            return pickle.dumps(node)
-    return pickle.dumps(None)
+            return _with_holes(copy.deepcopy(node), code)
+    return None
 
 
-def _with_defaults(tree: ast.FunctionDef | ast.Lambda, function: FunctionType) -> bool:
-    """Write the defaults as they are now; whether that can be done."""
-    named = function.__kwdefaults__ or {}
-    try:
-        tree.args.defaults = [_literal_tree(value) for value in function.__defaults__ or ()]
-        tree.args.kw_defaults = [
-            _literal_tree(named[a.arg]) if a.arg in named else None for a in tree.args.kwonlyargs
-        ]
-    except TypeError:
-        return False
-    return True
-
-
-def _literal_tree(value: Any) -> ast.expr:
-    return ast.parse(literal(value), mode="eval").body
+def _with_holes(tree: ast.FunctionDef | ast.Lambda, code: CodeType) -> str:
+    tree = _WithHoles(code).visit(tree)
+    args = tree.args
+    args.defaults = [_hole(f"={k}") for k in range(len(args.defaults))]
+    args.kw_defaults = [
+        d and _hole(f"={a.arg}") for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    ]
+    if isinstance(tree, ast.Lambda):
+        return f"def {_OPEN}{_SHUT}({ast.unparse(args)}):\n    return {ast.unparse(tree.body)}"
+    tree.name = _OPEN + _SHUT
+    return ast.unparse(tree)
 
 
 def _compiled(
