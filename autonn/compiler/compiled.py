@@ -22,7 +22,7 @@ from autonn.compiler.results import Finish, on_tensors
 from autonn.compiler.search import reads_near
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
-from autonn.compiler.verify import trace_twice, verify, watch_arrays
+from autonn.compiler.verify import Before, trace_twice, verify, watch_arrays
 from autonn.compiler.widths import narrowed, widened
 from autonn.engine.modes import Notes, is_recording, is_tracing
 from autonn.engine.tensor import Array, Tensor, values_of
@@ -217,9 +217,9 @@ class Program:
         share_rows: bool,
         before: Sequence[Program] = (),
     ) -> None:
-        near = reads_near(f, (*args, *kwargs.values()))
+        start = Before(reads_near(f, (*args, *kwargs.values())))
         narrow = narrowed(tree_leaves((args, kwargs)), leaves)
-        traced = trace_twice(f, args, kwargs, narrow, near)
+        traced = trace_twice(f, args, kwargs, narrow, start)
         graph = self.graph = simplify(widened(traced.graph, narrow, leaves))
         wraps = any(isinstance(a, Tensor) for a in tree_leaves((args, kwargs)))
         finishes = traced.outside or traced.buffers or wraps
@@ -233,7 +233,7 @@ class Program:
         self.finish = None if template is not None else Finish(f, traced, wraps)
         self.guards = Guards(traced.reads, traced.modules, self.live)
         self.arrays = watch_arrays(self, traced.reads, before)
-        verify(self, f, args, kwargs, leaves, near)
+        verify(self, f, args, kwargs, leaves, start)
         self.quick: Callable[[tuple[Any, ...]], Any] = _miss
         if not kwargs and _count_arrays(args) == len(graph.inputs):
             self.quick = self.guards.quick(args, self.function, self.finish)

@@ -6,15 +6,16 @@ by what they hold, memory of other languages by its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import CellType
 from typing import Any, NamedTuple
 
 from numpy import ndarray
 
 from autonn.compiler.watching import is_users
 
-__all__ = ["MISSING", "Read", "Reads", "bytes_of", "items_of", "slots_of"]
+__all__ = ["MISSING", "Read", "Reads", "bytes_of", "contents_of", "items_of", "slots_of"]
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
@@ -44,11 +45,24 @@ class Reads:
     modules: dict[int, Any] = field(default_factory=dict)  # autonn's, by id
     generators: list[Any] = field(default_factory=list)
     iterators: dict[str, str] = field(default_factory=dict)  # by name, and why not
+    hold: Callable[[], bool] | None = None  # whether the things are as they were: see `Guards`
 
 
 def items_of(value: Any) -> list[Any]:
     """List what a container holds: the pairs of a dict, or of a view of one."""
     return list(value.items() if hasattr(value, "items") else value)
+
+
+def contents_of(cell: CellType) -> Any:
+    """Return what a cell holds; `MISSING` where it is empty: not assigned yet, or deleted.
+
+    >>> contents_of(CellType(1)), contents_of(CellType())
+    (1, nothing)
+    """
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return MISSING
 
 
 def slots_of(kind: type) -> Iterator[str]:

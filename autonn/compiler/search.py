@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from types import (
     BuiltinFunctionType,
-    CellType,
     CodeType,
     FunctionType,
     GeneratorType,
@@ -34,7 +33,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autonn.compiler.reads import MISSING, Read, Reads, bytes_of, items_of, slots_of
+from autonn.compiler.reads import (
+    MISSING,
+    Read,
+    Reads,
+    bytes_of,
+    contents_of,
+    items_of,
+    slots_of,
+)  # fmt: skip
 from autonn.compiler.watching import (
     AN_ARGUMENT,
     BY_ANY_NAME,
@@ -104,9 +111,9 @@ class _Search:
         self.reads = Reads()
         self.everything = everything  # whether to follow all attributes, not those that are loaded
         self.seen = seen
-        names = [names_in(code) for code in seen.codes]
+        names = [names_in(code) for code, _ in seen.codes.values()]
         self.special = frozenset().union(*(n.attributes for n in names))  # what users load alone
-        others = (names_in(code).attributes for code in seen.libraries)
+        others = (names_in(code).attributes for code in seen.libraries.values())
         self.attributes = self.special.union(_ALWAYS, *others)
         # whether any attribute may be read, and so all of the user's are noted
         self.by_any_name = seen.by_any_name or any(n.is_by_any_name for n in names)
@@ -123,7 +130,7 @@ class _Search:
 
     def run(self, f: Any, args: Any) -> None:
         """Look at all that is within reach of a function, its arguments and the codes that ran."""
-        for code, names in list(self.seen.codes.items()):
+        for code, names in self.seen.codes.values():
             self.globals_of(code, names)
         for ask in self.seen.states:
             self.note("answer", ask, None, ask(), f"what {ask.__qualname__}() answers")
@@ -236,7 +243,7 @@ class _Search:
         name = f.__name__ if f.__name__ != "<lambda>" else name
         self.follow(getattr(f, "__wrapped__", None), name)
         for variable, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-            self.cell(cell, variable)
+            self.note("cell", cell, None, contents_of(cell), variable)
         if not is_users(f.__module__):
             return
         if self.everything:
@@ -250,13 +257,6 @@ class _Search:
         for key in sorted(self.special & _OF_FUNCTIONS):
             self.note("attribute", f, key, getattr(f, key), f"{name}.{key}")
         self.attributes_of(f, f.__dict__, name)
-
-    def cell(self, cell: CellType, name: str) -> None:
-        try:
-            value = cell.cell_contents
-        except ValueError:  # it is empty: not assigned yet
-            value = MISSING
-        self.note("cell", cell, None, value, name)
 
     def container(self, value: Any, name: str) -> None:
         """Note what a list, dict, tuple or set holds."""

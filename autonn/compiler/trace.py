@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,10 +114,13 @@ def run_traced(
     kwargs: dict[str, Any],
     leaves: Sequence[Any],
     near: Reads | None = None,
+    known: Reads | None = None,
 ) -> Traced:
     """Run a function on Tensors in the place of the arrays among the leaves of its arguments.
 
-    Of what it could read, `near`, iterators are refused before they are asked for anything.
+    Of what it could read, `near`, iterators are refused before they are asked for anything. Where
+    what it reads is `known`, from another trace, it is not looked for again, nor are names and
+    places: that is a fifth of the time.
     """
     start = age_of(leaf(np.zeros(()))) + 1
     inputs = {k: leaf(a) for k, a in enumerate(leaves) if isinstance(a, ndarray)}
@@ -126,7 +129,8 @@ def run_traced(
     notes = Trace(start)
     token = tracing.set(notes)
     try:
-        with np.errstate(all="ignore"), _places():  # the program warns, as f would
+        places = noting() if is_recording() and known is None else nullcontext()
+        with np.errstate(all="ignore"), places:  # the program warns, as f would
             with watched(near.iterators if near else {}) as seen:
                 result = _called(f, full, named, notes)
             outputs = tree_leaves(result)
@@ -136,8 +140,9 @@ def run_traced(
     if notes.refusal is not None:  # the function swallowed it, and went another way
         raise notes.refusal
     seen.refuse()
-    reads = reads_of(f, (*full, *named.values()), seen)
-    reading = _Reading(start, _names(f, full, named, notes), notes.writes, reads)
+    reads = reads_of(f, (*full, *named.values()), seen) if known is None else known
+    names = _names(f, full, named, notes) if known is None else {}
+    reading = _Reading(start, names, notes.writes, reads)
     written = {age_of(buffer): (buffer, value) for buffer, value, _ in notes.writes}
     values = [value for _, value in written.values()]
     nodes = reading.read([*outputs, *gradients, *values], list(inputs.values()))
@@ -162,11 +167,6 @@ def _called(f: Any, args: Any, kwargs: Any, notes: Trace) -> Any:
         if notes.refusal is None or error is notes.refusal:
             raise
         raise notes.refusal from error
-
-
-def _places() -> AbstractContextManager[Any]:
-    """Note places where a graph is recorded at all."""
-    return noting() if is_recording() else nullcontext()
 
 
 def _closed_over(outputs: list[Any], start: int) -> tuple[list[Tensor], list[Any]]:
@@ -260,8 +260,7 @@ class _Reading:
         """List what to follow: not what lies behind what was there before."""
         if age_of(tensor) < self.start:
             return []
-        found = tensors_of(tensor)
-        return [self.as_of(a, age_of(tensor)) for a in found] if self.writes else found
+        return [self.as_of(a, age_of(tensor)) for a in tensors_of(tensor)]
 
     def node(self, tensor: Tensor) -> Node:
         """Make the node of a Tensor whose operands have theirs."""
@@ -284,6 +283,8 @@ class _Reading:
 
     def as_of(self, a: Tensor, age: int) -> Tensor:
         """Return what a buffer was last set to before an age, or the Tensor itself."""
+        if not self.writes:
+            return a
         values = [value for buffer, value, when in self.writes if buffer is a and when < age]
         return self.as_of(values[-1], age_of(values[-1])) if values else a
 

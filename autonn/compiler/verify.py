@@ -27,7 +27,7 @@ from autonn.engine.modes import CannotCompileError, changes
 from autonn.engine.tensor import leaf, values_of
 from autonn.engine.trees import tree_form, tree_leaves, tree_unflatten
 
-__all__ = ["disagreement", "trace_twice", "verify", "watch_arrays"]
+__all__ = ["Before", "disagreement", "trace_twice", "verify", "watch_arrays"]
 
 # Up to this size the numbers of an array are compared at each call, which takes 60 microseconds
 # for that much; a larger one that is computed with beside Tensors has to be an argument.
@@ -47,23 +47,53 @@ _LOOKS = 8
 _ENOUGH = 2
 
 
-def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads) -> Traced:
+class Before:
+    """What a function could read, change or draw from, `near`, as it was before anything ran."""
+
+    def __init__(self, near: Reads) -> None:
+        self.near = near
+        self.given = [(g, _state(g)) for g in near.generators]
+        # NumPy's own takes 30 microseconds to tell its state: so it is asked once
+        self.chance = [*self.given, *((g, _state(g)) for g in (np.random.mtrand._rand, random))]
+        arrays = (a for a, _ in near.arrays.values() if a.nbytes <= _COMPARED_BYTES)
+        self.copies = [(a, a.copy()) for a in arrays]
+
+    @contextlib.contextmanager
+    def put_back(self) -> Iterator[None]:
+        """Undo, at the end, what a function changed of all that it could have read, or drew.
+
+        Its counters, lists, arrays and chance are then as if nobody had looked at it.
+        """
+        try:
+            yield
+        finally:
+            _put_states_back(self.chance)
+            for array, copy in self.copies:
+                if array.tobytes() != copy.tobytes():
+                    array[...] = copy
+            for read in self.near.things:
+                _put_back(read)
+
+
+def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], before: Before) -> Traced:
     """Trace a function twice; raise `CannotCompileError` where it did not do the same.
 
-    What it could read and change, `near`, is as before at the end.
+    What it could read and change is as `before` at the end.
     """
-    with _all_put_back(near):
+    near = before.near
+    with before.put_back():
+        now = [state for _, state in before.chance]
         for _ in range(_LOOKS if threading.active_count() > 1 else 1):
-            states = _states(near.generators)
             traced = run_traced(f, args, kwargs, leaves, near)
-            if all(map(_is_same_state, states, _states(near.generators))):
+            then, now = now, [_state(generator) for generator, _ in before.chance]
+            if all(map(_is_same_state, then, now)):
                 break
         else:
             raise _refusal(f, "it draws random numbers in plain NumPy or Python")
         guards = Guards(traced.reads, traced.modules, [])
         for array, _ in traced.reads.arrays.values():
             guards.watch(array, whole=array.nbytes <= _COMPARED_BYTES)
-        again = run_traced(f, args, kwargs, leaves, near)
+        again = run_traced(f, args, kwargs, leaves, near, traced.reads)
     if not guards.hold():
         raise _refusal(f, f"it changes what it reads ({guards.changed()})")
     what = difference(traced.graph, again.graph)
@@ -73,20 +103,23 @@ def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Rea
 
 
 def verify(
-    program: Any, f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads
+    program: Any, f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], before: Before
 ) -> None:
-    """Run the function as it is, and see that the program gives the same; `near` is put back.
+    """Run the function as it is, and see that the program gives the same; all is put back.
 
     Raises
     ------
     CannotCompileError
         Where it does not: the function goes another way for arrays than for Tensors.
     """
-    with _all_put_back(near), np.errstate(all="ignore"), _buffers_put_back(program):
-        expected = _eagerly(f, args, kwargs, leaves)
-    with _chance_put_back(near), np.errstate(all="ignore"), _buffers_put_back(program):
-        inputs = [a for a in leaves if isinstance(a, ndarray)]
-        found = program.run(inputs, args, kwargs)
+    with np.errstate(all="ignore"):
+        with before.put_back(), _buffers_put_back(program):
+            expected = _eagerly(f, args, kwargs, leaves)
+        try:
+            with _buffers_put_back(program):
+                found = program.run([a for a in leaves if isinstance(a, ndarray)], args, kwargs)
+        finally:  # of chance, a program draws from what it was given alone
+            _put_states_back(before.given)
     what = disagreement(expected, found)
     if what:
         raise _refusal(f, f"its program does not give what it gives as it is ({what})")
@@ -187,24 +220,6 @@ def _roots(array: Any) -> Iterator[Any]:
 # ---- as if nothing had run
 
 
-@contextlib.contextmanager
-def _all_put_back(near: Reads) -> Iterator[None]:
-    """Undo, at the end, what a function changed of all that it could have read, or drew.
-
-    Its counters, lists, arrays and chance are then as if nobody had looked at it.
-    """
-    copies = [(a, a.copy()) for a, _ in near.arrays.values() if a.nbytes <= _COMPARED_BYTES]
-    try:
-        with _chance_put_back(near):
-            yield
-    finally:
-        for array, copy in copies:
-            if array.tobytes() != copy.tobytes():
-                array[...] = copy
-        for read in near.things:
-            _put_back(read)
-
-
 def _put_back(read: Read) -> None:
     """Give one thing that was read its value back, where it has another."""
     owner, value = read.owner, read.value
@@ -249,22 +264,6 @@ def _put_key_back(held: dict[str, Any], key: str, value: Any) -> None:
         held[key] = value
 
 
-@contextlib.contextmanager
-def _chance_put_back(near: Reads) -> Iterator[None]:
-    """Give random generators, and the ones of NumPy and Python, their states back at the end."""
-    states = _states(near.generators)
-    try:
-        yield
-    finally:
-        now = [*near.generators, np.random.mtrand._rand, random]
-        for generator, state in zip(now, states, strict=True):
-            _set_state(generator, state)
-
-
-def _states(generators: Sequence[Any]) -> list[Any]:
-    return [_state(g) for g in (*generators, np.random.mtrand._rand, random)]
-
-
 def _state(generator: Any) -> Any:
     """Return the state of a generator of NumPy's two kinds, or of Python's."""
     if isinstance(generator, np.random.Generator):
@@ -274,13 +273,14 @@ def _state(generator: Any) -> Any:
     return generator.getstate()
 
 
-def _set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(state)
-    else:
-        generator.setstate(state)
+def _put_states_back(states: Sequence[tuple[Any, Any]]) -> None:
+    for generator, state in states:
+        if isinstance(generator, np.random.Generator):
+            generator.bit_generator.state = state
+        elif isinstance(generator, np.random.RandomState):
+            generator.set_state(state)
+        else:
+            generator.setstate(state)
 
 
 def _is_same_state(a: Any, b: Any) -> bool:

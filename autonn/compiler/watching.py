@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, MappingProxyType
+from types import CodeType, FrameType, MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +56,10 @@ _STATES: dict[str, Callable[[], Any]] = {
 BY_ANY_NAME = frozenset({getattr, hasattr, vars, dir})
 _OF_ALL_NAMES = frozenset({"copy", "dataclasses", "inspect", "operator"})
 
+# What is looked at of all that is written in C: these functions of modules, methods of these.
+_ASKED = BY_ANY_NAME | _CHANGING
+_OWNERS = (type, random.Random)
+
 
 @dataclass
 class Seen:
@@ -64,7 +68,7 @@ class Seen:
     Attributes
     ----------
     codes
-        The user's, each with its globals.
+        The user's, each with its globals, of which one code may have several; by their ids.
     libraries
         What Python's own modules and installed packages ran: they read attributes, too.
     by_any_name
@@ -75,8 +79,8 @@ class Seen:
         Why a program can't repeat it.
     """
 
-    codes: dict[CodeType, dict[str, Any]] = field(default_factory=dict)
-    libraries: set[CodeType] = field(default_factory=set)
+    codes: dict[tuple[int, int], tuple[CodeType, dict[str, Any]]] = field(default_factory=dict)
+    libraries: dict[int, CodeType] = field(default_factory=dict)
     by_any_name: bool = False
     states: set[Callable[[], Any]] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
@@ -86,16 +90,28 @@ class Seen:
         if self.refused:
             raise CannotCompileError(self.refused[0])
 
-    def note_code(self, code: CodeType, around: dict[str, Any]) -> None:
-        """Note a code that runs for the first time."""
-        module = str(around.get("__name__"))
+    def note_code(self, frame: FrameType, iterators: Mapping[str, str]) -> None:
+        """Note a code that runs for the first time; one of the user's may be refused at once."""
+        code, around, module = frame.f_code, frame.f_globals, _module_of(frame)
         if module in _STATES:
             self.states.add(_STATES[module])
-        if is_users(module):
-            self.codes[code] = around
-        elif module.partition(".")[0] not in _OURS:
-            self.libraries.add(code)
         self.by_any_name |= module in _OF_ALL_NAMES
+        if is_users(module):
+            self.codes[id(code), id(around)] = code, around
+            _refuse_at_once(self, code, iterators)
+        elif not _is_ours(module):
+            self.libraries[id(code)] = code
+        elif code is np.geterr.__code__ and is_users(_module_of(frame.f_back)):
+            self.refused.append(f"np.geterr() {_ANOTHER_EACH_TIME}")  # a trace ignores all
+
+    def note_asked(self, frame: FrameType, function: Any) -> None:
+        """Note a call of a function that reads by any name, or answers otherwise each time."""
+        if function in BY_ANY_NAME:
+            self.by_any_name |= not _is_ours(_module_of(frame))
+        elif _changes(function) and not _is_for_its_own_ends(frame):
+            name = getattr(function, "__qualname__", repr(function))
+            where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            self.refused.append(f"{where}: {name}() {_ANOTHER_EACH_TIME}")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -124,28 +140,23 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
     A code that loads one of the names of `iterators` is refused before it runs.
     """
     seen = Seen()
-    known: set[CodeType] = set()
+    known: dict[int, Any] = {}  # by the id of a code, the globals that it last ran with
     before = sys.getprofile()
+    tell = before if callable(before) else None
 
+    # It is called some thousand times: half of what it took was to hash a code, or any function.
     def note(frame: FrameType, event: Any, arg: Any) -> None:
         if event == "call":
             code = frame.f_code
-            if code not in known:
-                known.add(code)
-                seen.note_code(code, frame.f_globals)
-                if code in seen.codes:
-                    _refuse_at_once(seen, code, iterators)
-                elif code is np.geterr.__code__ and is_users(_module_of(frame.f_back)):
-                    seen.refused.append(f"np.geterr() {_ANOTHER_EACH_TIME}")  # a trace ignores all
+            if known.get(id(code)) is not frame.f_globals:
+                known[id(code)] = frame.f_globals
+                seen.note_code(frame, iterators)
         elif event == "c_call":
-            if _is_in(arg, BY_ANY_NAME):
-                seen.by_any_name |= frame.f_code in seen.codes or frame.f_code in seen.libraries
-            elif _changes(arg) and not _is_for_its_own_ends(frame):
-                name = getattr(arg, "__qualname__", repr(arg))
-                where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-                seen.refused.append(f"{where}: {name}() {_ANOTHER_EACH_TIME}")
-        if callable(before):
-            before(frame, event, arg)
+            owner = type(arg.__self__)
+            if arg in _ASKED if owner is ModuleType else issubclass(owner, _OWNERS):
+                seen.note_asked(frame, arg)
+        if tell is not None:
+            tell(frame, event, arg)
 
     pause = getattr(before, "disable", None)  # cProfile's object, which can't be called
     if pause is not None:
@@ -188,21 +199,14 @@ def a_default_of(name: str) -> str:
     return f"a default of {name}"
 
 
-def _is_in(function: Any, functions: frozenset[Any]) -> bool:
-    try:
-        return function in functions
-    except TypeError:  # a method of what has no hash
-        return False
-
-
 def _changes(function: Any) -> bool:
     """Whether a function written in C gives another answer at each call."""
-    owner = getattr(function, "__self__", None)
+    owner = function.__self__
     if isinstance(owner, random.Random):
         return function.__name__ not in ("getstate", "setstate", "seed")
-    if getattr(owner, "__module__", "") == "datetime" and isinstance(owner, type):
-        return function.__name__ in ("now", "today", "utcnow")
-    return _is_in(function, _CHANGING)
+    if isinstance(owner, type):
+        return owner.__module__ == "datetime" and function.__name__ in ("now", "today", "utcnow")
+    return function in _CHANGING
 
 
 # Libraries that read files, or draw, for the user; others do it for ends of their own, as a
@@ -212,6 +216,10 @@ _FOR_THE_USER = frozenset({"random", "numpy", "scipy", "pandas", "datetime", "pa
 
 def _module_of(frame: FrameType | None) -> str:
     return "" if frame is None else str(frame.f_globals.get("__name__"))
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in _OURS
 
 
 def _is_for_its_own_ends(frame: FrameType) -> bool:

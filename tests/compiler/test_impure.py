@@ -11,6 +11,7 @@ import functools
 import random
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -144,6 +145,28 @@ def inner(x: Any) -> Any:
     return multiplied(x)
 
 
+def times_factor(x: Any) -> Any:
+    return x * factor  # type: ignore[name-defined]  # noqa: F821
+
+
+def filled_later() -> tuple[Callable[..., Any], Callable[[int], Any]]:
+    late = 0.0
+    del late
+
+    def f(x: Any) -> Any:
+        try:
+            return x * late
+        except NameError:
+            return x
+
+    def change(k: int) -> None:
+        nonlocal late
+        if k:
+            late = k + 0.5
+
+    return f, change
+
+
 def following() -> Iterator[tuple[str, Callable[..., Any], Callable[[int], Any]]]:
     yield "a global", lambda x: x * scale, set_scale
     yield "in a comprehension", lambda x: sum([x * scale for _ in range(2)]), set_scale
@@ -186,6 +209,14 @@ def following() -> Iterator[tuple[str, Callable[..., Any], Callable[[int], Any]]
         cell = k + 0.5
 
     yield "a cell", lambda x: x * cell, set_cell
+    yield "a cell that was empty", *filled_later()
+    names_of = [{"factor": 2.0}, {"factor": 3.0}]
+    twins = [types.FunctionType(times_factor.__code__, names) for names in names_of]
+    yield (
+        "globals of one code in two places",
+        lambda x: twins[0](x) + twins[1](x),
+        lambda k: names_of[1].update(factor=float(k)),
+    )
     yield (
         "an index array",
         lambda x: x[labels],
@@ -327,6 +358,11 @@ def counting(x: Any) -> Any:
     return x * COUNT[0]
 
 
+def adding(x: Any) -> Any:
+    weights[0] += 1
+    return x * weights
+
+
 def swallowing(x: Any) -> Any:
     try:
         return x * float(np.sum(x))
@@ -347,6 +383,7 @@ def swallowing(x: Any) -> Any:
         (lambda x: x * next(iter([1.0])) * next(ITEMS), "iterator"),
         (lambda x: x * 2 if isinstance(x, np.ndarray) else x * 3, "as it is"),
         (counting, "changes what it reads (COUNT)"),
+        (adding, "changes what it reads (weights)"),
         (swallowing, "float()"),
         (lambda x: x[x > 0], "mask"),
         (value_and_grad(lambda x: np.mean(x[x > 0] ** 2)), "mask"),
