@@ -41,11 +41,25 @@ _SAMPLES = 64
 
 
 class _Tests:
-    """Writes tests as text, and keeps what they compare with, by name."""
+    """Tests as text, of things that were read and of others, and by name what they compare with."""
 
-    def __init__(self) -> None:
+    def __init__(self, things: Sequence[Read] = ()) -> None:
         self.known: dict[str, Any] = {}
         self.names: dict[int, str] = {}
+        hidden: dict[int, tuple[Any, set[str]]] = {}  # names that are built in, and no global's
+        self.tests = []
+        for read in things:
+            if read.kind == "key" and read.value is MISSING:
+                hidden.setdefault(id(read.owner), (read.owner, set()))[1].add(read.key)
+            else:
+                self.tests.append(self.about(read))
+        for names, keys in hidden.values():
+            self.tests.append(f"{self.named(names)}.keys().isdisjoint({self.named(keys)})")
+
+    @functools.cached_property
+    def hold(self) -> Callable[[], bool]:
+        """The function that says whether all tests hold; made at the first question."""
+        return self.made("hold", [], self.tests, "True", "False")
 
     def named(self, value: Any) -> str:
         """Name something for the tests, one name for each."""
@@ -70,7 +84,7 @@ class _Tests:
         What raises, as an emptied cell does, does not hold.
         """
         body = [
-            *first, "try:", f"    fits = {' and '.join(tests)}", "except failures:",
+            *first, "try:", f"    fits = {' and '.join(tests) or True}", "except failures:",
             f"    return {otherwise}", f"return {result} if fits else {otherwise}",
         ]  # fmt: skip
         text = "\n".join([f"def {name}({', '.join(parameters)}):", *(f"    {b}" for b in body)])
@@ -78,18 +92,6 @@ class _Tests:
         exec(_code(text), scope)
         function: Callable[..., Any] = scope.pop(name)  # or it would hold itself
         return function
-
-    def of_reads(self, things: Sequence[Read]) -> list[str]:
-        """Write the tests whether all that was read is as it was."""
-        hidden: dict[int, tuple[Any, set[str]]] = {}  # names that are built in, and no global's
-        tests = ["True"]
-        for read in things:
-            if read.kind == "key" and read.value is MISSING:
-                hidden.setdefault(id(read.owner), (read.owner, set()))[1].add(read.key)
-            else:
-                tests.append(self.about(read))
-        pairs = hidden.values()
-        return tests + [f"{self.named(d)}.keys().isdisjoint({self.named(n)})" for d, n in pairs]
 
     def about(self, read: Read) -> str:
         """Write the test whether one thing that was read is as it was.
@@ -156,21 +158,24 @@ class Guards(_Tests):
         self.reads, self.live = reads, live
         self.modules = list({id(m): m for m in (*reads.modules.values(), *modules)}.values())
         self.watched: dict[int, Callable[[], bool]] = {}  # arrays, by id
-        if reads.hold is None:  # or it was made for another look at the same
-            things = _Tests()
-            reads.hold = things.made("hold", [], things.of_reads(reads.things), "True", "False")
-        self.known["as_read"] = reads.hold
+        if reads.tests is None:  # or they were written for another look at the same
+            reads.tests = _Tests(reads.things)
+        self.known |= reads.tests.known
+        self.names |= reads.tests.names
+        self.known["as_read"] = reads.tests.hold
         on = bool(is_recording())
-        self.tests = [f"(recording() is {on} or recording_is({on}))", *self.about_modules()]
-        self.tests += [*self.about_parameters(), "as_read()"]
+        self.tests += [f"(recording() is {on} or recording_is({on}))", *self.about_modules()]
+        self.tests += self.about_parameters()
 
     @functools.cached_property
     def hold(self) -> Callable[[], bool]:
         """The function that says whether all is as it was; made at the first question."""
-        return self.made("guards", [], self.tests, "True", "False")
+        return self.made("hold", [], [*self.tests, "as_read()"], "True", "False")
 
     def about_modules(self) -> list[str]:
         """Write the tests whether modules are in the same mode, and ours hold the same."""
+        if not self.modules:
+            return []
         modes = [(m, m.training) for m in self.modules]
         self.known["modes_hold"] = lambda: all(m.training is t for m, t in modes)
         tests = ["(evaluated() is None or modes_hold())"]
@@ -207,8 +212,7 @@ class Guards(_Tests):
     def changed(self) -> str:
         """Name the first thing that is not as it was, for a message."""
         for read in self.reads.things:
-            tests = _Tests()
-            if not tests.made("hold", [], tests.of_reads([read]), "True", "False")():
+            if not _Tests([read]).hold():
                 return read.name
         arrays = self.reads.arrays.items()
         other = (
@@ -248,7 +252,8 @@ class Guards(_Tests):
             call = f"finish({call}, args, {{}})"
         first = [f"if len(args) != {len(args)}:", "    return MISS"]
         first += [f"{row}= args"] if args else []
-        return self.made("quick", ["args"], [*tests, *self.tests], call, "MISS", first)
+        tests += [*self.tests, *self.reads.tests.tests]
+        return self.made("quick", ["args"], tests, call, "MISS", first)
 
 
 def _recording_is(wanted: bool) -> bool:

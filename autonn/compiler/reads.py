@@ -6,7 +6,7 @@ by what they hold, memory of other languages by its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CellType
 from typing import Any, NamedTuple
@@ -45,7 +45,7 @@ class Reads:
     modules: dict[int, Any] = field(default_factory=dict)  # autonn's, by id
     generators: list[Any] = field(default_factory=list)
     iterators: dict[str, str] = field(default_factory=dict)  # by name, and why not
-    hold: Callable[[], bool] | None = None  # whether the things are as they were: see `Guards`
+    tests: Any = None  # whether the things are as they were, once `Guards` has written it
 
 
 def items_of(value: Any) -> list[Any]:
