@@ -11,7 +11,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from autonn.compiler.reads import (
     bytes_of,
     contents_of,
     items_of,
-    slots_of,
 )  # fmt: skip
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import Changes, Notes, changes, evaluated, is_recording, is_tracing
@@ -103,8 +102,7 @@ class _Tests:
             return f"same_items({owner}, {self.named(read.value)})"
         if read.kind == "cell" and read.value is MISSING:
             return f"contents_of({owner}) is MISSING"
-        now = _NOW[read.kind if read.kind != "attribute" else _way_to(read)]
-        now = now.format(owner=owner, key=key)
+        now = _NOW[read.kind].format(owner=owner, key=key)
         if read.kind in ("bytes", "answer"):
             return f"{now} == {self.named(read.value)}"
         return self.unchanged(now, read.value)
@@ -118,24 +116,10 @@ _NOW = {
     "key": "{owner}.get({key}, MISSING)", "cell": "{owner}.cell_contents",
     "context": "{owner}.get(MISSING)", "bytes": "bytes_of({owner})", "answer": "{owner}()",
     "size": "len({owner})", "class": "{owner}.__class__",
-    "shown": "getattr({owner}, {key}, MISSING)", "held": "{owner}.__dict__.get({key}, MISSING)",
+    "attribute": "{owner}.__dict__.get({key}, MISSING)",
+    "shown": "getattr({owner}, {key}, MISSING)", "slot": "getattr({owner}, {key}, MISSING)",
     "kind": "type({owner}.__dict__.get({key}, MISSING))",
 }  # fmt: skip
-
-
-def _way_to(read: Read) -> str:
-    """Say how an attribute is read: of what an object's dict holds, or a function's own, a slot."""
-    if isinstance(read.owner, FunctionType | type):
-        return "shown" if read.key in _BESIDE_THE_DICT else "held"
-    in_dict = hasattr(read.owner, "__dict__") and read.key not in slots_of(type(read.owner))
-    return "held" if in_dict else "shown"
-
-
-# What functions and classes have, but not in their dicts.
-_BESIDE_THE_DICT = frozenset({
-    "__code__", "__defaults__", "__kwdefaults__", "__name__", "__qualname__", "__doc__",
-    "__annotations__", "__bases__",
-})  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1024)

@@ -23,10 +23,10 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 class Read(NamedTuple):
     """One thing that was read: where it stands, under which key, and what stood there.
 
-    `kind` is "key" for a dict's item, "cell", "attribute", "shown" for what an object of another
-    language shows as one, "kind" for what type an attribute has, "items" for a whole list, dict or
-    set, "size" for how many a dict has, "class", "bytes" for memory, "context" for a context
-    variable, and "answer" for what a function of a library answers.
+    `kind` is "key" for a dict's item, "cell", "attribute" for one in the dict of an object, "slot",
+    "shown" for one in neither, as the code of a function, "kind" for what type an attribute has,
+    "items" for a whole list, dict or set, "size" for how many a dict has, "class", "bytes" for
+    memory, "context" for a context variable, and "answer" for what a function of a library answers.
     """
 
     kind: str

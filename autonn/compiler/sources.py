@@ -15,6 +15,7 @@ import functools
 import inspect
 import keyword
 import math
+import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,6 @@ from scipy.linalg import blas
 
 from autonn.compiler.graph import Node, is_even
 from autonn.engine.op import Op
-from autonn.engine.tensor import Array
 
 __all__ = ["Source", "dtype_text", "identifier", "literal"]
 
@@ -45,6 +45,7 @@ def identifier(name: Any, otherwise: str) -> str:
     return name if plain and not keyword.iskeyword(name) else otherwise
 
 
+@functools.lru_cache
 def dtype_text(dtype: np.dtype[Any]) -> str:
     """Write a dtype."""
     return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
@@ -109,8 +110,7 @@ class Source:
         self.functions: list[str] = []
         self.given: list[Node] = []
         self.outside: dict[str, Any] = {}
-        self._numbers: dict[tuple[str, Any], str] = {}
-        self._constants: dict[Node, str] = {}
+        self._named: dict[Any, str] = {}
         self._helpers = _Helpers(self)
 
     def text(self) -> str:
@@ -136,44 +136,39 @@ class Source:
         self.taken.add(name)
         return name
 
+    def in_header(self, key: Any, label: str, text: str) -> str:
+        """Name what a text in the header gives; one name for each key."""
+        if key not in self._named:
+            self._named[key] = self.reserve(label)
+            self.header.append(f"{self._named[key]} = {text}")
+        return self._named[key]
+
     def constant(self, node: Node) -> str | None:
         """Name a constant, and write it into the header; None where it is too large to write."""
-        value: Array = node.value
-        if node not in self._constants:
-            if value.size and is_even(value.reshape(-1)):
-                number = literal(value.flat[0].item())
-                text = f"np.full({value.shape}, {number}, {dtype_text(value.dtype)})"
-            elif value.size <= 256:
-                numbers = literal(value.ravel().tolist())
-                text = f"np.array({numbers}, {dtype_text(value.dtype)}).reshape({value.shape})"
-            else:
-                return None
-            name = self.reserve(identifier(node.label, "k"))
-            self.header.append(f"{name} = {text}")
-            self._constants[node] = name
-        return self._constants[node]
+        value, dtype = node.value, dtype_text(node.dtype)
+        if value.size and is_even(value.reshape(-1)):
+            text = f"np.full({value.shape}, {literal(value.flat[0].item())}, {dtype})"
+        elif value.size <= 256:
+            numbers = literal(value.ravel().tolist())
+            text = f"np.array({numbers}, {dtype}).reshape({value.shape})"
+        else:
+            return None
+        return self.in_header(node, identifier(node.label, "k"), text)
 
     def number(self, number: float, dtype: np.dtype[Any]) -> str:
         """Name a number as an array without axes: a ufunc takes it 0.3 microseconds sooner."""
         key = repr(float(number)), dtype  # as text, which tells -0.0 from 0.0
-        if key not in self._numbers:
-            known = {"1.0": "one", "0.0": "zero", "-1.0": "minus_one", "2.0": "two", "0.5": "half"}
-            name = self.reserve(known.get(key[0], f"c{len(self._numbers)}"))
-            self.header.append(f"{name} = np.array({literal(number)}, {dtype_text(dtype)})")
-            self._numbers[key] = name
-        return self._numbers[key]
+        known = {"1.0": "one", "0.0": "zero", "-1.0": "minus_one", "2.0": "two", "0.5": "half"}
+        label = known.get(key[0], f"c{len(self._named)}")
+        return self.in_header(key, label, f"np.array({literal(number)}, {dtype_text(dtype)})")
 
     def full(self, shape: tuple[int, ...], number: float, dtype: np.dtype[Any]) -> str:
         """Name an array of equal numbers."""
-        key = f"{literal(number)} {shape}", dtype
-        if key not in self._numbers:
-            plain = number == 0 and math.copysign(1, number) > 0
-            known = "ones" if number == 1 else "zeros" if plain else "full"
-            self._numbers[key] = self.reserve("_".join([known, *map(str, shape)]))
-            value = f", {literal(number)}" if known == "full" else ""
-            text = f"np.{known}({literal(shape)}{value}, {dtype_text(dtype)})"
-            self.header.append(f"{self._numbers[key]} = {text}")
-        return self._numbers[key]
+        plain = number == 0 and math.copysign(1, number) > 0
+        known = "ones" if number == 1 else "zeros" if plain else "full"
+        value = f", {literal(number)}" if known == "full" else ""
+        text = f"np.{known}({literal(shape)}{value}, {dtype_text(dtype)})"
+        return self.in_header(text, "_".join([known, *map(str, shape)]), text)
 
     def function(self, function: Any, name: Any) -> str:
         """Say how the program calls a function, which is printed where it is no NumPy function."""
@@ -361,7 +356,8 @@ def _definition_in(text: str, code: CodeType) -> str | None:
         name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
         alike = (_same_code(c, code) for c in _compiled(node, imports))
         if name == code.co_name and any(alike):
-            return _with_holes(copy.deepcopy(node), code)
+            own = pickle.loads(pickle.dumps(node))  # in a third of the time of a deep copy
+            return _with_holes(own, code)
     return None
 
 
@@ -385,10 +381,9 @@ def _compiled(
 
     With the imports of its file, as Python calls methods of modules in another way.
     """
-    alone = copy.deepcopy(tree)
-    statement: ast.stmt = alone if isinstance(alone, ast.FunctionDef) else ast.Expr(alone)
-    if isinstance(alone, ast.FunctionDef):
-        alone.decorator_list = []
+    statement: ast.stmt = ast.Expr(tree) if isinstance(tree, ast.Lambda) else copy.copy(tree)
+    if isinstance(statement, ast.FunctionDef):
+        statement.decorator_list = []
     module = ast.fix_missing_locations(ast.Module([*imports, statement], []))
     for flags in (__future__.annotations.compiler_flag, 0):  # as the file may begin
         codes = compile(module, "<text>", "exec", flags=flags, dont_inherit=True).co_consts

@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,13 +67,13 @@ class Traced:
     """
 
     graph: Graph
-    modules: list[Any] = field(default_factory=list)
-    outside: list[Tensor] = field(default_factory=list)
-    has_gradients: bool = False
-    buffers: list[Tensor] = field(default_factory=list)
-    reads: Reads = field(default_factory=Reads)
-    tensors: list[bool] = field(default_factory=list)
-    tracked: list[bool] = field(default_factory=list)
+    modules: list[Any]
+    outside: list[Tensor]
+    has_gradients: bool
+    buffers: list[Tensor]
+    reads: Reads
+    tensors: list[bool]
+    tracked: list[bool]
 
 
 def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
@@ -202,21 +202,25 @@ class _Reading:
     def read(self, outputs: Sequence[Any], inputs: Sequence[Tensor]) -> list[Argument]:
         """Return the node, or plain value, of each output."""
         for tensor in inputs:
-            node = Node.of(Given.INPUT, None, values_of(tensor), self.names.get(age_of(tensor), ""))
-            self.nodes[age_of(tensor)] = node
-        tensors = ancestors(
-            [t for t in outputs if isinstance(t, Tensor)], self.inside, self.nodes
-        )  # fmt: skip
+            self.take(tensor)
+        roots = [t for t in outputs if isinstance(t, Tensor)]
+        tensors = ancestors(roots, self.inside, self.nodes)
         own = {age_of(t): t for t in tensors if age_of(t) >= self.start}
         self.private = _private_arrays(list(_with_steps(own).values()))
         self.name_all(tensors)
         return [self.nodes[age_of(t)] if isinstance(t, Tensor) else self.plain(t) for t in outputs]
 
+    def take(self, tensor: Tensor, label: str = "") -> None:
+        """Make the node of an input."""
+        name = self.names.get(age_of(tensor), "") or label
+        self.nodes[age_of(tensor)] = Node.of(Given.INPUT, None, values_of(tensor), name)
+
     def name_all(self, tensors: Sequence[Tensor]) -> None:
         """Make the nodes of Tensors, the oldest first."""
         for tensor in tensors:
             if op_of(tensor) is PICK:
-                self.used.setdefault(age_of(tensors_of(tensor)[0]), []).append(_key_of(tensor))
+                loop, key = age_of(tensors_of(tensor)[0]), attributes_of(tensor)["key"]
+                self.used.setdefault(loop, []).append(key)
         for tensor in tensors:
             node = self.node(tensor)
             node.label = node.label or self.names.get(age_of(tensor), "") or _layer_label(node)
@@ -228,8 +232,7 @@ class _Reading:
         inner.given, inner.private = self.given, self.private
         for group, label in ((loop.carries, "carry"), (loop.slices, "x"), (loop.around, "")):
             for t in group:
-                name = self.names.get(age_of(t), "") or label
-                inner.nodes[age_of(t)] = Node.of(Given.INPUT, None, values_of(t), name)
+                inner.take(t, label)
         inputs = list(inner.nodes.values())
         carries: list[Key] = [("carry", k) for k in range(len(loop.carries))]
         results = [loop.result(key) for key in [*carries, *_others(used)]]
@@ -294,13 +297,9 @@ class _Reading:
         An array of the user's is read where it stands, at each call; one that the graph alone
         holds, as derivative rules make them, nobody can change.
         """
-        if isinstance(a, np.generic):
+        if isinstance(a, np.generic) or id(a) in self.private:
             return Node.constant(a)
-        if not isinstance(a, ndarray):
-            return a
-        if id(a) in self.private:
-            return Node.constant(a)
-        return self.give(Given.ARRAY, a, a)
+        return self.give(Given.ARRAY, a, a) if isinstance(a, ndarray) else a
 
     def plain(self, a: Any) -> Argument:
         """Take what a function returned that is not a Tensor: its own arrays are constants."""
@@ -319,11 +318,6 @@ class _Reading:
         if id(thing) not in self.given:
             self.given[id(thing)] = Node.of(given, thing, array)
         return self.given[id(thing)]
-
-
-def _key_of(pick: Tensor) -> Key:
-    key: Key = attributes_of(pick)["key"]
-    return key
 
 
 def _others(used: Sequence[Key]) -> list[Key]:

@@ -20,7 +20,7 @@ from numpy import ndarray
 
 from autonn.compiler.graph import difference
 from autonn.compiler.guards import Guards, same_items
-from autonn.compiler.reads import MISSING, Read, Reads, slots_of
+from autonn.compiler.reads import MISSING, Read, Reads, contents_of
 from autonn.compiler.trace import Traced, run_traced
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import CannotCompileError, changes
@@ -223,28 +223,24 @@ def _roots(array: Any) -> Iterator[Any]:
 def _put_back(read: Read) -> None:
     """Give one thing that was read its value back, where it has another."""
     owner, value = read.owner, read.value
-    if read.kind == "cell" and value is not MISSING:
-        with contextlib.suppress(ValueError):
-            if owner.cell_contents is not value:
-                owner.cell_contents = value
+    if read.kind == "cell" and contents_of(owner) is not value:
+        if value is MISSING:
+            del owner.cell_contents
+        else:
+            owner.cell_contents = value
     elif read.kind == "key" and owner.get(read.key, MISSING) is not value:
         _put_key_back(owner, read.key, value)
     elif read.kind == "items" and not same_items(owner, value):
         _put_items_back(owner, value)
+    elif read.kind == "slot" and getattr(owner, read.key, MISSING) is not value is not MISSING:
+        setattr(owner, read.key, value)
     elif read.kind == "attribute" and not isinstance(owner, type):
-        _put_attribute_back(owner, read.key, value)
-
-
-def _put_attribute_back(owner: Any, key: str, value: Any) -> None:
-    if key in slots_of(type(owner)):
-        if value is not MISSING and getattr(owner, key, MISSING) is not value:
-            setattr(owner, key, value)
-        return
-    held = getattr(owner, "__dict__", {})
-    counts = key == "edits"  # of what is set on a module: a number comes only once
-    if is_users(type(owner).__module__) and not counts and held.get(key, MISSING) is not value:
-        _put_key_back(held, key, value)
-        changes.count += 1  # modules are looked at anew
+        held = owner.__dict__
+        counts = read.key == "edits"  # of what is set on a module: a number comes only once
+        same = counts or held.get(read.key, MISSING) is value
+        if is_users(type(owner).__module__) and not same:
+            _put_key_back(held, read.key, value)
+            changes.count += 1  # modules are looked at anew
 
 
 def _put_items_back(owner: Any, value: list[Any]) -> None:
