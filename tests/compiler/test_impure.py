@@ -7,6 +7,7 @@ itself, run as it is on the same state. A program may be refused, and must never
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import random
 import threading
@@ -380,6 +381,8 @@ def swallowing(x: Any) -> Any:
         (lambda x: x * [GENERATOR][0].uniform(), "random"),
         (lambda x: x * np.random.default_rng().uniform(), "another answer"),
         (lambda x: x * time.time(), "time"),
+        (lambda x: x * datetime.datetime.now().year, "now() may give another answer"),
+        (lambda x: x * (random.Random().random() < 2), "random() may give another answer"),
         (lambda x: x * next(iter([1.0])) * next(ITEMS), "iterator"),
         (lambda x: x * 2 if isinstance(x, np.ndarray) else x * 3, "as it is"),
         (counting, "changes what it reads (COUNT)"),
@@ -435,6 +438,32 @@ def test_a_refusal_leaves_chance_as_it_was() -> None:
             compile(f)(X3)
         after = GENERATOR.bit_generator.state, legacy_state()
         assert before == after
+
+
+def test_a_refusal_leaves_what_it_counted_as_it_was() -> None:
+    slotted, setting, cell, table = Slotted(), Setting(1.0), 1.0, {"a": 1.0}
+
+    def counted_in_a_slot(x: Any) -> Any:
+        slotted.value += 1
+        return x * slotted.value
+
+    def in_an_attribute(x: Any) -> Any:
+        setting.a += 1
+        return x * setting.a
+
+    def in_a_cell(x: Any) -> Any:
+        nonlocal cell
+        cell += 1
+        return x * cell
+
+    def in_a_dict(x: Any) -> Any:
+        table["a"] += 1
+        return x * table["a"]
+
+    for f in (counted_in_a_slot, in_an_attribute, in_a_cell, in_a_dict):
+        with pytest.raises(CannotCompileError, match="changes what it reads"):
+            compile(f)(X3)
+    assert (slotted.value, setting.a, cell, table) == (1.0, 1.0, 1.0, {"a": 1.0})
 
 
 # ---- names and ops
