@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
+import importlib
 import os
 import random
 import sys
@@ -130,6 +131,10 @@ def is_users(module: str | None) -> bool:
     return not any(file.startswith(folder) for folder in _INSTALLED)
 
 
+# Runs what imports a module that is not there yet. What a library does meanwhile is nothing that
+# the function asks of its own things: with SciPy's sparse matrices a GPT had 136 guards, not 79.
+_IMPORT = importlib._bootstrap._find_and_load.__code__  # type: ignore[attr-defined]
+
 _INSTALLED = tuple({sysconfig.get_path(kind) + os.sep for kind in ("purelib", "platlib")})
 
 
@@ -148,7 +153,9 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
     def note(frame: FrameType, event: Any, arg: Any) -> None:
         if event == "call":
             code = frame.f_code
-            if known.get(id(code)) is not frame.f_globals:
+            if code is _IMPORT:
+                sys.setprofile(functools.partial(note_import, frame))
+            elif known.get(id(code)) is not frame.f_globals:
                 known[id(code)] = frame.f_globals
                 seen.note_code(frame, iterators)
         elif event == "c_call":
@@ -156,6 +163,14 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
             if arg in _ASKED if owner is ModuleType else issubclass(owner, _OWNERS):
                 seen.note_asked(frame, arg)
         if tell is not None:
+            tell(frame, event, arg)
+
+    def note_import(importing: FrameType, frame: FrameType, event: Any, arg: Any) -> None:
+        if frame is importing and event == "return":
+            sys.setprofile(note)
+        if is_users(_module_of(frame)):
+            note(frame, event, arg)
+        elif tell is not None:
             tell(frame, event, arg)
 
     pause = getattr(before, "disable", None)  # cProfile's object, which can't be called

@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import functools
 import random
+import sys
 import threading
 import time
 import types
@@ -345,6 +346,27 @@ def test_a_vocabulary_that_is_not_read_is_in_nobodys_way() -> None:
         model.known[f"more {k}"] = k
 
     assert outcomes(model, [ROWS] * 3, change) == {"right"}
+
+
+def test_what_a_library_reads_while_it_is_imported_is_nobodys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`pstats` makes dataclasses, which asks for attributes by names that no code loads."""
+    setting: Any = Setting(1.0)
+    setting.log = iter(())  # refused where it may be read
+
+    def f(x: Any) -> Any:
+        import pstats
+
+        assert pstats
+        return x * setting.a
+
+    def change(k: int) -> None:
+        setting.a = k + 0.5
+
+    monkeypatch.delitem(sys.modules, "pstats", raising=False)
+    compile(f)(X3)
+    assert outcomes(f, [X3] * 3, change) == {"right"}
 
 
 # ---- refused: a program can't repeat it
