@@ -11,14 +11,19 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
+import gc
 import importlib
 import os
 import random
+import re
 import sys
 import sysconfig
+import threading
 import time
+import weakref
+from abc import get_cache_token
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, MappingProxyType, ModuleType
 from typing import Any, NamedTuple
@@ -53,13 +58,24 @@ _STATES: dict[str, Callable[[], Any]] = {
     "numpy._core.arrayprint": np.get_printoptions, "os": os.environ.copy,
 }  # fmt: skip
 
+# Functions written in C that answer from such a state: they are asked themselves.
+_ASKED = frozenset({
+    sys.getrecursionlimit, sys.getswitchinterval, gc.isenabled, gc.get_threshold, os.getpid,
+    threading.get_ident,
+})  # fmt: skip
+
+# Modules whose objects answer from what is outside of the process, by methods of such names.
+_OUTSIDE = frozenset({"_io", "_socket", "socket", "sqlite3", "_dbm", "_gdbm", "_multiprocessing"})
+_ASKS_OUTSIDE = re.compile("read|recv|fetch|execute|get|keys|poll")
+
 # Functions that read attributes whose names no code loads; and modules whose functions do.
 BY_ANY_NAME = frozenset({getattr, hasattr, vars, dir})
 _OF_ALL_NAMES = frozenset({"copy", "dataclasses", "inspect", "operator"})
 
-# What is looked at of all that is written in C: these functions of modules, methods of these.
-_ASKED = BY_ANY_NAME | _CHANGING
-_OWNERS = (type, random.Random)
+_is_abstract_instance = getattr(sys.modules["_abc"], "_abc_instancecheck", None)
+
+# What is looked at of all that modules have that is written in C.
+_TOLD = BY_ANY_NAME | _CHANGING | _ASKED | {_is_abstract_instance}
 
 
 @dataclass
@@ -76,6 +92,9 @@ class Seen:
         Whether attributes were read whose names stand in no code, as `getattr` does.
     states
         What to ask for the states that were read.
+    given
+        What functions of libraries returned to the user's code, by id and as long as it lives: a
+        logger or a thread can be asked again, what was made for the call is gone after it.
     refused
         Why a program can't repeat it.
     """
@@ -84,6 +103,7 @@ class Seen:
     libraries: dict[int, CodeType] = field(default_factory=dict)
     by_any_name: bool = False
     states: set[Callable[[], Any]] = field(default_factory=set)
+    given: dict[int, weakref.ref[Any]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
     def refuse(self) -> None:
@@ -106,13 +126,28 @@ class Seen:
             self.refused.append(f"np.geterr() {_ANOTHER_EACH_TIME}")  # a trace ignores all
 
     def note_asked(self, frame: FrameType, function: Any) -> None:
-        """Note a call of a function that reads by any name, or answers otherwise each time."""
+        """Note what a function written in C may read, is asked for, or answers from."""
+        module = _module_of(frame)
         if function in BY_ANY_NAME:
-            self.by_any_name |= not _is_ours(_module_of(frame))
-        elif _changes(function) and not _is_for_its_own_ends(frame):
-            name = getattr(function, "__qualname__", repr(function))
-            where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-            self.refused.append(f"{where}: {name}() {_ANOTHER_EACH_TIME}")
+            self.by_any_name |= not _is_ours(module)
+        elif _changes(function):
+            if not _is_for_its_own_ends(frame):
+                name = getattr(function, "__qualname__", repr(function))
+                where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+                self.refused.append(f"{where}: {name}() {_ANOTHER_EACH_TIME}")
+        elif function is _is_abstract_instance:
+            if is_users(_module_of(frame.f_back)):
+                self.states.add(get_cache_token)  # another after each `register` of a class
+        elif function in _ASKED and is_users(module):
+            self.states.add(function)
+        elif function.__module__ == "decimal" and is_users(module):
+            self.states.add(_decimal_context)
+
+    def note_given(self, asks: FrameType | None, answer: Any) -> None:
+        """Note an object that a function of a library returned to the user's code."""
+        if type(answer).__module__ != "builtins" and is_users(_module_of(asks)):
+            with suppress(TypeError):  # what has no weak references is of C, or a number
+                self.given[id(answer)] = weakref.ref(answer)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -160,8 +195,10 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
                 seen.note_code(frame, iterators)
         elif event == "c_call":
             owner = type(arg.__self__)
-            if arg in _ASKED if owner is ModuleType else issubclass(owner, _OWNERS):
+            if arg in _TOLD or arg.__module__ == "decimal" if owner is ModuleType else _asks(owner):
                 seen.note_asked(frame, arg)
+        elif event == "return" and id(frame.f_code) in seen.libraries:
+            seen.note_given(frame.f_back, arg)
         if tell is not None:
             tell(frame, event, arg)
 
@@ -183,6 +220,11 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
         sys.setprofile(None if pause is not None else before)
         if pause is not None:
             before.enable()  # type: ignore[union-attr]
+
+
+def _decimal_context() -> str:
+    """Say how decimal numbers are computed in this thread."""
+    return repr(sys.modules["decimal"].getcontext())
 
 
 _ANOTHER_EACH_TIME = (
@@ -214,6 +256,12 @@ def a_default_of(name: str) -> str:
     return f"a default of {name}"
 
 
+@functools.lru_cache(maxsize=512)
+def _asks(kind: type) -> bool:
+    """Whether methods of such objects, written in C, may give another answer each time."""
+    return issubclass(kind, type | random.Random) or kind.__module__ in _OUTSIDE
+
+
 def _changes(function: Any) -> bool:
     """Whether a function written in C gives another answer at each call."""
     owner = function.__self__
@@ -221,6 +269,8 @@ def _changes(function: Any) -> bool:
         return function.__name__ not in ("getstate", "setstate", "seed")
     if isinstance(owner, type):
         return owner.__module__ == "datetime" and function.__name__ in ("now", "today", "utcnow")
+    if type(owner).__module__ in _OUTSIDE:
+        return _ASKS_OUTSIDE.match(function.__name__) is not None
     return function in _CHANGING
 
 
@@ -273,6 +323,8 @@ def names_in(code: CodeType) -> Names:
         "global": set(), "attribute": set(), "assigned": set(), "imported": set()
     }  # fmt: skip
     for instruction in dis.get_instructions(code):
+        if instruction.opname == "MATCH_CLASS":  # `case Point(x, y)`: its class names them
+            found["attribute"].add("__getattribute__")
         kind = _KINDS.get(instruction.opname)
         if kind is not None:
             found[kind].add(str(instruction.argval))
