@@ -20,7 +20,7 @@ from autonn.compiler.graph import Argument, Given, Graph, Node
 from autonn.compiler.loops import Body
 from autonn.compiler.reads import Reads
 from autonn.compiler.search import reads_of
-from autonn.compiler.watching import watched
+from autonn.compiler.watching import Seen, watched
 from autonn.engine.backward import seed
 from autonn.engine.lineage import (
     age_of,
@@ -128,22 +128,11 @@ def run_traced(
     stand_ins = [inputs.get(k, a) for k, a in enumerate(leaves)]
     full, named = tree_unflatten((args, kwargs), stand_ins)
     notes = Trace(start)
-    token = tracing.set(notes)
-    try:
-        places = noting() if is_recording() and known is None else nullcontext()
-        with np.errstate(all="ignore"), places:  # the program warns, as f would
-            with watched(near.iterators if near else {}) as seen:
-                result = _called(f, full, named, notes)
-            outputs = tree_leaves(result)
-            outside, gradients = _closed_over(outputs, start)
-    finally:
-        tracing.reset(token)
-    if notes.refusal is not None:  # the function swallowed it, and went another way
-        raise notes.refusal
-    seen.refuse()
+    places = known is None and bool(is_recording())
+    result, outside, gradients, seen = _ran(f, full, named, notes, near, places)
     reads = reads_of(f, (*full, *named.values()), seen) if known is None else known
     names = _names(f, full, named, notes) if known is None else {}
-    reading = _Reading(start, names, notes.writes, reads)
+    reading, outputs = _Reading(start, names, notes.writes, reads), tree_leaves(result)
     written = {age_of(buffer): (buffer, value) for buffer, value, _ in notes.writes}
     values = [value for _, value in written.values()]
     nodes = reading.read([*outputs, *gradients, *values], list(inputs.values()))
@@ -158,6 +147,25 @@ def run_traced(
     tracked = [isinstance(t, Tensor) and t.requires_grad and bool(outside) for t in outputs]
     buffers = [buffer for buffer, _ in written.values()]
     return Traced(graph, notes.modules, outside, bool(gradients), buffers, reads, tensors, tracked)
+
+
+def _ran(
+    f: Any, args: Any, kwargs: Any, notes: Trace, near: Reads | None, places: bool
+) -> tuple[Any, list[Tensor], list[Any], Seen]:
+    """Run a function under a trace; return its result, parameters and gradients, what was seen."""
+    token = tracing.set(notes)
+    try:
+        noted = noting() if places else nullcontext()
+        with np.errstate(all="ignore"), noted:  # the program warns, as f would
+            with watched(near.iterators if near else {}) as seen:
+                result = _called(f, args, kwargs, notes)
+            outside, gradients = _closed_over(tree_leaves(result), notes.start)
+    finally:
+        tracing.reset(token)
+    if notes.refusal is not None:  # the function swallowed it, and went another way
+        raise notes.refusal
+    seen.refuse()
+    return result, outside, gradients, seen
 
 
 def _called(f: Any, args: Any, kwargs: Any, notes: Trace) -> Any:

@@ -179,9 +179,8 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
 
     A code that loads one of the names of `iterators` is refused before it runs.
     """
-    seen = Seen()
+    seen, before = Seen(), sys.getprofile()
     known: dict[int, Any] = {}  # by the id of a code, the globals that it last ran with
-    before = sys.getprofile()
     tell = before if callable(before) else None
 
     # It is called some thousand times: half of what it took was to hash a code, or any function.
@@ -194,7 +193,7 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
                 known[id(code)] = frame.f_globals
                 seen.note_code(frame, iterators)
         elif event == "c_call":
-            owner = type(arg.__self__)
+            owner: Any = type(arg.__self__)
             if arg in _TOLD or arg.__module__ == "decimal" if owner is ModuleType else _asks(owner):
                 seen.note_asked(frame, arg)
         elif event == "return" and id(frame.f_code) in seen.libraries:
