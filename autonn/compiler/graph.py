@@ -266,7 +266,7 @@ def difference(a: Graph, b: Graph) -> str:
     before, after = signature(a), signature(b)
     for node, x, y in zip(a.nodes(), before[0], after[0], strict=False):
         if x != y:
-            where = f" at {node.place.line}" if node.place else ""
+            where = f" at {node.place.shown}" if node.place else ""
             return f"{node.op.name if node.op is not None else 'a value'}{where}"
     return "" if before == after else "its result"
 

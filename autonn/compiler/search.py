@@ -52,6 +52,7 @@ from autonn.compiler.watching import (
     is_users,
     names_in,
 )
+from autonn.engine.lines import shown_start
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import Tensor
 
@@ -169,7 +170,7 @@ class _Search:
         functions = [f for f in gc.get_referrers(code) if type(f) is FunctionType]
         if not functions:
             raise CannotCompileError(
-                f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} is called by something "
+                f"{shown_start(code)}: {code.co_name} is called by something "
                 "that does not show it, so what it reads can't be followed; call it directly"
             )
         for f in functions:

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autonn.engine.lines import callee_at, line_of, shown_line, shown_start
 from autonn.engine.modes import CannotCompileError
 
 __all__ = [
@@ -132,9 +133,7 @@ class Seen:
             self.by_any_name |= not _is_ours(module)
         elif _changes(function):
             if not _is_for_its_own_ends(frame):
-                name = getattr(function, "__qualname__", repr(function))
-                where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-                self.refused.append(f"{where}: {name}() {_ANOTHER_EACH_TIME}")
+                self.refused.append(f"{_users_call(frame, function)} {_ANOTHER_EACH_TIME}")
         elif function is _is_abstract_instance:
             if is_users(_module_of(frame.f_back)):
                 self.states.add(get_cache_token)  # another after each `register` of a class
@@ -237,8 +236,8 @@ def _refuse_at_once(seen: Seen, code: CodeType, iterators: Mapping[str, str]) ->
     names = names_in(code)
     if names.assigned:
         seen.refused.append(
-            f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} sets the global "
-            f"{min(names.assigned)!r}, which a program does not do"
+            f"{shown_start(code)}: {code.co_name} sets the global {min(names.assigned)!r}, which a "
+            "program does not do"
         )
     loaded = names.globals.union(names.attributes, code.co_freevars)
     loaded |= {AN_ARGUMENT, a_default_of(code.co_name)}
@@ -284,6 +283,24 @@ def _module_of(frame: FrameType | None) -> str:
 
 def _is_ours(module: str) -> bool:
     return module.partition(".")[0] in _OURS
+
+
+def _way_to_the_user(frame: FrameType | None) -> Iterator[FrameType]:
+    """Go from a frame to the one of the user's that leads to it, which comes last if there is one.
+
+    >>> [f.f_code.co_name for f in _way_to_the_user(sys._getframe())]
+    ['<module>']
+    """
+    while frame is not None:
+        yield frame
+        frame = None if is_users(_module_of(frame)) else frame.f_back
+
+
+def _users_call(frame: FrameType, function: Any) -> str:
+    """Say what the user called that asked for a function written in C, and where."""
+    *between, last = _way_to_the_user(frame)
+    name = between[-1].f_code.co_qualname if between else getattr(function, "__qualname__", "")
+    return f"{shown_line(line_of(last))}: {callee_at(last) or name}()"
 
 
 def _is_for_its_own_ends(frame: FrameType) -> bool:
