@@ -22,7 +22,7 @@ from autonn.compiler.results import Finish, on_tensors, wrapping
 from autonn.compiler.search import reads_near
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
-from autonn.compiler.verify import as_it_is, trace_twice, verify, watch_arrays
+from autonn.compiler.verify import Before, as_it_is, trace_twice, verify, watch_arrays
 from autonn.compiler.widths import narrowed, widened
 from autonn.engine.modes import Notes, is_recording, is_tracing
 from autonn.engine.tensor import Array, Tensor, values_of
@@ -217,11 +217,11 @@ class Program:
         share_rows: bool,
         before: Sequence[Program] = (),
     ) -> None:
-        near = reads_near(f, (*args, *kwargs.values()))
+        start = Before(reads_near(f, (*args, *kwargs.values())))
         narrow = narrowed(tree_leaves((args, kwargs)), leaves)
-        traced = trace_twice(f, args, kwargs, narrow, near)
+        traced = trace_twice(f, args, kwargs, narrow, start)
         graph = self.graph = simplify(widened(traced.graph, narrow, leaves))
-        expected, tensors = as_it_is(f, args, kwargs, leaves, near, traced)
+        expected, tensors = as_it_is(f, args, kwargs, leaves, start, traced)
         template = None if traced.outside or traced.buffers else template_of(graph.form)
         self.source = Source(graph.name)
         shared = write_program(self.source, graph, template, share_rows)
@@ -237,7 +237,7 @@ class Program:
             self.finish = wrapping(graph.form, tensors)
         self.guards = Guards(traced.reads, traced.modules, self.live)
         self.arrays = watch_arrays(self, traced.reads, before)
-        verify(self, f, expected, args, kwargs, leaves, near)
+        verify(self, f, expected, args, kwargs, leaves, start)
         self.quick: Callable[[tuple[Any, ...]], Any] = _miss
         if not kwargs and _count_arrays(args) == len(graph.inputs):
             self.quick = self.guards.quick(args, self.function, self.finish)

@@ -114,8 +114,14 @@ class Node:
         return cls.of(Given.CONSTANT, array, array)
 
     def __repr__(self) -> str:
-        what = self.op.name if self.op is not None else self.given and self.given.name.lower()
-        return f"<node {self.serial}: {what} {self.shape} {self.dtype}>"
+        return f"<node {self.serial}: {self.word} {self.shape} {self.dtype}>"
+
+    @property
+    def word(self) -> str:
+        """What it is, in a word: an op's name, or that it is an input."""
+        return (
+            self.op.name if self.op is not None else self.given.name.lower() if self.given else ""
+        )
 
     @property
     def ndim(self) -> int:
@@ -204,10 +210,8 @@ class Graph:
         names = {node: f"n{k}" for k, node in enumerate(self.nodes())}
         lines = ["flowchart TD"]
         for node, name in names.items():
-            what = (
-                node.op.formula if node.op is not None else node.given and node.given.name.lower()
-            )
-            label = " ".join(filter(None, [node.label, str(what), str(node.shape)]))
+            what = node.word if node.op is None else node.op.formula
+            label = " ".join(filter(None, [node.label, what, str(node.shape)]))
             given = "([])" if node.op is None else "[]"
             lines.append(f"    {box(name, label, given)}")
             lines += [f"    {arrow(names[a], name)}" for a in node.nodes()]
@@ -223,9 +227,8 @@ class Graph:
         for node in self.nodes():
             names[node] = node.label or f"t{len(names)}"
             shown = (names[a] if isinstance(a, Node) else repr(a) for a in node.args)
-            what = node.op.name if node.op else node.given.name.lower() if node.given else ""
             given = "" if node.op is None else f"({', '.join(shown)})"
-            lines.append(f"  {names[node]} = {what}{given}  # {node.shape} {node.dtype}")
+            lines.append(f"  {names[node]} = {node.word}{given}  # {node.shape} {node.dtype}")
         returned = (names[a] if isinstance(a, Node) else repr(a) for a in self.outputs)
         return "\n".join([*lines, f"  return {', '.join(returned)}"])
 
@@ -290,17 +293,12 @@ def is_even(value: Any) -> bool:
 
 def difference(a: Graph, b: Graph) -> str:
     """Say what two graphs of one function compute differently; "" where they are the same."""
-    before, after = a.nodes(), b.nodes()
-    place_a = {node: k for k, node in enumerate(before)}
-    place_b = {node: k for k, node in enumerate(after)}
-    for x, y in zip(before, after, strict=False):
-        if _described(x, place_a) != _described(y, place_b):
-            where = f" at {x.place.shown}" if x.place else ""
-            what = x.op.name if x.op is not None else "a value"
-            return f"{what}{where}"
-    ends = [[p.get(o, o) if isinstance(o, Node) else repr(o) for o in g.outputs]
-            for g, p in ((a, place_a), (b, place_b))]  # fmt: skip
-    return "" if len(before) == len(after) and ends[0] == ends[1] else "its result"
+    before, after = signature(a), signature(b)
+    for node, x, y in zip(a.nodes(), before[0], after[0], strict=False):
+        if x != y:
+            where = f" at {node.place.shown}" if node.place else ""
+            return f"{node.op.name if node.op is not None else 'a value'}{where}"
+    return "" if before == after else "its result"
 
 
 def _described(node: Node, places: dict[Node, int]) -> Any:

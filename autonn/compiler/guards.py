@@ -11,13 +11,20 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
-from types import FunctionType
+from types import CodeType
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from autonn.compiler.reads import MISSING, Read, Reads, bytes_of, items_of, slots_of
+from autonn.compiler.reads import (
+    MISSING,
+    Read,
+    Reads,
+    bytes_of,
+    contents_of,
+    items_of,
+)  # fmt: skip
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import Changes, Notes, changes, evaluated, is_recording, is_tracing
 from autonn.engine.tensor import Tensor, values_of
@@ -32,36 +39,29 @@ _WHOLE_BYTES = 4096
 _SAMPLES = 64
 
 
-class Guards:
-    """What a program depends on beside its arguments, and the functions that look at it.
+class _Tests:
+    """Tests as text, of things that were read and of others, and by name what they compare with."""
 
-    Attributes
-    ----------
-    hold
-        Whether all is as it was when the program was derived.
-    """
-
-    def __init__(self, reads: Reads, modules: Sequence[Any], live: Sequence[Any]) -> None:
-        self.reads, self.live = reads, live
-        self.modules = list({id(m): m for m in (*reads.modules.values(), *modules)}.values())
-        self.known: dict[str, Any] = {}  # what the guards compare with, by name
+    def __init__(self, things: Sequence[Read] = ()) -> None:
+        self.known: dict[str, Any] = {}
         self.names: dict[int, str] = {}
-        self.prints: dict[int, Any] = {}  # of arrays, by id
-        on = bool(is_recording())
-        tests = [f"(recording() is {on} or recording_is({on}))", *self.about_modules()]
-        tests += self.about_parameters()
-        tests += [test for read in reads.things if (test := self.about(read))]
-        self.tests = [*tests, *self.about_builtins()]
+        hidden: dict[int, tuple[Any, set[str]]] = {}  # names that are built in, and no global's
+        self.tests = []
+        for read in things:
+            if read.kind == "key" and read.value is MISSING:
+                hidden.setdefault(id(read.owner), (read.owner, set()))[1].add(read.key)
+            else:
+                self.tests.append(self.about(read))
+        for names, keys in hidden.values():
+            self.tests.append(f"{self.named(names)}.keys().isdisjoint({self.named(keys)})")
 
     @functools.cached_property
     def hold(self) -> Callable[[], bool]:
-        """The function that says whether all is as it was; made at the first question."""
-        return self.made("guards", [], self.tests, "True", "False")
-
-    # ---- text
+        """The function that says whether all tests hold; made at the first question."""
+        return self.made("hold", [], self.tests, "True", "False")
 
     def named(self, value: Any) -> str:
-        """Name something for the guards, one name for each."""
+        """Name something for the tests, one name for each."""
         if id(value) not in self.names:
             self.names[id(value)] = f"v{len(self.known)}"
             self.known[self.names[id(value)]] = value
@@ -70,7 +70,7 @@ class Guards:
     def unchanged(self, now: str, value: Any) -> str:
         """Write the test whether an expression is what it was."""
         old = self.named(value)
-        if isinstance(value, bool | int | float | complex | str | bytes | tuple | frozenset):
+        if isinstance(value, _BY_VALUE):
             return f"({now} is {old} or is_same({now}, {old}))"
         return f"{now} is {old}"
 
@@ -83,35 +83,88 @@ class Guards:
         What raises, as an emptied cell does, does not hold.
         """
         body = [
-            *first, "try:", f"    fits = {' and '.join(tests)}", "except failures:",
+            *first, "try:", f"    fits = {' and '.join(tests) or True}", "except failures:",
             f"    return {otherwise}", f"return {result} if fits else {otherwise}",
         ]  # fmt: skip
         text = "\n".join([f"def {name}({', '.join(parameters)}):", *(f"    {b}" for b in body)])
-        scope = self.known | {
-            "__name__": __name__,
-            "ndarray": ndarray, "tracing": is_tracing, "recording": is_recording,
-            "recording_is": _recording_is,
-            "evaluated": evaluated.get, "is_same": is_same, "same_items": same_items,
-            "MISS": MISS, "MISSING": MISSING, "changes": changes, "values_of": values_of,
-            "failures": (ValueError, AttributeError, TypeError, KeyError), "all": all, "map": map,
-            "eq": operator.eq, "fingerprint": fingerprint, "getattr": getattr, "len": len,
-            "bytes_of": bytes_of,
-        }  # fmt: skip
-        exec(text, scope)
+        scope = self.known | _SCOPE
+        exec(_code(text), scope)
         function: Callable[..., Any] = scope.pop(name)  # or it would hold itself
         return function
 
-    # ---- what they look at
+    def about(self, read: Read) -> str:
+        """Write the test whether one thing that was read is as it was.
+
+        A key has a name in it as well: so one text, compiled once, is that of many functions.
+        """
+        owner, key = self.named(read.owner), self.named(read.key)
+        if read.kind == "items":
+            return f"same_items({owner}, {self.named(read.value)})"
+        if read.kind == "cell" and read.value is MISSING:
+            return f"contents_of({owner}) is MISSING"
+        now = _NOW[read.kind].format(owner=owner, key=key)
+        if read.kind in ("bytes", "answer"):
+            return f"{now} == {self.named(read.value)}"
+        return self.unchanged(now, read.value)
+
+
+# What is compared by its value; all else by being the very same.
+_BY_VALUE = (bool, int, float, complex, str, bytes, tuple, frozenset)
+
+# How each kind of read is read again.
+_NOW = {
+    "key": "{owner}.get({key}, MISSING)", "cell": "{owner}.cell_contents",
+    "context": "{owner}.get(MISSING)", "bytes": "bytes_of({owner})", "answer": "{owner}()",
+    "size": "len({owner})", "class": "{owner}.__class__",
+    "attribute": "{owner}.__dict__.get({key}, MISSING)",
+    "shown": "getattr({owner}, {key}, MISSING)", "slot": "getattr({owner}, {key}, MISSING)",
+    "kind": "type({owner}.__dict__.get({key}, MISSING))",
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1024)
+def _code(text: str) -> CodeType:
+    """Compile the text of a guard, which takes a tenth of a small program's derivation."""
+    return compile(text, "<guards>", "exec")
+
+
+class Guards(_Tests):
+    """What a program depends on beside its arguments, and the functions that look at it.
+
+    Attributes
+    ----------
+    hold
+        Whether all is as it was when the program was derived.
+    """
+
+    def __init__(self, reads: Reads, modules: Sequence[Any], live: Sequence[Any]) -> None:
+        super().__init__()
+        self.reads, self.live = reads, live
+        self.modules = list({id(m): m for m in (*reads.modules.values(), *modules)}.values())
+        self.watched: dict[int, Callable[[], bool]] = {}  # arrays, by id
+        if reads.tests is None:  # or they were written for another look at the same
+            reads.tests = _Tests(reads.things)
+        self.known |= reads.tests.known
+        self.names |= reads.tests.names
+        self.known["as_read"] = reads.tests.hold
+        on = bool(is_recording())
+        self.tests += [f"(recording() is {on} or recording_is({on}))", *self.about_modules()]
+        self.tests += self.about_parameters()
+
+    @functools.cached_property
+    def hold(self) -> Callable[[], bool]:
+        """The function that says whether all is as it was; made at the first question."""
+        return self.made("hold", [], [*self.tests, "as_read()"], "True", "False")
 
     def about_modules(self) -> list[str]:
         """Write the tests whether modules are in the same mode, and ours hold the same."""
+        if not self.modules:
+            return []
         modes = [(m, m.training) for m in self.modules]
         self.known["modes_hold"] = lambda: all(m.training is t for m, t in modes)
-        tests = []
-        if evaluated.get() is None:
-            tests.append("(evaluated() is None or modes_hold())")
-        else:
-            tests.append("modes_hold()")
+        tests = ["(evaluated() is None or modes_hold())"]
+        if evaluated.get() is not None:
+            tests = ["modes_hold()"]
         held = [vars(m) for m in self.modules if not is_users(type(m).__module__)]
         if held:  # a dict's comparison asks first whether its values are the very same
             then = self.named([dict(attributes) for attributes in held])
@@ -140,65 +193,23 @@ class Guards:
         self.known["seen"], self.known["parameters_hold"] = seen, hold
         return ["(changes.count == seen.count or parameters_hold())"]
 
-    def about(self, read: Read) -> str:
-        """Write the test whether one thing that was read is as it was."""
-        owner = self.named(read.owner)
-        if read.kind == "key" and read.value is not MISSING:
-            return self.unchanged(f"{owner}.get({read.key!r}, MISSING)", read.value)
-        if read.kind == "cell" and read.value is not MISSING:
-            return self.unchanged(f"{owner}.cell_contents", read.value)
-        if read.kind == "context":
-            return self.unchanged(f"{owner}.get(MISSING)", read.value)
-        if read.kind == "bytes":
-            return f"bytes_of({owner}) == {self.named(read.value)}"
-        if read.kind == "answer":
-            return f"{owner}() == {self.named(read.value)}"
-        if read.kind == "size":
-            return f"len({owner}) == {read.value}"
-        if read.kind == "class":
-            return f"{owner}.__class__ is {self.named(read.value)}"
-        if read.kind == "items":
-            return f"same_items({owner}, {self.named(read.value)})"
-        if read.kind == "kind":
-            kind = self.named(read.value)
-            return f"type({owner}.__dict__.get({read.key!r}, MISSING)) is {kind}"
-        if read.kind == "shown":
-            return self.unchanged(f"getattr({owner}, {read.key!r}, MISSING)", read.value)
-        if read.kind == "attribute":
-            return self.unchanged(self.attribute(owner, read), read.value)
-        return ""
-
-    def attribute(self, owner: str, read: Read) -> str:
-        """Write an attribute: a function's own, what an object's dict holds, or a slot."""
-        if isinstance(read.owner, FunctionType | type) and read.key in _BESIDE_THE_DICT:
-            return f"{owner}.{read.key}"
-        if hasattr(read.owner, "__dict__") and read.key not in slots_of(type(read.owner)):
-            return f"{owner}.__dict__.get({read.key!r}, MISSING)"
-        return f"getattr({owner}, {read.key!r}, MISSING)"
-
-    def about_builtins(self) -> list[str]:
-        """Write the tests whether no global hides a name that is built in."""
-        hidden: dict[int, tuple[Any, set[str]]] = {}
-        for read in self.reads.things:
-            if read.kind == "key" and read.value is MISSING:
-                hidden.setdefault(id(read.owner), (read.owner, set()))[1].add(read.key)
-        pairs = hidden.values()
-        return [f"{self.named(d)}.keys().isdisjoint({self.named(n)})" for d, n in pairs]
-
     def changed(self) -> str:
         """Name the first thing that is not as it was, for a message."""
         for read in self.reads.things:
-            test = self.about(read)
-            if test and not self.made("guard", [], [test], "True", "False")():
+            if not _Tests([read]).hold():
                 return read.name
-        return "a module, or its mode"
+        arrays = self.reads.arrays.items()
+        other = (
+            name for key, (_, name) in arrays if key in self.watched and not self.watched[key]()
+        )
+        return next(other, "a module, or its mode")
 
     def watch(self, array: ndarray[Any, Any], whole: bool) -> None:
         """Look at an array's numbers too: at all, or where there are many at some."""
-        if id(array) not in self.prints:
-            self.prints[id(array)] = fingerprint(array, whole)
-            old = self.named(self.prints[id(array)])
-            self.tests.append(f"fingerprint({self.named(array)}, {whole}) == {old}")
+        if id(array) not in self.watched:
+            then = fingerprint(array, whole)
+            self.watched[id(array)] = lambda: fingerprint(array, whole) == then
+            self.tests.append(f"{self.named(self.watched[id(array)])}()")
             self.__dict__.pop("hold", None)  # it is made with all the tests, once
 
     def quick(self, args: tuple[Any, ...], function: Any, finish: Any) -> Callable[..., Any]:
@@ -209,11 +220,11 @@ class Guards:
         self.known |= {"function": function, "finish": finish}
         inputs, parameters = [], [f"a{k}" for k in range(len(args))]
         row = "".join(f"{name}, " for name in parameters)
-        tests = ["tracing() is None", *self.tests]
+        tests = ["tracing() is None"]
         for name, a in zip(parameters, args, strict=True):
             if type(a) is ndarray:
                 inputs.append(name)
-                tests += [f"type({name}) is ndarray", f"{name}.shape == {a.shape}"]
+                tests += [f"type({name}) is ndarray", f"{name}.shape == {self.named(a.shape)}"]
                 tests.append(f"{name}.dtype is {self.named(a.dtype)}")
             else:
                 tests.append(self.unchanged(name, a))
@@ -225,14 +236,8 @@ class Guards:
             call = f"finish({call}, args, {{}})"
         first = [f"if len(args) != {len(args)}:", "    return MISS"]
         first += [f"{row}= args"] if args else []
+        tests += [*self.tests, *self.reads.tests.tests]
         return self.made("quick", ["args"], tests, call, "MISS", first)
-
-
-# What functions and classes have, but not in their dicts.
-_BESIDE_THE_DICT = frozenset({
-    "__code__", "__defaults__", "__kwdefaults__", "__name__", "__qualname__", "__doc__",
-    "__annotations__", "__bases__",
-})  # fmt: skip
 
 
 def _recording_is(wanted: bool) -> bool:
@@ -277,3 +282,15 @@ def fingerprint(array: ndarray[Any, Any], whole: bool = True) -> Any:
     step = max(1, array.size // _SAMPLES)
     sample = array.reshape(-1)[::step] if array.flags.c_contiguous else array.flat[::step]
     return array.shape, array.dtype, sample.tobytes()
+
+
+# What all tests may name.
+_SCOPE = {
+    "__name__": __name__,
+    "MISS": MISS, "MISSING": MISSING, "all": all, "bytes_of": bytes_of, "changes": changes,
+    "contents_of": contents_of, "eq": operator.eq, "evaluated": evaluated.get,
+    "failures": (ValueError, AttributeError, TypeError, KeyError), "getattr": getattr,
+    "is_same": is_same, "len": len, "map": map, "ndarray": ndarray, "recording": is_recording,
+    "recording_is": _recording_is, "same_items": same_items, "tracing": is_tracing,
+    "values_of": values_of,
+}  # fmt: skip

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import CellType
 from typing import Any, NamedTuple
 
 from numpy import ndarray
 
-__all__ = ["MISSING", "Read", "Reads", "bytes_of", "items_of", "slots_of"]
+__all__ = ["MISSING", "Read", "Reads", "bytes_of", "contents_of", "items_of", "slots_of"]
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
@@ -20,10 +21,10 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 class Read(NamedTuple):
     """One thing that was read: where it stands, under which key, and what stood there.
 
-    `kind` is "key" for a dict's item, "cell", "attribute", "shown" for what an object of another
-    language shows as one, "kind" for what type an attribute has, "items" for a whole list, dict or
-    set, "size" for how many a dict has, "class", "bytes" for memory, "context" for a context
-    variable, and "answer" for what a function of a library answers.
+    `kind` is "key" for a dict's item, "cell", "attribute" for one in the dict of an object, "slot",
+    "shown" for one in neither, as the code of a function, "kind" for what type an attribute has,
+    "items" for a whole list, dict or set, "size" for how many a dict has, "class", "bytes" for
+    memory, "context" for a context variable, and "answer" for what a function of a library answers.
     """
 
     kind: str
@@ -42,11 +43,24 @@ class Reads:
     modules: dict[int, Any] = field(default_factory=dict)  # autonn's, by id
     generators: list[Any] = field(default_factory=list)
     iterators: dict[str, str] = field(default_factory=dict)  # by name, and why not
+    tests: Any = None  # whether the things are as they were, once `Guards` has written it
 
 
 def items_of(value: Any) -> list[Any]:
     """List what a container holds: the pairs of a dict, or of a view of one."""
     return list(value.items() if hasattr(value, "items") else value)
+
+
+def contents_of(cell: CellType) -> Any:
+    """Return what a cell holds; `MISSING` where it is empty: not assigned yet, or deleted.
+
+    >>> contents_of(CellType(1)), contents_of(CellType())
+    (1, nothing)
+    """
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return MISSING
 
 
 def slots_of(kind: type) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import operator
 import random
 import sys
@@ -20,7 +21,6 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from types import (
     BuiltinFunctionType,
-    CellType,
     CodeType,
     FunctionType,
     GeneratorType,
@@ -35,7 +35,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from autonn.compiler.reads import MISSING, Read, Reads, bytes_of, items_of, slots_of
+from autonn.compiler.reads import (
+    MISSING,
+    Read,
+    Reads,
+    bytes_of,
+    contents_of,
+    items_of,
+    slots_of,
+)  # fmt: skip
 from autonn.compiler.watching import (
     AN_ARGUMENT,
     BY_ANY_NAME,
@@ -106,9 +114,9 @@ class _Search:
         self.reads = Reads()
         self.everything = everything  # whether to follow all attributes, not those that are loaded
         self.seen = seen
-        names = [names_in(code) for code in seen.codes]
+        names = [names_in(code) for code, _ in seen.codes.values()]
         self.special = frozenset().union(*(n.attributes for n in names))  # what users load alone
-        others = (names_in(code).attributes for code in seen.libraries)
+        others = (names_in(code).attributes for code in seen.libraries.values())
         self.attributes = self.special.union(_ALWAYS, *others)
         # whether any attribute may be read, and so all of the user's are noted
         self.by_any_name = seen.by_any_name or any(n.is_by_any_name for n in names)
@@ -117,24 +125,24 @@ class _Search:
         self.known: set[tuple[int, str, Any]] = set()
         self.looks: dict[type, Any] = {}  # how each kind is looked at
 
-    def follow(self, value: Any, name: str) -> None:
-        """Look at a thing later."""
-        if id(value) not in self.done and not _is_plain(value):
-            self.done[id(value)] = value
-            self.waiting.append((value, name))
+    def follow(self, name: str, *values: Any) -> None:
+        """Look at things later."""
+        for value in values:
+            if id(value) not in self.done and not _is_plain(value):
+                self.done[id(value)] = value
+                self.waiting.append((value, name))
 
     def run(self, f: Any, args: Any) -> None:
         """Look at all that is within reach of a function, its arguments and the codes that ran."""
-        for code, names in list(self.seen.codes.items()):
+        for code, names in self.seen.codes.values():
             self.globals_of(code, names)
         for ask in self.seen.states:
             self.note("answer", ask, None, ask(), f"what {ask.__qualname__}() answers")
         for given in (reference() for reference in self.seen.given.values()):
             if given is not None:  # what was made for the call is gone
-                self.follow(given, f"a {type(given).__name__}")
-        self.follow(f, "the function")
-        for argument in args:
-            self.follow(argument, AN_ARGUMENT)
+                self.follow(f"a {type(given).__name__}", given)
+        self.follow("the function", f)
+        self.follow(AN_ARGUMENT, *args)
         self.look_at_all()
         for code in self.codes_out_of_sight():
             self.function_of(code)
@@ -152,9 +160,10 @@ class _Search:
         Such is a function that an object of C calls, as what `np.frompyfunc` makes.
         """
         found = {id(f.__code__) for f in self.done.values() if type(f) is FunctionType}
-        for code in self.seen.codes:  # what it defines is made anew each time that it runs
+        codes = {id(code): code for code, _ in self.seen.codes.values()}
+        for code in codes.values():  # what it defines is made anew each time that it runs
             found |= {id(inner) for inner in _with_inner(code) if inner is not code}
-        return [c for c in self.seen.codes if c.co_freevars and id(c) not in found]
+        return [c for key, c in codes.items() if c.co_freevars and key not in found]
 
     def function_of(self, code: CodeType) -> None:
         """Follow the function of a code, wherever that is; refuse what is not to be found."""
@@ -165,7 +174,7 @@ class _Search:
                 "that does not show it, so what it reads can't be followed; call it directly"
             )
         for f in functions:
-            self.follow(f, f.__name__)
+            self.follow(f.__name__, f)
 
     def note(self, kind: str, owner: Any, key: Any, value: Any, name: str) -> None:
         """Note a thing that was read, once, and follow it."""
@@ -173,7 +182,7 @@ class _Search:
             self.known.add((id(owner), kind, key))
             self.reads.things.append(Read(kind, owner, key, value, name))
             if kind not in _NOT_FOLLOWED:
-                self.follow(value, name)
+                self.follow(name, value)
 
     def globals_of(self, code: CodeType, names: dict[str, Any]) -> None:
         """Note the globals that a code loads; what is none must stay none."""
@@ -188,7 +197,7 @@ class _Search:
         if not _TO_MODULES.isdisjoint(both):
             modules = frozenset(name for name in sys.modules if is_users(name))
         for name in sorted(modules & sys.modules.keys()):
-            self.follow(sys.modules[name], name)
+            self.follow(name, sys.modules[name])
 
     def look(self, value: Any, name: str) -> None:
         """Note what is read of one thing, by its kind."""
@@ -204,33 +213,12 @@ class _Search:
         """Note an array: what becomes of it is seen in the graph."""
         self.reads.arrays[id(value)] = value, name
 
-    def tensor(self, value: Tensor, name: str) -> None:
-        """Note nothing: it is read at each call, and whether it requires a gradient is guarded."""
-
-    def context(self, value: ContextVar[Any], name: str) -> None:
-        """Note what a context variable has."""
-        self.note("context", value, None, value.get(MISSING), name)
-
-    def chance(self, value: Any, name: str) -> None:
-        """Note a generator, whose state tells whether it was drawn from."""
-        self.reads.generators.append(value)
-
-    def method(self, value: MethodType, name: str) -> None:
-        """Follow what a method is of, and its function."""
-        self.follow(value.__self__, name)
-        self.follow(value.__func__, name)
-
     def partial(self, value: Any, name: str) -> None:
         """Follow what a partial was made of; of a compiled function what was compiled."""
         self.by_any_name |= value.func in BY_ANY_NAME
         programs = getattr(value, "programs", None)
         parts = (value.func, value.args, value.keywords) if programs is None else (programs.f,)
-        for part in parts:
-            self.follow(part, name)
-
-    def wrapped(self, value: Any, name: str) -> None:
-        """Follow the function of a static or class method, or of a property."""
-        self.follow(value.fget if isinstance(value, property) else value.__func__, name)
+        self.follow(name, *parts)
 
     def library(self, value: ModuleType, name: str) -> None:
         """Note the attributes of a file of the user's; of a library's what is data."""
@@ -242,17 +230,13 @@ class _Search:
                 if not callable(data) and not isinstance(data, ModuleType):
                     self.note("attribute", value, key, data, f"{name}.{key}")
 
+    def chance(self, value: Any, name: str) -> None:
+        """Note a generator, whose state tells whether it was drawn from."""
+        self.reads.generators.append(value)
+
     def by_name(self, value: Any, name: str) -> None:
         """Note that attributes are read by names that stand in no code."""
         self.by_any_name = True
-
-    def view(self, value: memoryview, name: str) -> None:
-        """Follow what a view is of."""
-        self.follow(value.obj, name)
-
-    def reference(self, value: weakref.ref[Any], name: str) -> None:
-        """Follow what a weak reference leads to."""
-        self.follow(value(), name)
 
     def iterator(self, value: Any, name: str) -> None:
         """Refuse what gives another thing each time."""
@@ -267,29 +251,22 @@ class _Search:
     def function(self, f: FunctionType, name: str) -> None:
         """Note cells and defaults of a function; of autonn's own only what it was given."""
         name = f.__name__ if f.__name__ != "<lambda>" else name
-        self.follow(getattr(f, "__wrapped__", None), name)
+        self.follow(name, getattr(f, "__wrapped__", None))
         for variable, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-            self.cell(cell, variable)
+            self.note("cell", cell, None, contents_of(cell), variable)
         if not is_users(f.__module__):
             return
         if self.everything:
             for code in _with_inner(f.__code__):
                 self.globals_of(code, f.__globals__)
-        self.note("attribute", f, "__code__", f.__code__, f"the code of {name}")
-        self.note("attribute", f, "__defaults__", f.__defaults__, a_default_of(name))
-        self.note("attribute", f, "__kwdefaults__", f.__kwdefaults__, a_default_of(name))
+        self.note("shown", f, "__code__", f.__code__, f"the code of {name}")
+        self.note("shown", f, "__defaults__", f.__defaults__, a_default_of(name))
+        self.note("shown", f, "__kwdefaults__", f.__kwdefaults__, a_default_of(name))
         if "__globals__" in self.special:
             self.container(f.__globals__, f"the globals of {name}")
         for key in sorted(self.special & _OF_FUNCTIONS):
-            self.note("attribute", f, key, getattr(f, key), f"{name}.{key}")
+            self.note("shown", f, key, getattr(f, key), f"{name}.{key}")
         self.attributes_of(f, f.__dict__, name)
-
-    def cell(self, cell: CellType, name: str) -> None:
-        try:
-            value = cell.cell_contents
-        except ValueError:  # it is empty: not assigned yet
-            value = MISSING
-        self.note("cell", cell, None, value, name)
 
     def container(self, value: Any, name: str) -> None:
         """Note what a list, dict, tuple or set holds."""
@@ -303,36 +280,30 @@ class _Search:
         items = items_of(value)
         if not isinstance(value, tuple | frozenset):
             self.note("items", value, None, items, name)
-        for item in items:
-            for part in item if hasattr(value, "items") else (item,):
-                self.follow(part, name)
+        self.follow(name, *(itertools.chain(*items) if hasattr(value, "items") else items))
         if hasattr(value, "__dict__"):  # one of a class of its own
             self.instance(value, name)
-
-    def view_of_dict(self, value: Any, name: str) -> None:
-        """Follow what the keys, values or items are of."""
-        self.container(value.mapping, name)
 
     def klass(self, value: type, name: str) -> None:
         """Note the attributes of a class of the user's, and of those above it."""
         if not is_users(value.__module__):
             return
-        self.follow(type(value), name)
+        self.follow(name, type(value))
         for base in value.__mro__:
             if is_users(base.__module__):
-                self.note("attribute", base, "__bases__", base.__bases__, f"what {name} is made of")
+                self.note("shown", base, "__bases__", base.__bases__, f"what {name} is made of")
                 for key in sorted(self.special & _OF_CLASSES):
-                    self.note("attribute", base, key, getattr(base, key), f"{name}.{key}")
+                    self.note("shown", base, key, getattr(base, key), f"{name}.{key}")
                 self.attributes_of(base, vars(base), name)
 
     def instance(self, value: Any, name: str) -> None:
         """Note the attributes of an object: by the names that are loaded; of ours the plain."""
-        self.follow(type(value), type(value).__name__)
+        self.follow(type(value).__name__, type(value))
         ours = not is_users(type(value).__module__)  # of which all is noted
         for slot in slots_of(type(value)):  # first: its class has it too, and a dict has not
             if ours or self.is_read(slot):
                 found = getattr(value, slot, MISSING)
-                self.note("attribute", value, slot, found, f"{name}.{slot}")
+                self.note("slot", value, slot, found, f"{name}.{slot}")
         attributes = getattr(value, "__dict__", None)
         if hasattr(type(value), "named_modules"):  # not of the value: `__getattr__` may raise
             self.module(value, attributes or {})
@@ -369,7 +340,7 @@ class _Search:
         kind = type(value).__name__
         if not is_users(type(value).__module__):
             for key, inner in attributes.items():
-                self.follow(inner, f"{kind}.{key}")
+                self.follow(f"{kind}.{key}", inner)
             return
         for key, inner in attributes.items():
             holds = isinstance(inner, Tensor | list | dict | tuple)
@@ -417,23 +388,25 @@ class _Search:
         return not task and not own_stream
 
 
+# How each kind is looked at: a method of the search, its name, and what it was found as.
 _LOOKS: list[tuple[Any, Any]] = [
     (ndarray, _Search.array),
-    (Tensor, _Search.tensor),
+    (Tensor, lambda *_: None),  # read at each call; whether it requires a gradient is guarded
     ((np.random.Generator, np.random.RandomState, random.Random), _Search.chance),
-    (ContextVar, _Search.context),
+    (ContextVar, lambda search, v, name: search.note("context", v, None, v.get(MISSING), name)),
     (FunctionType, _Search.function),
-    (MethodType, _Search.method),
+    (MethodType, lambda search, v, name: search.follow(name, v.__self__, v.__func__)),
     (functools.partial, _Search.partial),
     ((dict, MappingProxyType), _Search.container),
     ((list, tuple, set, frozenset, deque, bytearray, array), _Search.container),
-    (_VIEWS, _Search.view_of_dict),
-    (memoryview, _Search.view),
-    (weakref.ref, _Search.reference),
+    (_VIEWS, lambda search, v, name: search.container(v.mapping, name)),
+    (memoryview, lambda search, v, name: search.follow(name, v.obj)),
+    (weakref.ref, lambda search, v, name: search.follow(name, v())),
     ((operator.attrgetter, operator.methodcaller), _Search.by_name),
     (ModuleType, _Search.library),
     (type, _Search.klass),
-    ((staticmethod, classmethod, property), _Search.wrapped),
+    (property, lambda search, v, name: search.follow(name, v.fget)),
+    ((staticmethod, classmethod), lambda search, v, name: search.follow(name, v.__func__)),
     (GeneratorType, _Search.iterator),
 ]
 

@@ -16,6 +16,7 @@ import inspect
 import keyword
 import math
 import pickle
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType, ModuleType
@@ -27,7 +28,6 @@ from scipy.linalg import blas
 
 from autonn.compiler.graph import Node, is_even
 from autonn.engine.op import Op
-from autonn.engine.tensor import Array
 
 __all__ = ["Source", "dtype_text", "identifier", "literal"]
 
@@ -45,6 +45,7 @@ def identifier(name: Any, otherwise: str) -> str:
     return name if plain and not keyword.iskeyword(name) else otherwise
 
 
+@functools.lru_cache
 def dtype_text(dtype: np.dtype[Any]) -> str:
     """Write a dtype: a number's by its name, of others, as of a time's, what NumPy calls it.
 
@@ -115,8 +116,7 @@ class Source:
         self.functions: list[str] = []
         self.given: list[Node] = []
         self.outside: dict[str, Any] = {}
-        self._numbers: dict[tuple[str, Any], str] = {}
-        self._constants: dict[Node, str] = {}
+        self._named: dict[Any, str] = {}
         self._helpers = _Helpers(self)
 
     def text(self) -> str:
@@ -142,54 +142,46 @@ class Source:
         self.taken.add(name)
         return name
 
+    def in_header(self, key: Any, label: str, text: str) -> str:
+        """Name what a text in the header gives; one name for each key."""
+        if key not in self._named:
+            self._named[key] = self.reserve(label)
+            self.header.append(f"{self._named[key]} = {text}")
+        return self._named[key]
+
     def constant(self, node: Node) -> str | None:
         """Name a constant, and write it into the header; None for what is too large or no text."""
-        value: Array = node.value
+        value, dtype = node.value, dtype_text(node.dtype)
         if value.dtype.kind not in "biufcSU":
             return None
-        if node not in self._constants:
-            if value.size and is_even(value.reshape(-1)):
-                number = literal(value.flat[0].item())
-                text = f"np.full({value.shape}, {number}, {dtype_text(value.dtype)})"
-            elif value.size <= 256:
-                numbers = literal(value.ravel().tolist())
-                text = f"np.array({numbers}, {dtype_text(value.dtype)}).reshape({value.shape})"
-            else:
-                return None
-            name = self.reserve(identifier(node.label, "k"))
-            self.header.append(f"{name} = {text}")
-            self._constants[node] = name
-        return self._constants[node]
+        if value.size and is_even(value.reshape(-1)):
+            text = f"np.full({value.shape}, {literal(value.flat[0].item())}, {dtype})"
+        elif value.size <= 256:
+            numbers = literal(value.ravel().tolist())
+            text = f"np.array({numbers}, {dtype}).reshape({value.shape})"
+        else:
+            return None
+        return self.in_header(node, identifier(node.label, "k"), text)
 
     def number(self, number: float, dtype: np.dtype[Any]) -> str:
         """Name a number as an array without axes: a ufunc takes it 0.3 microseconds sooner."""
         key = repr(float(number)), dtype  # as text, which tells -0.0 from 0.0
-        if key not in self._numbers:
-            known = {"1.0": "one", "0.0": "zero", "-1.0": "minus_one", "2.0": "two", "0.5": "half"}
-            name = self.reserve(known.get(key[0], f"c{len(self._numbers)}"))
-            self.header.append(f"{name} = np.array({literal(number)}, {dtype_text(dtype)})")
-            self._numbers[key] = name
-        return self._numbers[key]
+        known = {"1.0": "one", "0.0": "zero", "-1.0": "minus_one", "2.0": "two", "0.5": "half"}
+        label = known.get(key[0], f"c{len(self._named)}")
+        return self.in_header(key, label, f"np.array({literal(number)}, {dtype_text(dtype)})")
 
     def full(self, shape: tuple[int, ...], number: float, dtype: np.dtype[Any]) -> str:
         """Name an array of equal numbers."""
-        key = f"{literal(number)} {shape}", dtype
-        if key not in self._numbers:
-            plain = number == 0 and math.copysign(1, number) > 0
-            known = "ones" if number == 1 else "zeros" if plain else "full"
-            self._numbers[key] = self.reserve("_".join([known, *map(str, shape)]))
-            value = f", {literal(number)}" if known == "full" else ""
-            text = f"np.{known}({literal(shape)}{value}, {dtype_text(dtype)})"
-            self.header.append(f"{self._numbers[key]} = {text}")
-        return self._numbers[key]
+        plain = number == 0 and math.copysign(1, number) > 0
+        known = "ones" if number == 1 else "zeros" if plain else "full"
+        value = f", {literal(number)}" if known == "full" else ""
+        text = f"np.{known}({literal(shape)}{value}, {dtype_text(dtype)})"
+        return self.in_header(text, "_".join([known, *map(str, shape)]), text)
 
     def starts(self, count: int, step: int) -> str:
         """Name the places where rows of so many numbers start."""
-        key = f"starts {count} {step}", np.dtype(np.intp)
-        if key not in self._numbers:
-            self._numbers[key] = self.reserve(f"starts_{count // step}_{step}")
-            self.header.append(f"{self._numbers[key]} = np.arange(0, {count}, {step})")
-        return self._numbers[key]
+        text = f"np.arange(0, {count}, {step})"
+        return self.in_header(text, f"starts_{count // step}_{step}", text)
 
     def function(self, function: Any, name: Any) -> str:
         """Say how the program calls a function, which is printed where it is no NumPy function."""
@@ -231,14 +223,19 @@ class _Helpers:
             if getattr(module, base, None) is function:
                 return f"{prefix}.{base}"
         if id(function) not in self.known:
-            tree = _definition(function)
-            if tree is None:
+            text, scope = _definition(function), getattr(function, "__globals__", {})
+            if text is None:
                 self.known[id(function)] = function, self.source.hand_over(function, name)
             else:
                 own = self.source.reserve(identifier(name, "helper"))
                 self.known[id(function)] = function, own
+
+                def filled(hole: re.Match[str]) -> str:
+                    key = hole[1]
+                    return self.refer(scope[key], key) if key in scope else key or own
+
                 self.texts[own] = []  # before what it calls, and so that a recursion ends
-                self.texts[own] = ["", *_printed(tree, own, _Renamed(self, function))]
+                self.texts[own] = ["", *_HOLE.sub(filled, text).splitlines()]
         return self.known[id(function)][1]
 
     def refer(self, value: Any, name: str) -> str:
@@ -291,29 +288,23 @@ def _constant_text(value: Any) -> str | None:
         return None
 
 
-def _printed(tree: ast.FunctionDef | ast.Lambda, own: str, renamed: _Renamed) -> list[str]:
-    body = renamed.visit(tree)
-    ast.fix_missing_locations(body)
-    if isinstance(body, ast.Lambda):
-        text = f"def {own}({ast.unparse(body.args)}):\n    return {ast.unparse(body.body)}"
-    else:
-        body.name = own
-        text = ast.unparse(body)
-    return text.splitlines()
+# Where a text of a function names what is outside: the name stands between these, "" for its own.
+_OPEN, _SHUT = "\u27e6", "\u27e7"  # printable, or they would be escaped within f-strings
+_HOLE = re.compile(f"{_OPEN}(.*?){_SHUT}")
 
 
-class _Renamed(ast.NodeTransformer):
-    """Strips types and documentation from a function and points its names to what is printed."""
+def _hole(name: str) -> ast.Name:
+    return ast.Name(f"{_OPEN}{name}{_SHUT}")  # which is written as it is
 
-    def __init__(self, helpers: _Helpers, function: Any) -> None:
-        self.helpers, self.scope = helpers, function.__globals__
-        self.local = _local_names(function.__code__)
+
+class _WithHoles(ast.NodeTransformer):
+    """Strips types and documentation from a function, and makes holes of its globals."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.local = _local_names(code)
 
     def visit_Name(self, node: ast.Name) -> Any:
-        if node.id in self.local or node.id not in self.scope:
-            return node
-        renamed = self.helpers.refer(self.scope[node.id], node.id)
-        return ast.parse(renamed, mode="eval").body
+        return node if node.id in self.local else _hole(node.id)
 
     def visit_arg(self, node: ast.arg) -> Any:
         node.annotation = None
@@ -328,7 +319,7 @@ class _Renamed(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None:
             return ast.Pass()
-        return self.visit(ast.Assign([node.target], node.value))
+        return self.visit(ast.copy_location(ast.Assign([node.target], node.value), node))
 
 
 def _local_names(code: CodeType) -> set[str]:
@@ -339,8 +330,8 @@ def _local_names(code: CodeType) -> set[str]:
 # ---- finding definitions
 
 
-def _definition(function: Any) -> ast.FunctionDef | ast.Lambda | None:
-    """Find the definition of a function in the file it came from, if that is what it runs.
+def _definition(function: Any) -> str | None:
+    """Find the text of a function, with holes, in the file it came from, if that is what it runs.
 
     A function that closes over something, or whose file was edited or loaded anew since, is not
     what the text says; so it has none.
@@ -350,43 +341,50 @@ def _definition(function: Any) -> ast.FunctionDef | ast.Lambda | None:
     if function.__module__ not in sys.modules:
         return None
     try:
-        text = inspect.getsource(sys.modules[function.__module__])
-    except (OSError, TypeError):
+        text = _definition_in(
+            inspect.getsource(sys.modules[function.__module__]), function.__code__
+        )
+        return text and _DEFAULT.sub(lambda hole: literal(_default(function, hole[1])), text)
+    except (OSError, TypeError, LookupError):  # it has no source, or a default is no literal
         return None
-    found: Any = pickle.loads(_definition_in(text, function.__code__))
-    return found if found is not None and _with_defaults(found, function) else None
+
+
+# Where a default stands: as it is now, it may be another. A keyword's has its name, others a place.
+_DEFAULT = re.compile(f"{_OPEN}=(.*?){_SHUT}")
+
+
+def _default(function: FunctionType, key: str) -> Any:
+    if key.isdecimal():
+        return (function.__defaults__ or ())[int(key)]
+    return (function.__kwdefaults__ or {})[key]
 
 
 @functools.lru_cache(maxsize=1024)
-def _definition_in(text: str, code: CodeType) -> bytes:
-    """Find the definition in a text that gives this code, pickled: whoever reads it changes it.
-
-    To unpickle a tree takes a sixth of the time of a deep copy.
-    """
+def _definition_in(text: str, code: CodeType) -> str | None:
+    """Find the definition in a text that gives this code, and write it with holes."""
     functions, imports = _functions_by_line(text)
+    if _OPEN in text:
+        return None
     for node in functions.get(code.co_firstlineno, ()):
         name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
         alike = (_same_code(c, code) for c in _compiled(node, imports))
         if name == code.co_name and any(alike):
-            return pickle.dumps(node)
-    return pickle.dumps(None)
+            own = pickle.loads(pickle.dumps(node))  # in a third of the time of a deep copy
+            return _with_holes(own, code)
+    return None
 
 
-def _with_defaults(tree: ast.FunctionDef | ast.Lambda, function: FunctionType) -> bool:
-    """Write the defaults as they are now; whether that can be done."""
-    named = function.__kwdefaults__ or {}
-    try:
-        tree.args.defaults = [_literal_tree(value) for value in function.__defaults__ or ()]
-        tree.args.kw_defaults = [
-            _literal_tree(named[a.arg]) if a.arg in named else None for a in tree.args.kwonlyargs
-        ]
-    except TypeError:
-        return False
-    return True
-
-
-def _literal_tree(value: Any) -> ast.expr:
-    return ast.parse(literal(value), mode="eval").body
+def _with_holes(tree: ast.FunctionDef | ast.Lambda, code: CodeType) -> str:
+    tree = _WithHoles(code).visit(tree)
+    args = tree.args
+    args.defaults = [_hole(f"={k}") for k in range(len(args.defaults))]
+    args.kw_defaults = [
+        d and _hole(f"={a.arg}") for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    ]
+    if isinstance(tree, ast.Lambda):
+        return f"def {_OPEN}{_SHUT}({ast.unparse(args)}):\n    return {ast.unparse(tree.body)}"
+    tree.name = _OPEN + _SHUT
+    return ast.unparse(tree)
 
 
 def _compiled(
@@ -396,10 +394,9 @@ def _compiled(
 
     With the imports of its file, as Python calls methods of modules in another way.
     """
-    alone = copy.deepcopy(tree)
-    statement: ast.stmt = alone if isinstance(alone, ast.FunctionDef) else ast.Expr(alone)
-    if isinstance(alone, ast.FunctionDef):
-        alone.decorator_list = []
+    statement: ast.stmt = ast.Expr(tree) if isinstance(tree, ast.Lambda) else copy.copy(tree)
+    if isinstance(statement, ast.FunctionDef):
+        statement.decorator_list = []
     module = ast.fix_missing_locations(ast.Module([*imports, statement], []))
     for flags in (__future__.annotations.compiler_flag, 0):  # as the file may begin
         codes = compile(module, "<text>", "exec", flags=flags, dont_inherit=True).co_consts

@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from autonn.compiler.graph import Argument, Given, Graph, Node
 from autonn.compiler.loops import Body
 from autonn.compiler.reads import Reads
 from autonn.compiler.search import reads_of
-from autonn.compiler.watching import watched
+from autonn.compiler.watching import Seen, watched
 from autonn.engine.backward import seed
 from autonn.engine.errors import tied
 from autonn.engine.lineage import (
@@ -69,13 +69,13 @@ class Traced:
     """
 
     graph: Graph
-    modules: list[Any] = field(default_factory=list)
-    outside: list[Tensor] = field(default_factory=list)
-    has_gradients: bool = False
-    buffers: list[Tensor] = field(default_factory=list)
-    reads: Reads = field(default_factory=Reads)
-    tensors: list[bool] = field(default_factory=list)
-    tracked: list[bool] = field(default_factory=list)
+    modules: list[Any]
+    outside: list[Tensor]
+    has_gradients: bool
+    buffers: list[Tensor]
+    reads: Reads
+    tensors: list[bool]
+    tracked: list[bool]
 
 
 def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
@@ -116,32 +116,25 @@ def run_traced(
     kwargs: dict[str, Any],
     leaves: Sequence[Any],
     near: Reads | None = None,
+    known: Reads | None = None,
     errors: bool = True,
 ) -> Traced:
     """Run a function on Tensors in the place of the arrays among the leaves of its arguments.
 
-    Of what it could read, `near`, iterators are refused before they are asked for anything. What
-    is made for its `errors` alone is tied to an output, or is not in the graph.
+    Of what it could read, `near`, iterators are refused before they are asked for anything. Where
+    what it reads is `known`, from another trace, it is not looked for again, nor are names: that
+    is a sixth of the time. What is made for its `errors` alone is tied to an output,
+    or is not in the graph.
     """
     start = age_of(leaf(np.zeros(()))) + 1
     inputs = {k: leaf(a) for k, a in enumerate(leaves) if isinstance(a, ndarray)}
     stand_ins = [inputs.get(k, a) for k, a in enumerate(leaves)]
     full, named = tree_unflatten((args, kwargs), stand_ins)
     notes = Trace(start)
-    token = tracing.set(notes)
-    try:
-        with np.errstate(all="ignore"), _places():  # the program warns, as f would
-            with watched(near.iterators if near else {}) as seen:
-                result = _called(f, full, named, notes)
-            outputs = tree_leaves(result)
-            outside, gradients = _closed_over(outputs, start)
-    finally:
-        tracing.reset(token)
-    if notes.refusal is not None:  # the function swallowed it, and went another way
-        raise notes.refusal
-    seen.refuse()
-    reads = reads_of(f, (*full, *named.values()), seen)
-    reading = _Reading(start, _names(f, full, named, notes), notes.writes, reads)
+    result, outside, gradients, seen = _ran(f, full, named, notes, near)
+    reads = reads_of(f, (*full, *named.values()), seen) if known is None else known
+    names = _names(f, full, named, notes) if known is None else {}
+    reading, outputs = _Reading(start, names, notes.writes, reads), tree_leaves(result)
     written = {age_of(buffer): (buffer, value) for buffer, value, _ in notes.writes}
     values = [value for _, value in written.values()]
     others = [*gradients, *values]
@@ -158,6 +151,25 @@ def run_traced(
     tracked = [isinstance(t, Tensor) and t.requires_grad and bool(outside) for t in outputs]
     buffers = [buffer for buffer, _ in written.values()]
     return Traced(graph, notes.modules, outside, bool(gradients), buffers, reads, tensors, tracked)
+
+
+def _ran(
+    f: Any, args: Any, kwargs: Any, notes: Trace, near: Reads | None
+) -> tuple[Any, list[Tensor], list[Any], Seen]:
+    """Run a function under a trace; return its result, parameters and gradients, what was seen."""
+    token = tracing.set(notes)
+    try:
+        noted = noting() if is_recording() else nullcontext()  # places, and what can raise
+        with np.errstate(all="ignore"), noted:  # the program warns, as f would
+            with watched(near.iterators if near else {}) as seen:
+                result = _called(f, args, kwargs, notes)
+            outside, gradients = _closed_over(tree_leaves(result), notes.start)
+    finally:
+        tracing.reset(token)
+    if notes.refusal is not None:  # the function swallowed it, and went another way
+        raise notes.refusal
+    seen.refuse()
+    return result, outside, gradients, seen
 
 
 def _called(f: Any, args: Any, kwargs: Any, notes: Trace) -> Any:
@@ -179,11 +191,6 @@ def _with_errors(
         return tied(outputs, notes.raising, reading.inside, others)
     finally:
         tracing.reset(token)
-
-
-def _places() -> AbstractContextManager[Any]:
-    """Note places where a graph is recorded at all."""
-    return noting() if is_recording() else nullcontext()
 
 
 def _closed_over(outputs: list[Any], start: int) -> tuple[list[Tensor], list[Any]]:
@@ -219,21 +226,25 @@ class _Reading:
     def read(self, outputs: Sequence[Any], inputs: Sequence[Tensor]) -> list[Argument]:
         """Return the node, or plain value, of each output."""
         for tensor in inputs:
-            node = Node.of(Given.INPUT, None, values_of(tensor), self.names.get(age_of(tensor), ""))
-            self.nodes[age_of(tensor)] = node
-        tensors = ancestors(
-            [t for t in outputs if isinstance(t, Tensor)], self.inside, self.nodes
-        )  # fmt: skip
+            self.take(tensor)
+        roots = [t for t in outputs if isinstance(t, Tensor)]
+        tensors = ancestors(roots, self.inside, self.nodes)
         own = {age_of(t): t for t in tensors if age_of(t) >= self.start}
         self.private = _private_arrays(list(_with_steps(own).values()))
         self.name_all(tensors)
         return [self.nodes[age_of(t)] if isinstance(t, Tensor) else self.plain(t) for t in outputs]
 
+    def take(self, tensor: Tensor, label: str = "") -> None:
+        """Make the node of an input."""
+        name = self.names.get(age_of(tensor), "") or label
+        self.nodes[age_of(tensor)] = Node.of(Given.INPUT, None, values_of(tensor), name)
+
     def name_all(self, tensors: Sequence[Tensor]) -> None:
         """Make the nodes of Tensors, the oldest first."""
         for tensor in tensors:
             if op_of(tensor) is PICK:
-                self.used.setdefault(age_of(tensors_of(tensor)[0]), []).append(_key_of(tensor))
+                loop, key = age_of(tensors_of(tensor)[0]), attributes_of(tensor)["key"]
+                self.used.setdefault(loop, []).append(key)
         for tensor in tensors:
             node = self.node(tensor)
             node.label = node.label or self.names.get(age_of(tensor), "") or _layer_label(node)
@@ -245,8 +256,7 @@ class _Reading:
         inner.given, inner.private = self.given, self.private
         for group, label in ((loop.carries, "carry"), (loop.slices, "x"), (loop.around, "")):
             for t in group:
-                name = self.names.get(age_of(t), "") or label
-                inner.nodes[age_of(t)] = Node.of(Given.INPUT, None, values_of(t), name)
+                inner.take(t, label)
         inputs = list(inner.nodes.values())
         carries: list[Key] = [("carry", k) for k in range(len(loop.carries))]
         results = [loop.result(key) for key in [*carries, *_others(used)]]
@@ -277,8 +287,7 @@ class _Reading:
         """List what to follow: not what lies behind what was there before."""
         if age_of(tensor) < self.start:
             return []
-        found = tensors_of(tensor)
-        return [self.as_of(a, age_of(tensor)) for a in found] if self.writes else found
+        return [self.as_of(a, age_of(tensor)) for a in tensors_of(tensor)]
 
     def node(self, tensor: Tensor) -> Node:
         """Make the node of a Tensor whose operands have theirs."""
@@ -306,6 +315,8 @@ class _Reading:
 
     def as_of(self, a: Tensor, age: int) -> Tensor:
         """Return what a buffer was last set to before an age, or the Tensor itself."""
+        if not self.writes:
+            return a
         values = [value for buffer, value, when in self.writes if buffer is a and when < age]
         return self.as_of(values[-1], age_of(values[-1])) if values else a
 
@@ -315,13 +326,9 @@ class _Reading:
         An array of the user's is read where it stands, at each call; one that the graph alone
         holds, as derivative rules make them, nobody can change.
         """
-        if isinstance(a, np.generic):
+        if isinstance(a, np.generic) or id(a) in self.private:
             return Node.constant(a)
-        if not isinstance(a, ndarray):
-            return a
-        if id(a) in self.private:
-            return Node.constant(a)
-        return self.give(Given.ARRAY, a, a)
+        return self.give(Given.ARRAY, a, a) if isinstance(a, ndarray) else a
 
     def plain(self, a: Any) -> Argument:
         """Take what a function returned that is not a Tensor: its own arrays are constants."""
@@ -340,11 +347,6 @@ class _Reading:
         if id(thing) not in self.given:
             self.given[id(thing)] = Node.of(given, thing, array)
         return self.given[id(thing)]
-
-
-def _key_of(pick: Tensor) -> Key:
-    key: Key = attributes_of(pick)["key"]
-    return key
 
 
 def _others(used: Sequence[Key]) -> list[Key]:

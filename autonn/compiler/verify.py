@@ -20,14 +20,14 @@ from numpy import ndarray
 
 from autonn.compiler.graph import difference
 from autonn.compiler.guards import Guards, same_items
-from autonn.compiler.reads import MISSING, Read, Reads, slots_of
+from autonn.compiler.reads import MISSING, Read, Reads, contents_of
 from autonn.compiler.trace import Traced, run_traced
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import CannotCompileError, changes
 from autonn.engine.tensor import Tensor, leaf, values_of
 from autonn.engine.trees import tree_form, tree_leaves, tree_unflatten
 
-__all__ = ["as_it_is", "disagreement", "trace_twice", "verify", "watch_arrays"]
+__all__ = ["Before", "as_it_is", "disagreement", "trace_twice", "verify", "watch_arrays"]
 
 # Up to this size the numbers of an array are compared at each call, which takes 60 microseconds
 # for that much; a larger one that is computed with beside Tensors has to be an argument.
@@ -47,23 +47,53 @@ _LOOKS = 8
 _ENOUGH = 2
 
 
-def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads) -> Traced:
+class Before:
+    """What a function could read, change or draw from, `near`, as it was before anything ran."""
+
+    def __init__(self, near: Reads) -> None:
+        self.near = near
+        self.given = [(g, _state(g)) for g in near.generators]
+        # NumPy's own takes 30 microseconds to tell its state: so it is asked once
+        self.chance = [*self.given, *((g, _state(g)) for g in (np.random.mtrand._rand, random))]
+        arrays = (a for a, _ in near.arrays.values() if a.nbytes <= _COMPARED_BYTES)
+        self.copies = [(a, a.copy()) for a in arrays]
+
+    @contextlib.contextmanager
+    def put_back(self) -> Iterator[None]:
+        """Undo, at the end, what a function changed of all that it could have read, or drew.
+
+        Its counters, lists, arrays and chance are then as if nobody had looked at it.
+        """
+        try:
+            yield
+        finally:
+            _put_states_back(self.chance)
+            for array, copy in self.copies:
+                if array.tobytes() != copy.tobytes():
+                    array[...] = copy
+            for read in self.near.things:
+                _put_back(read)
+
+
+def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], before: Before) -> Traced:
     """Trace a function twice; raise `CannotCompileError` where it did not do the same.
 
-    What it could read and change, `near`, is as before at the end.
+    What it could read and change is as `before` at the end.
     """
-    with _all_put_back(near):
+    near = before.near
+    with before.put_back():
+        now = [state for _, state in before.chance]
         for _ in range(_LOOKS if threading.active_count() > 1 else 1):
-            states = _states(near.generators)
             traced = run_traced(f, args, kwargs, leaves, near)
-            if all(map(_is_same_state, states, _states(near.generators))):
+            then, now = now, [_state(generator) for generator, _ in before.chance]
+            if all(map(_is_same_state, then, now)):
                 break
         else:
             raise _refusal(f, "it draws random numbers in plain NumPy or Python")
         guards = Guards(traced.reads, traced.modules, [])
         for array, _ in traced.reads.arrays.values():
             guards.watch(array, whole=array.nbytes <= _COMPARED_BYTES)
-        again = run_traced(f, args, kwargs, leaves, near)
+        again = run_traced(f, args, kwargs, leaves, near, traced.reads)
     if not guards.hold():
         raise _refusal(f, f"it changes what it reads ({guards.changed()})")
     what = difference(traced.graph, again.graph)
@@ -73,16 +103,16 @@ def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Rea
 
 
 def as_it_is(
-    f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads, traced: Traced
+    f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], before: Before, traced: Traced
 ) -> tuple[Any, list[bool]]:
     """Run a function without a program, and tell which leaves of its result are Tensors.
 
-    What it could read and change, `near`, is put back. A function that does not take arrays is run
+    What it could read and change is put back. A function that does not take arrays is run
     on Tensors: its program gives arrays for arrays.
     """
     given = tree_leaves((args, kwargs))
     with (
-        _all_put_back(near),
+        before.put_back(),
         np.errstate(all="ignore"),
         _put_back_later([*traced.reads.modules.values(), *traced.modules], traced.buffers),
     ):
@@ -105,22 +135,21 @@ def _lifted(given: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
 
 
 def verify(
-    program: Any, f: Any, expected: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads
-) -> None:
-    """See that the program gives what the function gives as it is; `near` is put back.
+    program: Any, f: Any, expected: Any, args: Any, kwargs: Any, leaves: Sequence[Any],
+    before: Before,
+) -> None:  # fmt: skip
+    """See that the program gives what the function gives as it is; chance is put back.
 
     Raises
     ------
     CannotCompileError
         Where it does not: the function goes another way for arrays than for Tensors.
     """
-    with (
-        _chance_put_back(near),
-        np.errstate(all="ignore"),
-        _put_back_later(program.guards.modules, program.buffers),
-    ):
-        inputs = [a for a in leaves if isinstance(a, ndarray)]
-        found = program.run(inputs, args, kwargs)
+    try:
+        with np.errstate(all="ignore"), _put_back_later(program.guards.modules, program.buffers):
+            found = program.run([a for a in leaves if isinstance(a, ndarray)], args, kwargs)
+    finally:  # of chance, a program draws from what it was given alone
+        _put_states_back(before.given)
     what = disagreement(expected, found)
     if what:
         raise _refusal(f, f"its program does not give what it gives as it is ({what})")
@@ -209,49 +238,27 @@ def _roots(array: Any) -> Iterator[Any]:
 # ---- as if nothing had run
 
 
-@contextlib.contextmanager
-def _all_put_back(near: Reads) -> Iterator[None]:
-    """Undo, at the end, what a function changed of all that it could have read, or drew.
-
-    Its counters, lists, arrays and chance are then as if nobody had looked at it.
-    """
-    copies = [(a, a.copy()) for a, _ in near.arrays.values() if a.nbytes <= _COMPARED_BYTES]
-    try:
-        with _chance_put_back(near):
-            yield
-    finally:
-        for array, copy in copies:
-            if array.tobytes() != copy.tobytes():
-                array[...] = copy
-        for read in near.things:
-            _put_back(read)
-
-
 def _put_back(read: Read) -> None:
     """Give one thing that was read its value back, where it has another."""
     owner, value = read.owner, read.value
-    if read.kind == "cell" and value is not MISSING:
-        with contextlib.suppress(ValueError):
-            if owner.cell_contents is not value:
-                owner.cell_contents = value
+    if read.kind == "cell" and contents_of(owner) is not value:
+        if value is MISSING:
+            del owner.cell_contents
+        else:
+            owner.cell_contents = value
     elif read.kind == "key" and owner.get(read.key, MISSING) is not value:
         _put_key_back(owner, read.key, value)
     elif read.kind == "items" and not same_items(owner, value):
         _put_items_back(owner, value)
+    elif read.kind == "slot" and getattr(owner, read.key, MISSING) is not value is not MISSING:
+        setattr(owner, read.key, value)
     elif read.kind == "attribute" and not isinstance(owner, type):
-        _put_attribute_back(owner, read.key, value)
-
-
-def _put_attribute_back(owner: Any, key: str, value: Any) -> None:
-    if key in slots_of(type(owner)):
-        if value is not MISSING and getattr(owner, key, MISSING) is not value:
-            setattr(owner, key, value)
-        return
-    held = getattr(owner, "__dict__", {})
-    counts = key == "edits"  # of what is set on a module: a number comes only once
-    if is_users(type(owner).__module__) and not counts and held.get(key, MISSING) is not value:
-        _put_key_back(held, key, value)
-        changes.count += 1  # modules are looked at anew
+        held = owner.__dict__
+        counts = read.key == "edits"  # of what is set on a module: a number comes only once
+        same = counts or held.get(read.key, MISSING) is value
+        if is_users(type(owner).__module__) and not same:
+            _put_key_back(held, read.key, value)
+            changes.count += 1  # modules are looked at anew
 
 
 def _put_items_back(owner: Any, value: list[Any]) -> None:
@@ -271,22 +278,6 @@ def _put_key_back(held: dict[str, Any], key: str, value: Any) -> None:
         held[key] = value
 
 
-@contextlib.contextmanager
-def _chance_put_back(near: Reads) -> Iterator[None]:
-    """Give random generators, and the ones of NumPy and Python, their states back at the end."""
-    states = _states(near.generators)
-    try:
-        yield
-    finally:
-        now = [*near.generators, np.random.mtrand._rand, random]
-        for generator, state in zip(now, states, strict=True):
-            _set_state(generator, state)
-
-
-def _states(generators: Sequence[Any]) -> list[Any]:
-    return [_state(g) for g in (*generators, np.random.mtrand._rand, random)]
-
-
 def _state(generator: Any) -> Any:
     """Return the state of a generator of NumPy's two kinds, or of Python's."""
     if isinstance(generator, np.random.Generator):
@@ -296,13 +287,14 @@ def _state(generator: Any) -> Any:
     return generator.getstate()
 
 
-def _set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(state)
-    else:
-        generator.setstate(state)
+def _put_states_back(states: Sequence[tuple[Any, Any]]) -> None:
+    for generator, state in states:
+        if isinstance(generator, np.random.Generator):
+            generator.bit_generator.state = state
+        elif isinstance(generator, np.random.RandomState):
+            generator.set_state(state)
+        else:
+            generator.setstate(state)
 
 
 def _is_same_state(a: Any, b: Any) -> bool:

@@ -12,6 +12,7 @@ import builtins
 import dis
 import functools
 import gc
+import importlib
 import os
 import random
 import re
@@ -24,7 +25,7 @@ from abc import get_cache_token
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, MappingProxyType
+from types import CodeType, FrameType, MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +73,11 @@ _ASKS_OUTSIDE = re.compile("read|recv|fetch|execute|get|keys|poll")
 BY_ANY_NAME = frozenset({getattr, hasattr, vars, dir})
 _OF_ALL_NAMES = frozenset({"copy", "dataclasses", "inspect", "operator"})
 
+_is_abstract_instance = getattr(sys.modules["_abc"], "_abc_instancecheck", None)
+
+# What is looked at of all that modules have that is written in C.
+_TOLD = BY_ANY_NAME | _CHANGING | _ASKED | {_is_abstract_instance}
+
 
 @dataclass
 class Seen:
@@ -80,7 +86,7 @@ class Seen:
     Attributes
     ----------
     codes
-        The user's, each with its globals.
+        The user's, each with its globals, of which one code may have several; by their ids.
     libraries
         What Python's own modules and installed packages ran: they read attributes, too.
     by_any_name
@@ -94,8 +100,8 @@ class Seen:
         Why a program can't repeat it.
     """
 
-    codes: dict[CodeType, dict[str, Any]] = field(default_factory=dict)
-    libraries: set[CodeType] = field(default_factory=set)
+    codes: dict[tuple[int, int], tuple[CodeType, dict[str, Any]]] = field(default_factory=dict)
+    libraries: dict[int, CodeType] = field(default_factory=dict)
     by_any_name: bool = False
     states: set[Callable[[], Any]] = field(default_factory=set)
     given: dict[int, weakref.ref[Any]] = field(default_factory=dict)
@@ -106,16 +112,41 @@ class Seen:
         if self.refused:
             raise CannotCompileError(self.refused[0])
 
-    def note_code(self, code: CodeType, around: dict[str, Any]) -> None:
-        """Note a code that runs for the first time."""
-        module = str(around.get("__name__"))
+    def note_code(self, frame: FrameType, iterators: Mapping[str, str]) -> None:
+        """Note a code that runs for the first time; one of the user's may be refused at once."""
+        code, around, module = frame.f_code, frame.f_globals, _module_of(frame)
         if module in _STATES:
             self.states.add(_STATES[module])
-        if is_users(module):
-            self.codes[code] = around
-        elif module.partition(".")[0] not in _OURS:
-            self.libraries.add(code)
         self.by_any_name |= module in _OF_ALL_NAMES
+        if is_users(module):
+            self.codes[id(code), id(around)] = code, around
+            _refuse_at_once(self, code, iterators)
+        elif not _is_ours(module):
+            self.libraries[id(code)] = code
+        elif code is np.geterr.__code__ and is_users(_module_of(frame.f_back)):
+            self.refused.append(f"np.geterr() {_ANOTHER_EACH_TIME}")  # a trace ignores all
+
+    def note_asked(self, frame: FrameType, function: Any) -> None:
+        """Note what a function written in C may read, is asked for, or answers from."""
+        module = _module_of(frame)
+        if function in BY_ANY_NAME:
+            self.by_any_name |= not _is_ours(module)
+        elif _changes(function):
+            if not _is_for_its_own_ends(frame):
+                self.refused.append(f"{_users_call(frame, function)} {_ANOTHER_EACH_TIME}")
+        elif function is _is_abstract_instance:
+            if is_users(_module_of(frame.f_back)):
+                self.states.add(get_cache_token)  # another after each `register` of a class
+        elif function in _ASKED and is_users(module):
+            self.states.add(function)
+        elif function.__module__ == "decimal" and is_users(module):
+            self.states.add(_decimal_context)
+
+    def note_given(self, asks: FrameType | None, answer: Any) -> None:
+        """Note an object that a function of a library returned to the user's code."""
+        if type(answer).__module__ != "builtins" and is_users(_module_of(asks)):
+            with suppress(TypeError):  # what has no weak references is of C, or a number
+                self.given[id(answer)] = weakref.ref(answer)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -134,6 +165,10 @@ def is_users(module: str | None) -> bool:
     return not any(file.startswith(folder) for folder in _INSTALLED)
 
 
+# Runs what imports a module that is not there yet. What a library does meanwhile is nothing that
+# the function asks of its own things: with SciPy's sparse matrices a GPT had 136 guards, not 79.
+_IMPORT = importlib._bootstrap._find_and_load.__code__  # type: ignore[attr-defined]
+
 _INSTALLED = tuple({sysconfig.get_path(kind) + os.sep for kind in ("purelib", "platlib")})
 
 
@@ -143,26 +178,28 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
 
     A code that loads one of the names of `iterators` is refused before it runs.
     """
-    seen = Seen()
-    known: set[CodeType] = set()
-    before = sys.getprofile()
+    seen, before = Seen(), sys.getprofile()
+    known: dict[int, Any] = {}  # by the id of a code, the globals that it last ran with
+    tell = before if callable(before) else None
 
+    # It is called some thousand times: half of what it took was to hash a code, or any function.
     def note(frame: FrameType, event: Any, arg: Any) -> None:
         if event == "call":
             code = frame.f_code
-            if code not in known:
-                known.add(code)
-                seen.note_code(code, frame.f_globals)
-                if code in seen.codes:
-                    _refuse_at_once(seen, code, iterators)
-                elif code is np.geterr.__code__ and is_users(_module_of(frame.f_back)):
-                    seen.refused.append(f"np.geterr() {_ANOTHER_EACH_TIME}")  # a trace ignores all
+            if code is _IMPORT:
+                hears = functools.partial(_note_import, sys.getprofile(), tell, frame)
+                sys.setprofile(hears)
+            elif known.get(id(code)) is not frame.f_globals:
+                known[id(code)] = frame.f_globals
+                seen.note_code(frame, iterators)
         elif event == "c_call":
-            _note_call_of_c(seen, frame, arg)
-        elif event == "return" and frame.f_code in seen.libraries:
-            _note_given(seen, frame.f_back, arg)
-        if callable(before):
-            before(frame, event, arg)
+            owner: Any = type(arg.__self__)
+            if arg in _TOLD or arg.__module__ == "decimal" if owner is ModuleType else _asks(owner):
+                seen.note_asked(frame, arg)
+        elif event == "return" and id(frame.f_code) in seen.libraries:
+            seen.note_given(frame.f_back, arg)
+        if tell is not None:
+            tell(frame, event, arg)
 
     pause = getattr(before, "disable", None)  # cProfile's object, which can't be called
     if pause is not None:
@@ -176,36 +213,21 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
             before.enable()  # type: ignore[union-attr]
 
 
-def _note_call_of_c(seen: Seen, frame: FrameType, function: Any) -> None:
-    """Note what a function written in C may read, is asked for, or answers from."""
-    code = frame.f_code
-    if _is_in(function, BY_ANY_NAME):
-        seen.by_any_name |= code in seen.codes or code in seen.libraries
-    elif _changes(function):
-        if not _is_for_its_own_ends(frame):
-            seen.refused.append(f"{_users_call(frame, function)} {_ANOTHER_EACH_TIME}")
-    elif _is_in(function, _ASKED) and code in seen.codes:
-        seen.states.add(function)
-    elif getattr(function, "__module__", "") == "decimal" and code in seen.codes:
-        seen.states.add(_decimal_context)
-    elif function is _is_abstract_instance and is_users(_module_of(frame.f_back)):
-        seen.states.add(get_cache_token)  # another after each `register` of an abstract class
-
-
-def _note_given(seen: Seen, asks: FrameType | None, answer: Any) -> None:
-    """Note an object that a function of a library returned to the user's code."""
-    plain = type(answer).__module__ == "builtins"
-    if not plain and asks is not None and asks.f_code in seen.codes:
-        with suppress(TypeError):  # what has no weak references is of C, or a number
-            seen.given[id(answer)] = weakref.ref(answer)
+def _note_import(
+    note: Any, tell: Any, importing: FrameType, frame: FrameType, event: Any, arg: Any
+) -> None:
+    """Note of what runs while something is imported the user's code alone."""
+    if frame is importing and event == "return":
+        sys.setprofile(note)
+    if is_users(_module_of(frame)):
+        note(frame, event, arg)
+    elif tell is not None:
+        tell(frame, event, arg)
 
 
 def _decimal_context() -> str:
     """Say how decimal numbers are computed in this thread."""
     return repr(sys.modules["decimal"].getcontext())
-
-
-_is_abstract_instance = getattr(sys.modules["_abc"], "_abc_instancecheck", None)
 
 
 _ANOTHER_EACH_TIME = (
@@ -237,23 +259,22 @@ def a_default_of(name: str) -> str:
     return f"a default of {name}"
 
 
-def _is_in(function: Any, functions: frozenset[Any]) -> bool:
-    try:
-        return function in functions
-    except TypeError:  # a method of what has no hash
-        return False
+@functools.lru_cache(maxsize=512)
+def _asks(kind: type) -> bool:
+    """Whether methods of such objects, written in C, may give another answer each time."""
+    return issubclass(kind, type | random.Random) or kind.__module__ in _OUTSIDE
 
 
 def _changes(function: Any) -> bool:
     """Whether a function written in C gives another answer at each call."""
-    owner = getattr(function, "__self__", None)
+    owner = function.__self__
     if isinstance(owner, random.Random):
         return function.__name__ not in ("getstate", "setstate", "seed")
-    if getattr(owner, "__module__", "") == "datetime" and isinstance(owner, type):
-        return function.__name__ in ("now", "today", "utcnow")
+    if isinstance(owner, type):
+        return owner.__module__ == "datetime" and function.__name__ in ("now", "today", "utcnow")
     if type(owner).__module__ in _OUTSIDE:
         return _ASKS_OUTSIDE.match(function.__name__) is not None
-    return _is_in(function, _CHANGING)
+    return function in _CHANGING
 
 
 # Libraries that read files, or draw, for the user; others do it for ends of their own, as a
@@ -263,6 +284,10 @@ _FOR_THE_USER = frozenset({"random", "numpy", "scipy", "pandas", "datetime", "pa
 
 def _module_of(frame: FrameType | None) -> str:
     return "" if frame is None else str(frame.f_globals.get("__name__"))
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in _OURS
 
 
 def _way_to_the_user(frame: FrameType | None) -> Iterator[FrameType]:
@@ -280,8 +305,6 @@ def _users_call(frame: FrameType, function: Any) -> str:
 
 
 def _is_for_its_own_ends(frame: FrameType) -> bool:
-    if any(_module_of(way) == _IMPORTS for way in _way_to_the_user(frame)):
-        return True  # a module is loaded, once
     asks: FrameType | None = frame
     while _module_of(asks) in _OF_PATHS and asks is not None:  # for whoever asks them
         asks = asks.f_back
@@ -289,7 +312,6 @@ def _is_for_its_own_ends(frame: FrameType) -> bool:
     return not is_users(name) and name.partition(".")[0] not in _FOR_THE_USER
 
 
-_IMPORTS = "importlib._bootstrap"
 _OF_PATHS = frozenset({"os", "genericpath", "posixpath", "ntpath", "glob"})
 
 

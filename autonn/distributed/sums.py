@@ -19,7 +19,7 @@ from autonn.compiler.sources import Source
 from autonn.compiler.stretching import stretchable
 from autonn.compiler.trace import Traced, as_array, run_traced
 from autonn.compiler.unrolling import unrolled
-from autonn.compiler.verify import trace_twice
+from autonn.compiler.verify import Before, trace_twice
 from autonn.distributed.holders import Holders
 from autonn.engine.lineage import whereabouts
 from autonn.engine.modes import CannotCompileError
@@ -118,8 +118,10 @@ class _Program:
         def traced(m: int) -> Graph:
             args = (*sums.sample(m), *others)
             leaves = [as_array(a) for a in tree_leaves((args, {}))]
-            runs = run_traced if found else trace_twice
-            found.append(runs(f, args, {}, leaves, near))
+            if found:
+                found.append(run_traced(f, args, {}, leaves, near))
+            else:
+                found.append(trace_twice(f, args, {}, leaves, Before(near)))
             _require_no_buffers(f, found[-1])
             return unrolled(found[-1].graph)
 

@@ -27,11 +27,25 @@ __all__ = [
 _OURS = frozenset({"autonn", "numpy", "copy"})
 
 
+class _Packages(dict[str, str]):
+    """The package of each module, by its name: looked up, as calls are what a trace pays for."""
+
+    def __missing__(self, module: str) -> str:
+        self[module] = package = module.partition(".")[0]
+        return package
+
+
+_packages = _Packages()
+
+
 def users_line(ours: Iterable[str] = _OURS) -> str:
     """Return the line outside this package from which it was called, as "file:number"."""
     frame: FrameType | None = sys._getframe(1)
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
-        frame = frame.f_back
+    try:
+        while frame and _packages[frame.f_globals["__name__"]] in ours:
+            frame = frame.f_back
+    except KeyError:  # a module without a name is the user's
+        pass
     return line_of(frame) if frame else "unknown line"
 
 

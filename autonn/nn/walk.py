@@ -72,7 +72,11 @@ def is_bias(name: str, tensor: Tensor, biases: Names = None) -> bool:
 
 @functools.lru_cache(1024)  # a walk asks for each Tensor, and with lists there are many walks
 def _sounds_like_a_bias(name: str) -> bool:
-    return not {"b", "bias", "biases"}.isdisjoint(re.split(r"[\W\d_]+", name))
+    return not {"b", "bias", "biases"}.isdisjoint(_BETWEEN_WORDS.split(name))
+
+
+# Made here, not where it is first used: within a trace, that would be watched, too.
+_BETWEEN_WORDS = re.compile(r"[\W\d_]+")
 
 
 class Walk:

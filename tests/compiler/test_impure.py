@@ -7,12 +7,15 @@ itself, run as it is on the same state. A program may be refused, and must never
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import random
 import secrets
+import sys
 import tempfile
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,6 +153,28 @@ def inner(x: Any) -> Any:
     return multiplied(x)
 
 
+def times_factor(x: Any) -> Any:
+    return x * factor  # type: ignore[name-defined]  # noqa: F821
+
+
+def filled_later() -> tuple[Callable[..., Any], Callable[[int], Any]]:
+    late = 0.0
+    del late
+
+    def f(x: Any) -> Any:
+        try:
+            return x * late
+        except NameError:
+            return x
+
+    def change(k: int) -> None:
+        nonlocal late
+        if k:
+            late = k + 0.5
+
+    return f, change
+
+
 def following() -> Iterator[tuple[str, Callable[..., Any], Callable[[int], Any]]]:
     yield "a global", lambda x: x * scale, set_scale
     yield "in a comprehension", lambda x: sum([x * scale for _ in range(2)]), set_scale
@@ -192,6 +217,14 @@ def following() -> Iterator[tuple[str, Callable[..., Any], Callable[[int], Any]]
         cell = k + 0.5
 
     yield "a cell", lambda x: x * cell, set_cell
+    yield "a cell that was empty", *filled_later()
+    names_of = [{"factor": 2.0}, {"factor": 3.0}]
+    twins = [types.FunctionType(times_factor.__code__, names) for names in names_of]
+    yield (
+        "globals of one code in two places",
+        lambda x: twins[0](x) + twins[1](x),
+        lambda k: names_of[1].update(factor=float(k)),
+    )
     yield (
         "an index array",
         lambda x: x[labels],
@@ -321,6 +354,27 @@ def test_a_vocabulary_that_is_not_read_is_in_nobodys_way() -> None:
     assert outcomes(model, [ROWS] * 3, change) == {"right"}
 
 
+def test_what_a_library_reads_while_it_is_imported_is_nobodys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`pstats` makes dataclasses, which asks for attributes by names that no code loads."""
+    setting: Any = Setting(1.0)
+    setting.log = iter(())  # refused where it may be read
+
+    def f(x: Any) -> Any:
+        import pstats
+
+        assert pstats
+        return x * setting.a
+
+    def change(k: int) -> None:
+        setting.a = k + 0.5
+
+    monkeypatch.delitem(sys.modules, "pstats", raising=False)
+    compile(f)(X3)
+    assert outcomes(f, [X3] * 3, change) == {"right"}
+
+
 # ---- refused: a program can't repeat it
 
 GENERATOR = np.random.default_rng(0)
@@ -331,6 +385,11 @@ ITEMS = iter([1.0] * 100)
 def counting(x: Any) -> Any:
     COUNT[0] += 1
     return x * COUNT[0]
+
+
+def adding(x: Any) -> Any:
+    weights[0] += 1
+    return x * weights
 
 
 def swallowing(x: Any) -> Any:
@@ -350,9 +409,12 @@ def swallowing(x: Any) -> Any:
         (lambda x: x * [GENERATOR][0].uniform(), "random"),
         (lambda x: x * np.random.default_rng().uniform(), "another answer"),
         (lambda x: x * time.time(), "time"),
+        (lambda x: x * datetime.datetime.now().year, "now() may give another answer"),
+        (lambda x: x * (random.Random().random() < 2), "random() may give another answer"),
         (lambda x: x * next(iter([1.0])) * next(ITEMS), "iterator"),
         (lambda x: x * 2 if isinstance(x, np.ndarray) else x * 3, "as it is"),
         (counting, "changes what it reads (COUNT)"),
+        (adding, "changes what it reads (weights)"),
         (swallowing, "float()"),
         (lambda x: x[x > 0], "mask"),
         (value_and_grad(lambda x: np.mean(x[x > 0] ** 2)), "mask"),
@@ -445,6 +507,32 @@ def test_a_refusal_leaves_chance_as_it_was() -> None:
             compile(f)(X3)
         after = GENERATOR.bit_generator.state, legacy_state()
         assert before == after
+
+
+def test_a_refusal_leaves_what_it_counted_as_it_was() -> None:
+    slotted, setting, cell, table = Slotted(), Setting(1.0), 1.0, {"a": 1.0}
+
+    def counted_in_a_slot(x: Any) -> Any:
+        slotted.value += 1
+        return x * slotted.value
+
+    def in_an_attribute(x: Any) -> Any:
+        setting.a += 1
+        return x * setting.a
+
+    def in_a_cell(x: Any) -> Any:
+        nonlocal cell
+        cell += 1
+        return x * cell
+
+    def in_a_dict(x: Any) -> Any:
+        table["a"] += 1
+        return x * table["a"]
+
+    for f in (counted_in_a_slot, in_an_attribute, in_a_cell, in_a_dict):
+        with pytest.raises(CannotCompileError, match="changes what it reads"):
+            compile(f)(X3)
+    assert (slotted.value, setting.a, cell, table) == (1.0, 1.0, 1.0, {"a": 1.0})
 
 
 # ---- names and ops
