@@ -19,7 +19,7 @@ from autonn.compiler.emit_faster import FASTER, bounds, matrix_of, parts_at, sum
 from autonn.compiler.emit_loop import loop_lines, memory_line
 from autonn.compiler.exchange import ADDED
 from autonn.compiler.graph import Argument, Given, Node
-from autonn.compiler.layout import is_product, is_ufunc, repeats
+from autonn.compiler.layout import is_product, is_ufunc, repeats, shape_by_rows
 from autonn.compiler.loops import EMPTY, FILLED, LAST, LOOP, lowered
 from autonn.compiler.memory import Plan, Stretch, plan, writes
 from autonn.compiler.sources import Source, dtype_text, identifier, literal
@@ -154,10 +154,15 @@ class _Emitter:
             stretch = self.plan.stretches.get(node)
             if stretch is None or stretch.buffer is None or stretch in self.at:
                 continue
-            columns = node in self.plan.columns
-            shape = f"{node.shape[::-1]}).T" if columns else f"{node.shape})"
             self.at[stretch] = self.fresh("b")
-            self.workspace[self.at[stretch]] = f"{self.flat_of(stretch)}.reshape({shape}"
+            self.workspace[self.at[stretch]] = f"{self.flat_of(stretch)}{self.laid(node)}"
+
+    def laid(self, node: Node) -> str:
+        """Write how numbers in one row are given the shape of a value."""
+        if node in self.plan.pictures:
+            return ".reshape({}).transpose({})".format(*shape_by_rows(node.shape))
+        columns = node in self.plan.columns
+        return f".reshape({node.shape[::-1]}).T" if columns else f".reshape({node.shape})"
 
     def flat_of(self, stretch: Stretch) -> str:
         """Write the numbers of a stretch in one row."""
@@ -238,17 +243,24 @@ class _Emitter:
         """Whether it is written where it is used: another view of memory costs next to nothing."""
         if node in self.plan.spared:
             return True
-        returned = any(node is output for output in self.plan.outputs)
-        return node.calls(ops.transpose, ops.reshape) and not returned
+        if any(node is output for output in self.plan.outputs) or not node.args:
+            return False
+        copies = node.args[0] in self.plan.pictures and node not in self.plan.pictures
+        return node.calls(ops.transpose) or (node.calls(ops.reshape) and not copies)
 
     def flat(self, x: Node) -> str:
         """Write the elements of an array in one row; of a workspace that is another view of it."""
-        if self.is_ours(x):
+        if self.is_in_workspace(x):
             return self.view(self.plan.stretches[x], (x.size,), "flat")
         return self.text(x) if x.ndim == 1 else f"{self.text(x)}.ravel()"
 
     def is_ours(self, x: Argument) -> bool:
         """Whether a value lies in the workspace, row by row."""
+        laid = isinstance(x, Node) and (x in self.plan.columns or x in self.plan.pictures)
+        return not laid and self.is_in_workspace(x)
+
+    def is_in_workspace(self, x: Argument) -> bool:
+        """Whether a value lies in the workspace, in any order but by columns."""
         if not isinstance(x, Node) or x in self.plan.columns:
             return False
         stretch = self.plan.stretches.get(x)
@@ -326,7 +338,7 @@ class _Emitter:
             out = self.view(stretch, node.shape[::-1], "T")
             call = f"{self.expression(node).removesuffix('.T')[:-1]}, out={out})"
             return [_commented(call, formula), *self.renamed(node, stretch)]
-        if matrix_of(node) is not None:
+        if matrix_of(self, node) is not None:
             row = self.view(stretch, (node.size,), "flat")
             call = f"{sums_of_matrix(self, node)[:-1]}, out={row})"
             return [_commented(call, formula), *self.renamed(node, stretch)]
