@@ -215,14 +215,21 @@ class _Helpers:
             if getattr(module, base, None) is function:
                 return f"{prefix}.{base}"
         if id(function) not in self.known:
-            tree = _definition(function)
+            kept = isinstance(function, functools._lru_cache_wrapper)
+            plain = function.__wrapped__ if kept else function
+            tree = _definition(plain)
             if tree is None:
                 self.known[id(function)] = function, self.source.hand_over(function, name)
             else:
                 own = self.source.reserve(identifier(name, "helper"))
                 self.known[id(function)] = function, own
                 self.texts[own] = []  # before what it calls, and so that a recursion ends
-                self.texts[own] = ["", *_printed(tree, own, _Renamed(self, function))]
+                lines = _printed(tree, own, _Renamed(self, plain))
+                if kept:  # as it was declared, it keeps what it returned
+                    self.module(functools, "functools")
+                    kept_so = f"functools.lru_cache(maxsize={function.cache_parameters()['maxsize']})"
+                    lines = [*lines, "", "", f"{own} = {kept_so}({own})"]
+                self.texts[own] = ["", *lines]
         return self.known[id(function)][1]
 
     def refer(self, value: Any, name: str) -> str:

@@ -19,6 +19,7 @@ A row, a picture of height 1, is taken for one of width 1: there no place needs 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -91,74 +92,91 @@ def _lengths(
 def _strips(
     x: Array, o: int, size: Sides, stride: Sides, dilation: Sides, padding: Frame, groups: int
 ) -> Iterator[tuple[Strip, Array]]:
-    """Yield strips of positions, and their patches: (groups, rows, kh kw c, columns pictures).
-
-    A line of patches serves all positions that see it: of dilated kernels, every second row or so.
-    """
-    (m, c, *lengths), (kh, kw) = x.shape, size
-    counts = positions(tuple(lengths), size, stride, dilation, padding)
+    """Yield strips of positions, and their patches: (groups, rows, kh kw c, columns pictures)."""
+    m, c = x.shape[:2]
     lies = _lying(_brought(x), groups)
+    slides = size, stride, dilation, padding
     if max(*size, *stride) == 1 and not any(map(any, padding)):
         pixels = lies.reshape(*lies.shape[:3], -1)  # they are their own patches
-        yield (slice(0, m), slice(0, counts[0]), slice(0, counts[1])), pixels
+        yield (slice(0, m), slice(0, x.shape[2]), slice(0, x.shape[3])), pixels
         return
+    few, shape, parted, step, strips = _cut(x.shape, o, groups, slides, x.itemsize)
+    columns = np.empty(shape, x.dtype)
+    by_place = columns.reshape(parted)
+    kw, per_group, wide = shape[2:5]
+    patches = np.lib.stride_tricks.as_strided(
+        columns, (groups, parted[1], size[0] * kw * per_group, wide * few),
+        (columns.strides[0], step * columns.strides[1], columns.strides[3], columns.itemsize),
+    )  # fmt: skip
+    for start in range(0, m, few):
+        part = slice(start, min(m, start + few))
+        laid, seen = by_place[..., : part.stop - start], lies[..., part]
+        for rows, across, moves, outside, own in strips:
+            for to, there in moves:
+                laid[to] = seen[there]
+            for to in outside:
+                laid[to] = 0
+            yield (part, rows, across), patches[own]
+
+
+@functools.lru_cache(maxsize=256)
+def _cut(
+    shape: Sides, o: int, groups: int, slides: tuple[Sides, Sides, Sides, Frame], itemsize: int
+) -> tuple[int, Sides, Sides, int, list[Any]]:
+    """Cut positions in strips, and list what each copies: 40 microseconds, as long as of few rows.
+
+    A line of patches serves all positions that see it: of dilated kernels, every second row or so.
+    Returns how many pictures are laid out at a time, the shape of their lines, that by places, how
+    many lines lie between two rows of positions, and of each strip the rows and columns of
+    positions, what is copied where, what becomes 0, and where its patches are.
+    """
+    (m, c, *lengths), (size, stride, dilation, padding) = shape, slides
+    (kh, kw), per_group = size, c // groups
+    oh, ow = positions(tuple(lengths), *slides)
     shared = stride[0] < kh and min(stride[0], dilation[0]) == 1
     step, more, apart = (stride[0], kh - stride[0], dilation[0]) if shared else (kh, 0, 1)
     few, high, wide = _lengths(
-        m, (-(-counts[0] // apart), counts[1]), c // groups * kh * kw * (o // groups),
-        (step, more), c * kw * x.itemsize, o * x.itemsize,
+        m, (-(-oh // apart), ow), per_group * kh * kw * (o // groups),
+        (step, more), c * kw * itemsize, o * itemsize,
     )  # fmt: skip
-    columns = np.empty((groups, high * step + more, kw, c // groups, wide, few), x.dtype)
-    parted = (high * step + more, 1) if shared else (high, kh)
-    by_place = columns.reshape(groups, *parted, *columns.shape[2:])
-    below = (1, apart, 1) if shared else (kh, stride[0], dilation[0])
-    patches = _overlapping(columns, high, step, kh)
-    for part, rows, across in _cut((m, *counts), (few, high, wide), apart):
-        count, n = _length(rows), _length(across)
-        tall = count * step + more if shared else count
+    lines = high * step + more
+    strips = []
+    for rows, across in _rectangles(oh, ow, high, wide, apart):
+        count, n = len(range(oh)[rows]), across.stop - across.start
         there = places(
-            tuple(lengths), (tall, n), *zip(below, (kw, stride[1], dilation[1]), strict=True),
-            ((padding[0][0] - rows.start * stride[0], 0),
-             (padding[1][0] - across.start * stride[1], 0)),
+            tuple(lengths), (count * step + more if shared else count, n),
+            (1 if shared else kh, kw), (apart if shared else stride[0], stride[1]), dilation,
+            tuple((p[0] - own.start * s, 0)
+                  for p, own, s in zip(padding, (rows, across), stride, strict=True)),
         )  # fmt: skip
-        for (i, j), (_, *windows), (_, *read) in there:
-            laid = by_place[:, :tall, i, j, :, :n, : _length(part)]
-            _lay(laid, lies[..., part], windows, read)
-        yield (part, rows, across), patches[:, :count, :, : n * few]
+        moves, outside = _moves(there, count * step + more if shared else count, n)
+        own = slice(None), slice(0, count), slice(None), slice(0, n * few)
+        strips.append((rows, across, moves, outside, own))
+    by_place = (lines, 1) if shared else (high, kh)
+    found = (kw, per_group, wide, few)
+    return few, (groups, lines, *found), (groups, *by_place, *found), step, strips
 
 
-def _overlapping(columns: Array, high: int, step: int, kh: int) -> Array:
-    """View the patches of each row of positions, which begin `step` lines after one another."""
-    groups, _, kw, c, wide, few = columns.shape
-    shape = groups, high, kh * kw * c, wide * few
-    strides = columns.strides[0], step * columns.strides[1], columns.strides[3], columns.itemsize
-    return np.lib.stride_tricks.as_strided(columns, shape, strides, writeable=False)
-
-
-def _cut(counts: Sides, lengths: Sides, apart: int = 1) -> Iterator[Strip]:
-    """Cut all positions in strips, those below one another first; rows may lie apart."""
-    (m, oh, ow), (few, high, wide) = counts, lengths
-    for a, b in itertools.product(range(0, m, few), range(0, ow, wide)):
-        part, across = slice(a, min(m, a + few)), slice(b, min(ow, b + wide))
+def _rectangles(oh: int, ow: int, high: int, wide: int, apart: int) -> Iterator[tuple[slice, slice]]:
+    """Cut all positions in rectangles, those below one another first; rows may lie apart."""
+    for b in range(0, ow, wide):
         for first in range(min(apart, oh)):
             for t in range(first, oh, high * apart):
-                yield part, slice(t, min(oh, t + high * apart), apart), across
+                yield slice(t, min(oh, t + high * apart), apart), slice(b, min(ow, b + wide))
 
 
-def _length(part: slice) -> int:
-    return len(range(part.start, part.stop, part.step or 1))
-
-
-def _lay(laid: Array, lies: Array, windows: Sequence[slice], read: Sequence[slice]) -> None:
-    """Lay down what one place of the kernels sees of a strip, and zeros for what lies outside."""
-    (rows, across), (tall, n) = windows, (laid.shape[1], laid.shape[3])
-    laid[:, rows, :, across] = lies[:, read[0], :, read[1]]
-    for outside in (slice(0, rows.start), slice(rows.stop, tall)):
-        if outside.start < outside.stop:
-            laid[:, outside] = 0
-    for outside in (slice(0, across.start), slice(across.stop, n)):
-        if outside.start < outside.stop:
-            laid[:, :, :, outside] = 0
+def _moves(there: Iterator[Any], tall: int, n: int) -> tuple[list[Any], list[Any]]:
+    """List what each place of the kernels sees of a strip, and where that lies outside."""
+    moves, outside = [], []
+    for (i, j), (_, rows, across), (_, *read) in there:
+        every = slice(None)
+        moves.append(((every, rows, i, j, every, across), (every, read[0], every, read[1])))
+        for part in (slice(0, rows.start), slice(rows.stop, tall)):
+            outside.append((every, part, i, j, every, slice(0, n)))
+        for part in (slice(0, across.start), slice(across.stop, n)):
+            outside.append((every, slice(0, tall), i, j, every, part))
+    return moves, [to for to in outside if all(e.stop is None or e.start < e.stop
+                                               for e in to if isinstance(e, slice))]
 
 
 def _is_row(x: Array) -> bool:
@@ -251,6 +269,10 @@ def _conv_transpose_forward(
     return x
 
 
+def _pieces(n: int, length: int) -> Iterator[slice]:
+    return (slice(start, min(n, start + length)) for start in range(0, n, length))
+
+
 def _add_up(
     x: Array, g: Array, w: Array, groups: int, stride: Sides, dilation: Sides, padding: Frame
 ) -> None:
@@ -267,13 +289,13 @@ def _add_up(
     line = x.itemsize * (x.shape[1] * math.prod(size) + o)
     few = min(max(1, m), MOST)
     high = _even(oh, LAID_BYTES // (line * ow * few))
-    for part, rows, _ in _cut((m, oh, ow), (few, high, ow)):
+    for part, rows in itertools.product(_pieces(m, few), _pieces(oh, high)):
         own = from_there[:, rows, :, :, part]
         given = np.matmul(kernels, own.reshape(*own.shape[:3], -1))
         given = given.reshape(*own.shape[:2], *size, -1, *own.shape[3:])
         before = padding[0][0] - rows.start * stride[0]
         there = places(
-            x.shape[2:], (_length(rows), ow), size, stride, dilation, ((before, 0), padding[1])
+            x.shape[2:], (rows.stop - rows.start, ow), size, stride, dilation, ((before, 0), padding[1])
         )
         for (i, j), (_, down, across), (_, *read) in there:
             part_of = into[:, read[0], :, read[1], part]
