@@ -86,7 +86,13 @@ def matrix_of(emitter: Any, node: Node) -> tuple[int, int] | None:
     if not node.calls(ops.sum) or node.args[0].calls(ops.transpose, ops.getitem, ops.broadcast_to):
         return None
     x, axes = node.args[0], node.attribute("axis")
-    if x in emitter.plan.pictures or x.dtype not in _FLOATS or x.dtype != node.dtype or x.size == node.size or x.ndim < 3:
+    if (
+        x in emitter.plan.pictures
+        or x.dtype not in _FLOATS
+        or x.dtype != node.dtype
+        or x.size == node.size
+        or x.ndim < 3
+    ):
         return None
     n = len(axes) if axes is not None else x.ndim
     first, last = tuple(range(n)), tuple(range(x.ndim - n, x.ndim))

@@ -160,7 +160,7 @@ def _early(order: list[Node]) -> list[Node]:
     place: dict[Node, int] = {}
     for k, node in enumerate(order):
         large = max((a.size for a in node.nodes()), default=0)
-        early = node.given is None and LARGE <= large >= 16 * node.size
+        early = node.op is not None and not node.op.draws and LARGE <= large >= 16 * node.size
         place[node] = max(place[a] for a in node.nodes()) if early else k
     return sorted(order, key=lambda node: place[node])
 

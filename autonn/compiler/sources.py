@@ -227,7 +227,9 @@ class _Helpers:
                 lines = _printed(tree, own, _Renamed(self, plain))
                 if kept:  # as it was declared, it keeps what it returned
                     self.module(functools, "functools")
-                    kept_so = f"functools.lru_cache(maxsize={function.cache_parameters()['maxsize']})"
+                    kept_so = (
+                        f"functools.lru_cache(maxsize={function.cache_parameters()['maxsize']})"
+                    )
                     lines = [*lines, "", "", f"{own} = {kept_so}({own})"]
                 self.texts[own] = ["", *lines]
         return self.known[id(function)][1]

@@ -39,6 +39,7 @@ ACROSS = 256  # numbers of a row in one product: 1.1 ms in place of 1.9 with 400
 MOST = 512  # so many, and pictures at once, where a product is large anyway
 
 Strip = tuple[slice, slice, slice]  # pictures, rows and columns of positions
+Slides = tuple[Sides, Sides, Sides, Frame]  # size, stride, dilation, padding
 
 
 def by_rows(shape: Sides, dtype: Any) -> Array:
@@ -93,24 +94,23 @@ def _strips(
     x: Array, o: int, size: Sides, stride: Sides, dilation: Sides, padding: Frame, groups: int
 ) -> Iterator[tuple[Strip, Array]]:
     """Yield strips of positions, and their patches: (groups, rows, kh kw c, columns pictures)."""
-    m, c = x.shape[:2]
+    m = len(x)
     lies = _lying(_brought(x), groups)
-    slides = size, stride, dilation, padding
     if max(*size, *stride) == 1 and not any(map(any, padding)):
         pixels = lies.reshape(*lies.shape[:3], -1)  # they are their own patches
         yield (slice(0, m), slice(0, x.shape[2]), slice(0, x.shape[3])), pixels
         return
-    few, shape, parted, step, strips = _cut(x.shape, o, groups, slides, x.itemsize)
+    slides = size, stride, dilation, padding
+    shape, by_place, step, strips = _cut(x.shape, o, groups, slides, x.itemsize)
+    (_, _, kw, per_group, wide, few), high = shape, by_place[0]
     columns = np.empty(shape, x.dtype)
-    by_place = columns.reshape(parted)
-    kw, per_group, wide = shape[2:5]
+    lines = columns.reshape(groups, *by_place[1:], kw, per_group, wide, few)
     patches = np.lib.stride_tricks.as_strided(
-        columns, (groups, parted[1], size[0] * kw * per_group, wide * few),
+        columns, (groups, high, size[0] * kw * per_group, wide * few),
         (columns.strides[0], step * columns.strides[1], columns.strides[3], columns.itemsize),
     )  # fmt: skip
-    for start in range(0, m, few):
-        part = slice(start, min(m, start + few))
-        laid, seen = by_place[..., : part.stop - start], lies[..., part]
+    for part in _pieces(m, few):
+        laid, seen = lines[..., : part.stop - part.start], lies[..., part]
         for rows, across, moves, outside, own in strips:
             for to, there in moves:
                 laid[to] = seen[there]
@@ -121,67 +121,71 @@ def _strips(
 
 @functools.lru_cache(maxsize=256)
 def _cut(
-    shape: Sides, o: int, groups: int, slides: tuple[Sides, Sides, Sides, Frame], itemsize: int
-) -> tuple[int, Sides, Sides, int, list[Any]]:
-    """Cut positions in strips, and list what each copies: 40 microseconds, as long as of few rows.
+    shape: Sides, o: int, groups: int, slides: Slides, itemsize: int
+) -> tuple[Sides, Sides, int, tuple[Any, ...]]:
+    """Cut positions in strips, and list what each copies.
 
     A line of patches serves all positions that see it: of dilated kernels, every second row or so.
-    Returns how many pictures are laid out at a time, the shape of their lines, that by places, how
-    many lines lie between two rows of positions, and of each strip the rows and columns of
-    positions, what is copied where, what becomes 0, and where its patches are.
+    Returns the shape of the lines, how many rows of positions have how many lines for how many
+    places, how many lines are between two rows, and of each strip the rows and columns of
+    positions, what is copied where, what becomes 0, and where its patches are. To make that takes
+    as long as a few pictures: of 32 as above the product takes 0.67 ms in place of 0.81.
     """
-    (m, c, *lengths), (size, stride, dilation, padding) = shape, slides
-    (kh, kw), per_group = size, c // groups
-    oh, ow = positions(tuple(lengths), *slides)
+    (m, c, h, w), (size, stride, dilation, padding) = shape, slides
+    (kh, kw), per_group, (oh, ow) = size, c // groups, positions((h, w), *slides)
     shared = stride[0] < kh and min(stride[0], dilation[0]) == 1
     step, more, apart = (stride[0], kh - stride[0], dilation[0]) if shared else (kh, 0, 1)
     few, high, wide = _lengths(
         m, (-(-oh // apart), ow), per_group * kh * kw * (o // groups),
         (step, more), c * kw * itemsize, o * itemsize,
     )  # fmt: skip
-    lines = high * step + more
     strips = []
     for rows, across in _rectangles(oh, ow, high, wide, apart):
         count, n = len(range(oh)[rows]), across.stop - across.start
+        tall = count * step + more if shared else count
+        before = (
+            p[0] - own.start * s for p, own, s in zip(padding, (rows, across), stride, strict=True)
+        )
         there = places(
-            tuple(lengths), (count * step + more if shared else count, n),
-            (1 if shared else kh, kw), (apart if shared else stride[0], stride[1]), dilation,
-            tuple((p[0] - own.start * s, 0)
-                  for p, own, s in zip(padding, (rows, across), stride, strict=True)),
+            (h, w), (tall, n), (1 if shared else kh, kw),
+            (apart if shared else stride[0], stride[1]), dilation, tuple((p, 0) for p in before),
         )  # fmt: skip
-        moves, outside = _moves(there, count * step + more if shared else count, n)
-        own = slice(None), slice(0, count), slice(None), slice(0, n * few)
-        strips.append((rows, across, moves, outside, own))
-    by_place = (lines, 1) if shared else (high, kh)
-    found = (kw, per_group, wide, few)
-    return few, (groups, lines, *found), (groups, *by_place, *found), step, strips
+        patches = slice(None), slice(0, count), slice(None), slice(0, n * few)
+        strips.append((rows, across, *_moves(there, tall, n), patches))
+    lines = high * step + more
+    by_place = (high, lines, 1) if shared else (high, high, kh)
+    return (groups, lines, kw, per_group, wide, few), by_place, step, tuple(strips)
 
 
-def _rectangles(oh: int, ow: int, high: int, wide: int, apart: int) -> Iterator[tuple[slice, slice]]:
+def _rectangles(
+    oh: int, ow: int, high: int, wide: int, apart: int
+) -> Iterator[tuple[slice, slice]]:
     """Cut all positions in rectangles, those below one another first; rows may lie apart."""
-    for b in range(0, ow, wide):
-        for first in range(min(apart, oh)):
-            for t in range(first, oh, high * apart):
-                yield slice(t, min(oh, t + high * apart), apart), slice(b, min(ow, b + wide))
+    for across, first in itertools.product(_pieces(ow, wide), range(min(apart, oh))):
+        for start in range(first, oh, high * apart):
+            yield slice(start, min(oh, start + high * apart), apart), across
+
+
+def _pieces(n: int, length: int) -> Iterator[slice]:
+    return (slice(start, min(n, start + length)) for start in range(0, n, length))
 
 
 def _moves(there: Iterator[Any], tall: int, n: int) -> tuple[list[Any], list[Any]]:
     """List what each place of the kernels sees of a strip, and where that lies outside."""
     moves, outside = [], []
+    every = slice(None)
     for (i, j), (_, rows, across), (_, *read) in there:
-        every = slice(None)
         moves.append(((every, rows, i, j, every, across), (every, read[0], every, read[1])))
-        for part in (slice(0, rows.start), slice(rows.stop, tall)):
-            outside.append((every, part, i, j, every, slice(0, n)))
-        for part in (slice(0, across.start), slice(across.stop, n)):
-            outside.append((every, slice(0, tall), i, j, every, part))
-    return moves, [to for to in outside if all(e.stop is None or e.start < e.stop
-                                               for e in to if isinstance(e, slice))]
+        for start, stop in ((0, rows.start), (rows.stop, tall)):
+            outside += [(every, slice(start, stop), i, j, every, slice(0, n))] * (start < stop)
+        for start, stop in ((0, across.start), (across.stop, n)):
+            outside += [(every, slice(0, tall), i, j, every, slice(start, stop))] * (start < stop)
+    return moves, outside
 
 
 def _is_row(x: Array) -> bool:
     """Whether pictures have height 1, and are not as wide."""
-    return x.shape[2] == 1 < x.shape[3]
+    return bool(x.shape[2] == 1 < x.shape[3])
 
 
 def _conv_forward(
@@ -269,10 +273,6 @@ def _conv_transpose_forward(
     return x
 
 
-def _pieces(n: int, length: int) -> Iterator[slice]:
-    return (slice(start, min(n, start + length)) for start in range(0, n, length))
-
-
 def _add_up(
     x: Array, g: Array, w: Array, groups: int, stride: Sides, dilation: Sides, padding: Frame
 ) -> None:
@@ -293,10 +293,8 @@ def _add_up(
         own = from_there[:, rows, :, :, part]
         given = np.matmul(kernels, own.reshape(*own.shape[:3], -1))
         given = given.reshape(*own.shape[:2], *size, -1, *own.shape[3:])
-        before = padding[0][0] - rows.start * stride[0]
-        there = places(
-            x.shape[2:], (rows.stop - rows.start, ow), size, stride, dilation, ((before, 0), padding[1])
-        )
+        frame = (padding[0][0] - rows.start * stride[0], 0), padding[1]
+        there = places(x.shape[2:], (rows.stop - rows.start, ow), size, stride, dilation, frame)
         for (i, j), (_, down, across), (_, *read) in there:
             part_of = into[:, read[0], :, read[1], part]
             part_of += given[:, down, i, j, :, across]
