@@ -26,8 +26,6 @@ from autonn.engine.op import Memory
 
 __all__ = ["Plan", "Stretch", "plan", "writes"]
 
-LARGE = 2**12
-
 
 @dataclass(eq=False)
 class Stretch:
@@ -148,21 +146,7 @@ def _order(outputs: Iterable[Argument]) -> list[Node]:
         for a in node.nodes():
             order.setdefault(a)
         order.setdefault(node)
-    return _early([*order, *(node for node in waiting if node not in order)])
-
-
-def _early(order: list[Node]) -> list[Node]:
-    """Make what is much smaller than what it is made of as soon as it can be.
-
-    Then that need not be kept: the gradients for kernels follow those for pictures at once, while
-    both are in the cache.
-    """
-    place: dict[Node, int] = {}
-    for k, node in enumerate(order):
-        large = max((a.size for a in node.nodes()), default=0)
-        early = node.op is not None and not node.op.draws and LARGE <= large >= 16 * node.size
-        place[node] = max(place[a] for a in node.nodes()) if early else k
-    return sorted(order, key=lambda node: place[node])
+    return [*order, *(node for node in waiting if node not in order)]
 
 
 def _roots(calls: Sequence[Node], inputs: Sequence[Node]) -> dict[Node, list[Node]]:

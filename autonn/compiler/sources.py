@@ -215,8 +215,8 @@ class _Helpers:
             if getattr(module, base, None) is function:
                 return f"{prefix}.{base}"
         if id(function) not in self.known:
-            kept = isinstance(function, functools._lru_cache_wrapper)
-            plain = function.__wrapped__ if kept else function
+            keeps = isinstance(function, functools._lru_cache_wrapper)
+            plain = function.__wrapped__ if keeps else function
             tree = _definition(plain)
             if tree is None:
                 self.known[id(function)] = function, self.source.hand_over(function, name)
@@ -225,14 +225,15 @@ class _Helpers:
                 self.known[id(function)] = function, own
                 self.texts[own] = []  # before what it calls, and so that a recursion ends
                 lines = _printed(tree, own, _Renamed(self, plain))
-                if kept:  # as it was declared, it keeps what it returned
-                    self.module(functools, "functools")
-                    kept_so = (
-                        f"functools.lru_cache(maxsize={function.cache_parameters()['maxsize']})"
-                    )
-                    lines = [*lines, "", "", f"{own} = {kept_so}({own})"]
-                self.texts[own] = ["", *lines]
+                again = [f"{own} = {self.keeping(function)}({own})"] * keeps
+                self.texts[own] = ["", *lines, *again]
         return self.known[id(function)][1]
+
+    def keeping(self, function: Any) -> str:
+        """Write what lets a function keep what it returned, as it was declared to."""
+        known = function.cache_parameters()
+        name = self.module(functools, "functools")
+        return f"{name}.lru_cache(maxsize={known['maxsize']}, typed={known['typed']})"
 
     def refer(self, value: Any, name: str) -> str:
         """Make what a printed function reads under this name available; return its new name."""

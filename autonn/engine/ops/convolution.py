@@ -9,10 +9,10 @@ but once for each place along the width, in pieces as long as a row of all pictu
 position sees all but one of the same. So patches are a third of what a kernel of 3 x 3 sees, and
 what a product gives is the result itself. Whatever works number by number keeps the order. They are
 made for a strip at a time that stays in the cache, and made anew on the way back. Of 32 pictures,
-16 x 20 x 20, by 16 kernels of 3 x 3, the product takes 0.73 ms so and the gradient for the kernels
-0.84, in float64 1.7 and 1.8; with pictures one after the other, and all that each position sees,
-1.05 and 1.16, 2.1 and 2.2. The products alone are 0.52 and 1.03 (one thread of an EPYC 9004 with
-1 MB of L2).
+16 x 20 x 20, by 16 kernels of 3 x 3, the product takes 0.65 ms so and the gradient for the kernels
+0.75, in float64 1.4 and 1.5; with pictures one after the other, and all that each position sees,
+1.05 and 1.15, 2.0 and 2.1. BLAS alone takes 0.52 and 1.03 (one thread of an EPYC 9004 with 1 MB of
+L2).
 
 A row, a picture of height 1, is taken for one of width 1: there no place needs a copy of its own.
 """
@@ -35,7 +35,7 @@ from autonn.engine.tensor import Array
 PATCH_BYTES = 2**20  # a common second-level cache
 LAID_BYTES = 2**21  # more where patches are added: there longer ones count for more
 SMALL = 10**6  # OpenBLAS has kernels of their own for products of so few multiplications
-ACROSS = 256  # numbers of a row in one product: 1.1 ms in place of 1.9 with 400, of 5 x 5 kernels
+ACROSS = 320  # numbers of a row in one product: a step of a ResNet took 25.3 ms with 256, now 24.0
 MOST = 512  # so many, and pictures at once, where a product is large anyway
 
 Strip = tuple[slice, slice, slice]  # pictures, rows and columns of positions
@@ -75,19 +75,19 @@ def _even(n: int, most: int) -> int:
 
 
 def _lengths(
-    m: int, counts: Sides, each: int, lines: Sides, line: int, result: int
+    m: int, counts: Sides, each: int, lines: Sides, line: int, result: int, cache: int
 ) -> tuple[int, int, int]:
-    """Say how many pictures, rows and columns of positions make a strip that stays in the cache.
+    """Say how many pictures, rows and columns of positions make a strip that stays in a cache.
 
     `each` position takes so many multiplications; a row of positions needs so many `lines` of
     patches, and more for the first; a line, and a row of results, has so many bytes a number.
     """
     n = min(SMALL // max(1, each), ACROSS)
     row, more = lines[0] * line + result, lines[1] * line
-    n = min(n if n >= 64 else MOST, PATCH_BYTES // (4 * row + more))  # 4 rows, or most is made anew
+    n = min(n if n >= 64 else MOST, cache // (4 * row + more))  # 4 rows, or most is made anew
     few = min(max(1, m), max(64, n))
     across = _even(counts[1], n // few)
-    return few, _even(counts[0], (PATCH_BYTES // (across * few) - more) // row), across
+    return few, _even(counts[0], (cache // (across * few) - more) // row), across
 
 
 def _strips(
@@ -101,7 +101,7 @@ def _strips(
         yield (slice(0, m), slice(0, x.shape[2]), slice(0, x.shape[3])), pixels
         return
     slides = size, stride, dilation, padding
-    shape, by_place, step, strips = _cut(x.shape, o, groups, slides, x.itemsize)
+    shape, by_place, step, strips = _cut(x.shape, o, groups, slides, x.itemsize, PATCH_BYTES)
     (_, _, kw, per_group, wide, few), high = shape, by_place[0]
     columns = np.empty(shape, x.dtype)
     lines = columns.reshape(groups, *by_place[1:], kw, per_group, wide, few)
@@ -121,15 +121,15 @@ def _strips(
 
 @functools.lru_cache(maxsize=256)
 def _cut(
-    shape: Sides, o: int, groups: int, slides: Slides, itemsize: int
+    shape: Sides, o: int, groups: int, slides: Slides, itemsize: int, cache: int
 ) -> tuple[Sides, Sides, int, tuple[Any, ...]]:
     """Cut positions in strips, and list what each copies.
 
     A line of patches serves all positions that see it: of dilated kernels, every second row or so.
     Returns the shape of the lines, how many rows of positions have how many lines for how many
     places, how many lines are between two rows, and of each strip the rows and columns of
-    positions, what is copied where, what becomes 0, and where its patches are. To make that takes
-    as long as a few pictures: of 32 as above the product takes 0.67 ms in place of 0.81.
+    positions, what is copied where, what becomes 0, and where its patches are. Found anew each
+    time, that made the product above take 0.81 ms in place of 0.67.
     """
     (m, c, h, w), (size, stride, dilation, padding) = shape, slides
     (kh, kw), per_group, (oh, ow) = size, c // groups, positions((h, w), *slides)
@@ -137,7 +137,7 @@ def _cut(
     step, more, apart = (stride[0], kh - stride[0], dilation[0]) if shared else (kh, 0, 1)
     few, high, wide = _lengths(
         m, (-(-oh // apart), ow), per_group * kh * kw * (o // groups),
-        (step, more), c * kw * itemsize, o * itemsize,
+        (step, more), c * kw * itemsize, o * itemsize, cache,
     )  # fmt: skip
     strips = []
     for rows, across in _rectangles(oh, ow, high, wide, apart):
@@ -228,7 +228,7 @@ def _conv_weight_forward(
     lies = _lying(_brought(g), groups)
     # Products are faster with g by rows, (positions, o), 0.51 in place of 0.80 ms as above and 1.02
     # in place of 1.70 in float64; not where kernels have few numbers, 0.49 against 0.81 of 25.
-    small = total.shape[1] >= 64
+    turns = total.shape[1] >= 64
     for (part, rows, across), patches in _strips(x, o, size, stride, dilation, padding, groups):
         there = lies[:, rows, :, across, part]
         few = patches.shape[3] // there.shape[3]
@@ -236,7 +236,7 @@ def _conv_weight_forward(
             there, few = np.zeros((*there.shape[:4], few), g.dtype), there
             there[..., : few.shape[4]] = few
         turned = there.reshape(*there.shape[:3], -1).swapaxes(2, 3)
-        if small:
+        if turns:
             turned = np.ascontiguousarray(turned)
         total += np.matmul(patches, turned).sum(axis=1)
     parted = total.reshape(groups, *sides, per_group, o // groups).transpose(0, 4, 3, 1, 2)
@@ -259,11 +259,11 @@ def _conv_transpose_forward(
         (d * (k - 1) - before, d * (k - 1) - behind)
         for k, d, (before, behind) in zip(size, dilation, padding, strict=True)
     )
-    few = o <= 2 * c or max(size) == 1
+    few = o <= 4 * c or max(size) == 1
     if max(stride) == 1 and few and min(map(min, frame)) >= 0:
-        # Then it is a convolution itself, 4.1 ms in place of 7.8 for 64 pictures, 16 x 28 x 28, by
-        # 16 kernels of 3 x 3; with two to four times as many channels in g both take as long, with
-        # more it loses.
+        # Then it is a convolution itself, 0.7 ms in place of 1.3 for 64 pictures, 16 x 14 x 14, by
+        # 16 kernels of 5 x 5 over 4 channels; with five times as many channels in g both take as
+        # long, with twenty it loses, 4.5 against 3.0.
         return _conv_forward(
             g, _turned(w, groups), stride=stride, dilation=dilation, padding=frame, groups=groups,
             out=out,

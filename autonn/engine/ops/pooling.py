@@ -57,10 +57,13 @@ def _share_max_forward(
     there, hits, count = _largest(
         x, z, size=size, stride=stride, dilation=dilation, padding=padding
     )
-    part = g / count
+    # In the order of z, though g may come from a flat layer: then 32 pictures of 6 x 28 x 28 take
+    # 0.23 ms in place of 0.72.
+    part = np.divide(g, count, out=np.empty_like(z, np.result_type(g, z)))
     total = np.empty_like(x, part.dtype) if out is None else out
-    total.fill(0)
     apart = not overlap(size, stride, dilation)
+    if not apart or any(map(any, padding)) or z.size * len(there) < x.size:  # else all is written
+        total.fill(0)
     for hit, (_, windows, read) in zip(hits, there, strict=True):
         if apart:
             np.multiply(part[windows], hit[windows], out=total[read])
