@@ -225,7 +225,7 @@ class _Helpers:
                 self.known[id(function)] = function, own
                 self.texts[own] = []  # before what it calls, and so that a recursion ends
                 lines = _printed(tree, own, _Renamed(self, plain))
-                again = [f"{own} = {self.keeping(function)}({own})"] * keeps
+                again = [f"{own} = {self.keeping(function)}({own})"] if keeps else []
                 self.texts[own] = ["", *lines, *again]
         return self.known[id(function)][1]
 
