@@ -356,7 +356,7 @@ class Contender:
 
     def results(self, result: tuple[Any, ...]) -> list[Array]:
         """Bring what an evaluation returned to arrays in the common order."""
-        arrays = [np.array(a.detach() if hasattr(a, "detach") else a) for a in result]
+        arrays = [np.array(a.detach().numpy() if hasattr(a, "detach") else a) for a in result]
         if not self.thetas:
             return arrays
         cost, *slopes = arrays

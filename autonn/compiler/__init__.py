@@ -2,9 +2,10 @@
 
 Read in this order: `graph`, `loops`, `parts`, `products`, `unrolling`, `watching`, `reads`,
 `search`, `trace`, `widths`, `centred`, `simplify`, `stretching`, `exchange`, `partition`, `layout`,
-`memory`, `sources`, `emit_faster`, `emit_loop`, `emit_numpy`, `javascript_loops`,
-`javascript_numbers`, `javascript_arrays`, `javascript_products`, `javascript_windows`,
-`emit_javascript`, `emit`, `arguments`, `guards`, `results`, `verify`, `compiled`.
+`blocks`, `packs`, `lowering`, `memory`, `sources`, `emit_faster`, `emit_loop`, `emit_numpy`,
+`javascript_loops`, `javascript_numbers`, `javascript_arrays`, `javascript_products`,
+`javascript_windows`, `emit_javascript`, `emit`, `arguments`, `guards`, `results`, `verify`,
+`compiled`.
 """
 
 from autonn.compiler.compiled import Compiled, compile

@@ -18,11 +18,11 @@ from numpy import ndarray
 from autonn.compiler.arguments import Numbers, as_arrays, form_of
 from autonn.compiler.emit import emit, template_of, write_program
 from autonn.compiler.guards import MISS, Guards
-from autonn.compiler.results import Finish, on_tensors
+from autonn.compiler.results import Finish, on_tensors, wrapping
 from autonn.compiler.search import reads_near
 from autonn.compiler.simplify import simplify
 from autonn.compiler.sources import Source
-from autonn.compiler.verify import trace_twice, verify, watch_arrays
+from autonn.compiler.verify import as_it_is, trace_twice, verify, watch_arrays
 from autonn.compiler.widths import narrowed, widened
 from autonn.engine.modes import Notes, is_recording, is_tracing
 from autonn.engine.tensor import Array, Tensor, values_of
@@ -221,19 +221,23 @@ class Program:
         narrow = narrowed(tree_leaves((args, kwargs)), leaves)
         traced = trace_twice(f, args, kwargs, narrow, near)
         graph = self.graph = simplify(widened(traced.graph, narrow, leaves))
-        wraps = any(isinstance(a, Tensor) for a in tree_leaves((args, kwargs)))
-        finishes = traced.outside or traced.buffers or wraps
-        template = None if finishes else template_of(graph.form)
+        expected, tensors = as_it_is(f, args, kwargs, leaves, near, traced)
+        template = None if traced.outside or traced.buffers else template_of(graph.form)
         self.source = Source(graph.name)
         shared = write_program(self.source, graph, template, share_rows)
         self.function = self.source.load()["program"]
         if shared:
             self.function = functools.partial(self.function, share=share)
         self.live = [node.value for node in self.source.given]
-        self.finish = None if template is not None else Finish(f, traced, wraps)
+        self.buffers = traced.buffers
+        self.finish: Callable[..., Any] | None = None
+        if template is None:
+            self.finish = Finish(f, traced, tensors)
+        elif any(tensors):
+            self.finish = wrapping(graph.form, tensors)
         self.guards = Guards(traced.reads, traced.modules, self.live)
         self.arrays = watch_arrays(self, traced.reads, before)
-        verify(self, f, args, kwargs, leaves, near)
+        verify(self, f, expected, args, kwargs, leaves, near)
         self.quick: Callable[[tuple[Any, ...]], Any] = _miss
         if not kwargs and _count_arrays(args) == len(graph.inputs):
             self.quick = self.guards.quick(args, self.function, self.finish)
@@ -274,11 +278,11 @@ def compile(f: Callable[..., Any], share_rows: bool = True) -> Compiled:
 
     Returns
     -------
-    A function of the same arguments. Arrays give arrays and Tensors give Tensors, the caller's
-    own. Another shape, dtype, train/eval mode, other value of an argument that is not an array,
-    or other thing behind a name that `f` reads makes another program; numbers among the arguments
-    that are seen to change are data from then on. Where the result depends on parameters that
-    require gradients, it is a Tensor, and `backward` works.
+    A function of the same arguments, which gives what `f` gives: arrays where it gives arrays, and
+    Tensors where it gives Tensors, the caller's own. Another shape, dtype, train/eval mode, other
+    value of an argument that is not an array, or other thing behind a name that `f` reads makes
+    another program; numbers among the arguments that are seen to change are data from then on.
+    Where the result depends on parameters that require gradients, `backward` works.
 
     Raises
     ------

@@ -7,10 +7,16 @@ from typing import Any
 
 from autonn.compiler.graph import Given, Node
 from autonn.compiler.loops import Body
+from autonn.compiler.lowering import FILLED
 from autonn.compiler.sources import dtype_text
 from autonn.engine import ops
+from autonn.engine.ops.indexing import is_basic
 
 __all__ = ["loop_lines", "memory_line"]
+
+# So many rows at most are looked up in a list that is made once, in 20 nanoseconds; a view that is
+# made at each step takes 80, and a step of an LSTM takes 25 of them.
+_LISTED = 1000
 
 # Writes a function of these inputs; what it returns, and what it leaves in which of its inputs,
 # added to what is there or in its place. Returns what the function takes.
@@ -37,7 +43,13 @@ def loop_lines(emitter: Any, node: Node, picks: Sequence[Node], write: WriteStep
     carries = [emitter.fresh(given.label or "carry") for given in body.inputs[:n]]
     before, given = _given(emitter, node, k)
     lines = before + [f"    {emitter.names[dest]}.fill(0)" for dest in dests[body.stacks :]]
-    spots = [_row(emitter.names[dest], k, dest.ndim) for dest in dests[: body.stacks]]
+    spots = []
+    for at, dest in enumerate(dests[: body.stacks]):
+        later = at in node.attributes["starts"] and not body.reverse  # the row after its own
+        spots.append(_row(emitter, dest, emitter.names[dest], f"{k} + 1" if later else k))
+    for at, carry in node.attributes["starts"].items():
+        first = emitter.names[dests[at]], body.steps if body.reverse else 0
+        lines.append(f"    {first[0]}[{first[1]}] = {emitter.text(node.args[carry])}")
     spots += [emitter.names[dest] for dest in dests[body.stacks :]]
     row = f"{', '.join(carries)}{',' * (n == 1)}"
     if n:
@@ -76,7 +88,7 @@ def _given(emitter: Any, node: Node, k: str) -> tuple[list[str], list[str]]:
         text: str = emitter.text(a)
         if text.isidentifier():
             return text
-        if a.calls(ops.transpose) and a.ndim == 2:
+        if a.calls(ops.transpose) and label == "around":
             # At once, where BLAS would do it in each step: a product of 32 x 64 and (256 x 64)'
             # takes 20 microseconds, and of what is turned 10 (float32; 28 and 21 in float64).
             text = f"np.ascontiguousarray({text})"
@@ -85,7 +97,7 @@ def _given(emitter: Any, node: Node, k: str) -> tuple[list[str], list[str]]:
         return own
 
     first = body.carries + body.slices
-    rows = [_row(held(a, "rows"), k, a.ndim) for a in node.args[body.carries : first]]
+    rows = [_row(emitter, a, held(a, "rows"), k) for a in node.args[body.carries : first]]
     around = [held(a, "around") for a in node.args[first : len(body.inputs)]]
     return lines, [*rows, *around]
 
@@ -98,6 +110,27 @@ def _spot(dest: Node, stack: bool) -> Node:
     return made
 
 
-def _row(name: str, k: str, ndim: int) -> str:
+def _row(emitter: Any, x: Any, name: str, k: str) -> str:
     """Write the part of an array that belongs to a step: a view also where it is a number."""
-    return f"{name}[{k}{', ...' * (ndim == 1)}]"
+    if x.ndim == 1:
+        return f"{name}[{k}, ...]"
+    lies = _lies(emitter, x) if x.shape[0] <= _LISTED else None
+    if lies is None:
+        return f"{name}[{k}]"
+    if x not in emitter.lists:
+        emitter.lists[x] = emitter.fresh(f"{name}_rows")
+        emitter.workspace[emitter.lists[x]] = f"list({lies})"
+    return f"{emitter.lists[x]}[{k}]"
+
+
+def _lies(emitter: Any, x: Any) -> str | None:
+    """Write where in the workspace an array lies, or a part of one; None if elsewhere."""
+    if x.op is FILLED:
+        return _lies(emitter, x.args[0])
+    if x.calls(ops.getitem) and is_basic(x.attribute("key")):
+        whole = _lies(emitter, x.args[0])
+        named = {x.args[0]: whole}
+        return None if whole is None else x.op.prints(x, lambda a: named.get(a) or emitter.text(a))
+    if not emitter.is_ours(x):
+        return None
+    return f"{emitter.flat_of(emitter.plan.stretches[x])}.reshape({x.shape})"

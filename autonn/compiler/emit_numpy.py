@@ -20,7 +20,7 @@ from autonn.compiler.emit_loop import loop_lines, memory_line
 from autonn.compiler.exchange import ADDED
 from autonn.compiler.graph import Argument, Given, Node
 from autonn.compiler.layout import is_product, is_ufunc, repeats, shape_by_rows
-from autonn.compiler.loops import EMPTY, FILLED, LAST, LOOP, lowered
+from autonn.compiler.lowering import EMPTY, FILLED, LAST, LOOP, lowered
 from autonn.compiler.memory import Plan, Stretch, plan, writes
 from autonn.compiler.sources import Source, dtype_text, identifier, literal
 from autonn.engine import ops
@@ -92,6 +92,7 @@ class _Emitter:
         self.workspace: dict[str, str] = {}  # what it holds: expressions by name
         self.at: dict[Stretch, str] = {}  # the name of each stretch in the workspace
         self.views: dict[tuple[Stretch, tuple[int, ...]], str] = {}  # other views of one
+        self.lists: dict[Node, str] = {}  # what holds the rows of a value one by one
 
     # ---- the whole
 
@@ -166,7 +167,21 @@ class _Emitter:
 
     def flat_of(self, stretch: Stretch) -> str:
         """Write the numbers of a stretch in one row."""
-        return f"m{stretch.buffer}[:{stretch.size}]"
+        start = stretch.start
+        return f"m{stretch.buffer}[{start or ''}:{start + stretch.size}]"
+
+    def blocks_of(self, node: Node, spot: str) -> tuple[str, str]:
+        """Name parts that lie behind one another, and the same blocks of the rows at a spot."""
+        parts = self.plan.beside[node]
+        n, (*lead, width) = len(parts), (*node.shape[:-1], node.shape[-1] // len(parts))
+        first = parts[0]
+        key = first, (n, *lead, width)
+        if key not in self.views:
+            self.views[key] = self.fresh("blocks")
+            whole = f"m{first.buffer}[:{n * first.size}]"
+            self.workspace[self.views[key]] = f"{whole}.reshape({key[1]})"
+        axes = (len(lead), *range(len(lead)), len(lead) + 1)
+        return self.views[key], f"{spot}.reshape({(*lead, n, width)}).transpose({axes})"
 
     def view(self, stretch: Stretch, shape: tuple[int, ...], ending: str) -> str:
         """Name another view of a stretch, made with the workspace and not at each call."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Container, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -28,8 +29,10 @@ __all__ = [
     "behind",
     "difference",
     "is_even",
+    "remade",
     "signature",
     "stand_in",
+    "uses_of",
 ]
 
 # Node, number, or another Python value that an op was given: an axis, a shape, a dtype.
@@ -242,6 +245,33 @@ def behind(results: Iterable[Any], known: Container[Node] = ()) -> list[Node]:
     return sorted(found, key=lambda node: node.serial)
 
 
+def uses_of(outputs: Sequence[Any]) -> Counter[Node]:
+    """Count how often each value is read or returned."""
+    uses = Counter(a for node in behind(outputs) for a in node.nodes())
+    uses.update(a for a in outputs if isinstance(a, Node))
+    return uses
+
+
+def remade(
+    outputs: Sequence[Any], made: dict[Node, Node], before: Callable[[Node], None] | None = None
+) -> list[Any]:
+    """Make a graph again where `made` says what stands for some of its nodes.
+
+    `before` is called with each of them before it is made, and may add to what is made.
+    """
+    for node in behind(outputs):
+        if before is not None:
+            before(node)
+        if node in made:
+            continue
+        args = tuple(made.get(a, a) if isinstance(a, Node) else a for a in node.args)
+        same = all(a is b for a, b in zip(args, node.args, strict=True))
+        draws = node.op is not None and node.op.draws  # which keep their order
+        keeps = node.given is not None or (same and not draws)
+        made[node] = node if keeps else node.copy_with(args, node.attributes, node.shape)
+    return [made[a] if isinstance(a, Node) else a for a in outputs]
+
+
 def stand_in(node: Node) -> Array:
     """Make an array that has a node's shape and dtype, and takes no memory."""
     if node.is_constant:
@@ -265,7 +295,7 @@ def difference(a: Graph, b: Graph) -> str:
     place_b = {node: k for k, node in enumerate(after)}
     for x, y in zip(before, after, strict=False):
         if _described(x, place_a) != _described(y, place_b):
-            where = f" at {x.place.line}" if x.place else ""
+            where = f" at {x.place.shown}" if x.place else ""
             what = x.op.name if x.op is not None else "a value"
             return f"{what}{where}"
     ends = [[p.get(o, o) if isinstance(o, Node) else repr(o) for o in g.outputs]

@@ -1,8 +1,7 @@
 """Loops in a graph: the body of a loop is a graph of its own, from what a step is given.
 
 A node calls `SCAN` of the first carry, of what is sliced and of what is read from around it; nodes
-that call `PICK` take its results one by one. `again` makes a loop shorter, `lowered` says where
-its stacks lie, for `memory` to plan.
+that call `PICK` take its results one by one. `again` makes a loop shorter.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ import numpy as np
 from autonn.compiler.graph import Argument, Given, Graph, Node, behind, signature
 from autonn.engine import ops
 from autonn.engine.looping import PICK, SCAN, Key
-from autonn.engine.op import Memory, Op, is_elementwise_ufunc, mixes_rows
+from autonn.engine.op import is_elementwise_ufunc
 from autonn.engine.ops.indexing import is_basic
 
-__all__ = ["EMPTY", "FILLED", "LAST", "LOOP", "Body", "Cut", "Loops", "again", "lowered"]
+__all__ = ["Body", "Cut", "Loops", "again", "input_like"]
 
 # So much memory at most is stacked to make one product of the products of all steps.
 _STACKED_BYTES = 1 << 26
@@ -201,7 +200,7 @@ class Cut:
 
     def read(self, node: Node) -> Node:
         """Read what the other loop reads, too."""
-        made = _input_like(node)
+        made = input_like(node)
         self.more.append((made, self.of[node], node in self.slices))
         return made
 
@@ -239,7 +238,7 @@ class Cut:
         """
         if node in self.slices:
             found: Any = self.of[node]
-        elif node in self.carries or (node in self.computed and not node.calls(ops.getitem)):
+        elif node in self.carries or (node in self.computed and not self.is_cut_from_stack(node)):
             found = self.stack(node)
         elif node.calls(ops.getitem) and is_basic(node.attribute("key")):
             x, key = self.of_all_steps(node.args[0]), node.attribute("key")
@@ -249,6 +248,13 @@ class Cut:
             found = self._made_of_all(node)
         is_stack = isinstance(found, Node) and found.shape == (self.body.steps, *node.shape)
         return found if is_stack else None
+
+    def is_cut_from_stack(self, node: Node) -> bool:
+        """Whether it is a part of what is sliced, or stacked already."""
+        of: Body = self.root.attributes["body"]
+        there = of.outputs[of.carries :][: of.stacks]
+        x = node.args[0]
+        return node.calls(ops.getitem) and (x in self.slices or any(x is s for s in there))
 
     def _made_of_all(self, node: Node) -> Argument:
         """Make a call, element by element, of what its operands are in all steps."""
@@ -271,7 +277,8 @@ class Cut:
         return self.of_all_steps(a) if a.shape == node.shape and self.there[a][1] else None
 
 
-def _input_like(node: Node) -> Node:
+def input_like(node: Node) -> Node:
+    """Make what stands in a body for a value from outside."""
     made = Node(None, (), {}, node.shape, node.dtype)
     made.given, made.label = Given.INPUT, node.label
     return made
@@ -373,128 +380,3 @@ def _rows(builder: Any, loop: Node, body: Body, factor: Node) -> Argument:
     stack = builder.make(PICK, (loop,), {"key": key}, shape, factor.dtype)
     flat = (body.steps * factor.shape[0], *factor.shape[1:])
     return builder.call(ops.reshape, stack, shape=flat)
-
-
-# ---- where it lies
-
-
-def _never(*args: Any) -> Any:
-    raise RuntimeError("this is only written into programs")
-
-
-# Memory for a stack; the loop that fills it; what it is then; and a carry after the last step.
-EMPTY = Op(
-    "empty", _never, "memory for all steps", (), rows=mixes_rows, memory=Memory.OUT, draws=True
-)  # fmt: skip
-LOOP = Op(
-    "loop", _never, "step by step", (None,), variadic=True, rows=mixes_rows, memory=Memory.NEW
-)  # fmt: skip
-FILLED = Op(
-    "filled", _never, "all steps", (None, None), rows=mixes_rows, memory=Memory.VIEW
-)  # fmt: skip
-LAST = Op(
-    "last", _never, "after the last step", (None,),
-    variadic=True, rows=mixes_rows, memory=Memory.MAY_ALIAS,
-)  # fmt: skip
-
-
-def lowered(outputs: Sequence[Argument]) -> list[Argument]:
-    """Let loops fill memory that is made before them, and leave out what nobody asks of them."""
-    nodes = behind(outputs)
-    if not any(node.op is SCAN for node in nodes):
-        return list(outputs)
-    used: dict[Node, set[Key]] = {}
-    for node in nodes:
-        if node.op is PICK:
-            used.setdefault(node.args[0], set()).add(node.attributes["key"])
-    made: dict[Node, Node] = {}
-    parts: dict[tuple[Node, Key], Node] = {}
-    for node in nodes:
-        if node.op is SCAN:
-            _lower(node, used.get(node, set()), made, parts)
-        elif node.op is PICK:
-            made[node] = parts[node.args[0], node.attributes["key"]]
-            made[node].label = node.label
-        elif node.given is not None or not _is_moved(node, made):
-            made[node] = node
-        else:
-            args = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
-            made[node] = node.copy_with(args, node.attributes, node.shape)
-    return [made[a] if isinstance(a, Node) else a for a in outputs]
-
-
-def _is_moved(node: Node, made: dict[Node, Node]) -> bool:
-    """Whether a node is made again: of another operand, or to keep its place among the draws."""
-    draws = node.op is not None and node.op.draws
-    return draws or any(made[a] is not a for a in node.nodes())
-
-
-def _lower(
-    node: Node, used: set[Key], made: dict[Node, Node], parts: dict[tuple[Node, Key], Node]
-) -> None:
-    """Make a loop that fills memory, and what its results are then."""
-    body, args = _pruned(node.attributes["body"], node.args, used)
-    args = tuple(made[a] if isinstance(a, Node) else a for a in args)
-    body, args = _turned_before(body, args)
-    kept: list[Key] = sorted(key for key in used if key[0] != "carry")
-    dests = []
-    for kind, k in kept:
-        value = node.attributes["body"].of((kind, k))
-        shape = (body.steps, *value.shape) if kind == "stack" else value.shape
-        dests.append(Node(EMPTY, (), {}, shape, value.dtype))
-    attributes = {"body": body, "dests": len(dests)}
-    loop = Node(LOOP, (*args, *dests), attributes, (), np.dtype(np.float64))
-    made[node] = loop
-    for key, dest in zip(kept, dests, strict=True):
-        parts[node, key] = Node(FILLED, (dest, loop), {}, dest.shape, dest.dtype)
-    for k in range(body.carries):
-        value = body.of(("carry", k))
-        row = (loop, args[k], *dests)
-        parts[node, ("carry", k)] = Node(LAST, row, {"k": k}, value.shape, value.dtype)
-
-
-def _pruned(
-    body: Body, args: tuple[Argument, ...], used: set[Key]
-) -> tuple[Body, tuple[Argument, ...]]:
-    """Leave out of a body the stacks and sums that are not used, and what only they read."""
-    stacks = [body.of(key) for key in sorted(used) if key[0] == "stack"]
-    sums = [body.of(key) for key in sorted(used) if key[0] == "total"]
-    outputs = [*body.outputs[: body.carries], *stacks, *sums]
-    needed = set(behind(outputs))
-    n, first = body.carries, body.carries + body.slices
-    places = [k for k, given in enumerate(body.inputs) if k < n or given in needed]
-    slices = sum(n <= k < first for k in places)
-    inputs = [body.inputs[k] for k in places]
-    short = replace(body, inputs=inputs, outputs=outputs, slices=slices, stacks=len(stacks))
-    return short, tuple(args[k] for k in places)
-
-
-def _turned_before(body: Body, args: tuple[Argument, ...]) -> tuple[Body, tuple[Argument, ...]]:
-    """Take the transposes of matrices that are the same in each step out of the loop."""
-    around = body.carries + body.slices
-    outer = dict(zip(body.inputs[around:], args[around:], strict=True))
-    made: dict[Node, Node] = {}
-    more: list[tuple[Node, Node]] = []
-    for node in behind(body.outputs):
-        same = None
-        if node.calls(ops.transpose) and node.ndim == 2:
-            x = node.args[0]
-            same = outer.get(x, x if _is_live(x) else None)
-        if isinstance(same, Node):
-            made[node] = _input_like(node)
-            more.append((made[node], node.copy_with((same,), node.attributes, node.shape)))
-        elif node.given is not None or not _is_moved(node, made):
-            made[node] = node
-        else:
-            operands = tuple(made[a] if isinstance(a, Node) else a for a in node.args)
-            made[node] = node.copy_with(operands, node.attributes, node.shape)
-    if not more:
-        return body, args
-    outputs = [made[a] for a in body.outputs]
-    inputs = [*body.inputs, *(given for given, _ in more)]
-    return replace(body, inputs=inputs, outputs=outputs), (*args, *(a for _, a in more))
-
-
-def _is_live(node: Node) -> bool:
-    """Whether it is read where it stands, as a parameter is."""
-    return node.given in (Given.PARAMETER, Given.ARRAY)

@@ -20,7 +20,8 @@ import numpy as np
 from autonn.compiler.exchange import rounds_of
 from autonn.compiler.graph import Argument, Given, Node, behind
 from autonn.compiler.layout import ScaledSum, by_columns, is_ufunc, pictures_last, scaled_sums
-from autonn.compiler.loops import FILLED
+from autonn.compiler.lowering import FILLED
+from autonn.compiler.parts import PARTS, blocks_of_rows
 from autonn.engine import ops
 from autonn.engine.op import Memory
 
@@ -32,8 +33,8 @@ class Stretch:
     """One stretch of memory, and how long the values that lie in it one by one are needed.
 
     `first` is the call that makes it, -1 for an input; `last` the last that reads it, infinite
-    for a result. A result may be `placed` in memory that is given. In the workspace it is the
-    first `size` numbers of buffer number `buffer`.
+    for a result. A result may be `placed` in memory that is given. In the workspace it is `size`
+    numbers of buffer number `buffer`, the first ones, or where others lie `beside` it from `start`.
     """
 
     first: int
@@ -42,6 +43,8 @@ class Stretch:
     placed: bool = False
     buffer: int | None = None
     size: int = 0
+    start: int = 0
+    beside: Sequence[Stretch] = ()
 
 
 @dataclass
@@ -60,6 +63,8 @@ class Plan:
         The values that are laid out column by column, and those where pictures lie last.
     sums, spared
         The ``a x + y`` that are added to y where it lies, and the multiples that are not written.
+    beside
+        The stretches of parts that lie behind one another, by the call that lays them into rows.
     """
 
     order: list[Node]
@@ -70,6 +75,7 @@ class Plan:
     stretches: dict[Node, Stretch] = field(default_factory=dict)
     sums: dict[Node, ScaledSum] = field(default_factory=dict)
     spared: set[Node] = field(default_factory=set)
+    beside: dict[Node, Sequence[Stretch]] = field(default_factory=dict)
     buffers: list[tuple[np.dtype[Any], int]] = field(default_factory=list)
 
 
@@ -106,6 +112,7 @@ def plan(
         stretch.returned |= any(node is output for output in given)
         made.stretches[node] = stretch
     _place_stacks(made, stacked)
+    _lay_parts_beside(made)
     _share_buffers(made)
     return made
 
@@ -198,6 +205,29 @@ def _overwritten(
     return None
 
 
+def _lay_parts_beside(made: Plan) -> None:
+    """Let blocks of rows be computed behind one another, to be laid into the rows in one call.
+
+    Of the gates of an LSTM, 32 x 64 numbers each, laying them in one by one takes 6.6 microseconds,
+    and all at once 2.6 (float32).
+    """
+    for node in made.calls:
+        if node.op is not PARTS or node not in made.stretches:
+            continue
+        found = [made.stretches.get(a) for a in blocks_of_rows(node) if a not in made.columns]
+        stretches = [s for s in found if s is not None and _is_free(made, s)]
+        if len(set(map(id, stretches))) == len(node.args):
+            made.beside[node] = stretches
+            for stretch in stretches:
+                stretch.beside = stretches
+
+
+def _is_free(made: Plan, stretch: Stretch) -> bool:
+    """Whether it may lie anywhere in the workspace."""
+    own = stretch.first >= 0 and writes(made.calls[stretch.first])
+    return own and not (stretch.placed or stretch.returned or stretch.beside)
+
+
 def _share_buffers(made: Plan) -> None:
     """Share buffers out, each to values that are never needed at the same time."""
     busy: list[tuple[float, int]] = []  # a heap: until when a buffer is needed, and which
@@ -206,18 +236,21 @@ def _share_buffers(made: Plan) -> None:
         stretch = made.stretches.get(node)
         if stretch is None or stretch.first != place or not writes(node):
             continue
-        if stretch.returned or stretch.placed:
+        if stretch.returned or stretch.placed or stretch.buffer is not None:
             continue
         while busy and busy[0][0] < stretch.first:
             k = heappop(busy)[1]
             dtype, size = made.buffers[k]
             insort(free.setdefault(dtype, []), (size, k))
+        together = stretch.beside or (stretch,)
+        size = node.size * len(together)
         idle = free.get(node.dtype)
         if idle:  # the smallest that is large enough, or else the largest, which then grows
-            k = idle.pop(min(bisect_left(idle, (node.size, 0)), len(idle) - 1))[1]
+            k = idle.pop(min(bisect_left(idle, (size, 0)), len(idle) - 1))[1]
         else:
             k = len(made.buffers)
             made.buffers.append((node.dtype, 0))
-        made.buffers[k] = node.dtype, max(made.buffers[k][1], node.size)
-        heappush(busy, (stretch.last, k))
-        stretch.buffer, stretch.size = k, node.size
+        made.buffers[k] = node.dtype, max(made.buffers[k][1], size)
+        heappush(busy, (max(s.last for s in together), k))
+        for j, part in enumerate(together):
+            part.buffer, part.size, part.start = k, node.size, j * node.size

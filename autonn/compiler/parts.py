@@ -13,21 +13,29 @@ from typing import Any
 
 import numpy as np
 
-from autonn.compiler.graph import Argument, Node
+from autonn.compiler.graph import Argument, Node, behind
 from autonn.engine import ops
 from autonn.engine.op import Memory, Op
 
-__all__ = ["PARTS", "joined"]
+__all__ = ["PARTS", "blocks_of_rows", "joined", "unsigned"]
 
 
-def added_parts(*parts: Any, keys: Any, shape: Any, whole: bool = False, out: Any = None) -> Any:
-    """Add parts to zeros, each at its key; together they are the `whole`, or need not be."""
+def added_parts(
+    *parts: Any, keys: Any, shape: Any, whole: bool = False, signs: bool = True, out: Any = None
+) -> Any:
+    """Add parts to zeros, each at its key; together they are the `whole`, or need not be.
+
+    A sum makes 0 of -0; without `signs` a whole need not.
+    """
     out = np.empty(shape, parts[0].dtype) if out is None else out
     if not whole:
         out.fill(0)
     for key, part in zip(keys, parts, strict=True):
         spot = out[key]
-        np.add(part, 0 if whole else spot, out=spot)
+        if signs or not whole:
+            np.add(part, 0 if whole else spot, out=spot)
+        else:
+            spot[...] = part
     return out
 
 
@@ -41,6 +49,45 @@ def are_whole(keys: Sequence[Any], shape: tuple[int, ...]) -> bool:
     for key in keys:
         count[key] += 1
     return bool((count == 1).all())
+
+
+def blocks_of_rows(node: Any) -> list[Node]:
+    """List the parts from left to right, if they are all there is and columns of one width.
+
+    >>> x, y = (Node(None, (), {}, (3, 2), np.dtype(float)) for _ in range(2))
+    >>> keys = (slice(None), slice(2, 4)), (slice(None), slice(0, 2))
+    >>> node = Node(PARTS, (x, y), {"keys": keys, "whole": True}, (3, 4), np.dtype(float))
+    >>> blocks_of_rows(node) == [y, x]
+    True
+    """
+    *lead, width = node.args[0].shape
+    alike = all(a.shape == (*lead, width) for a in node.args) and tuple(lead) == node.shape[:-1]
+    if not (node.attributes["whole"] and alike and lead):
+        return []
+    pairs = zip(node.attributes["keys"], node.args, strict=True)
+    places = [(key[-1].indices(node.shape[-1]), a) for key, a in pairs if len(key) == node.ndim]
+    found = sorted(places, key=lambda place: place[0][0])
+    return [a for (start, stop, step), a in found if step == 1 and stop > start]
+
+
+def unsigned(outputs: Sequence[Any], seen: Sequence[Any]) -> set[Node]:
+    """Find the values of which nobody sees the signs of zeros, where those that are `seen` show.
+
+    They are read by nothing but products of matrices and sums of rows, which begin with 0.
+
+    >>> from autonn.compiler.trace import trace
+    >>> (y,) = trace(lambda x: np.ones((2, 3)) @ np.exp(x), np.ones((3, 2))).outputs
+    >>> [node.op.name for node in unsigned([y], [y]) if node.op]
+    ['exp']
+    """
+    nodes = behind(outputs)
+    signed = {a for a in seen if isinstance(a, Node)}
+    for node in reversed(nodes):
+        is_sum = node.calls(ops.matmul) or (node.calls(ops.sum) and node.size < node.args[0].size)
+        is_view = node.calls(ops.transpose, ops.reshape)
+        if not is_sum and (node in signed or not is_view):
+            signed.update(node.nodes())
+    return set(nodes) - signed
 
 
 def _keeps_rows(call: Any, axes: Sequence[int | None]) -> int | None:

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 from numpy import ndarray
 
-from autonn.compiler.watching import is_users
-
 __all__ = ["MISSING", "Read", "Reads", "bytes_of", "items_of", "slots_of"]
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
@@ -52,7 +50,7 @@ def items_of(value: Any) -> list[Any]:
 
 
 def slots_of(kind: type) -> Iterator[str]:
-    """Yield the slots of a class of the user's, as attributes are called: private ones mangled.
+    """Yield the slots of a class that is not autonn's, as attributes: private ones mangled.
 
     >>> class Point:
     ...     __slots__ = ("x", "__y")
@@ -60,7 +58,7 @@ def slots_of(kind: type) -> Iterator[str]:
     >>> list(slots_of(Point))
     ['x', '_Point__y']
     """
-    for base in (base for base in kind.__mro__ if is_users(base.__module__)):
+    for base in (b for b in kind.__mro__ if str(b.__module__).partition(".")[0] != "autonn"):
         slots = base.__dict__.get("__slots__", ())
         for slot in (slots,) if isinstance(slots, str) else slots:
             private = slot.startswith("__") and not slot.endswith("__")

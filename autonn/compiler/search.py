@@ -9,6 +9,7 @@ Modules of autonn count themselves what is set on them.
 from __future__ import annotations
 
 import functools
+import gc
 import operator
 import random
 import sys
@@ -43,6 +44,7 @@ from autonn.compiler.watching import (
     is_users,
     names_in,
 )
+from autonn.engine.lines import shown_start
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import Tensor
 
@@ -117,7 +119,7 @@ class _Search:
 
     def follow(self, value: Any, name: str) -> None:
         """Look at a thing later."""
-        if id(value) not in self.done and not isinstance(value, _PLAIN):
+        if id(value) not in self.done and not _is_plain(value):
             self.done[id(value)] = value
             self.waiting.append((value, name))
 
@@ -127,12 +129,43 @@ class _Search:
             self.globals_of(code, names)
         for ask in self.seen.states:
             self.note("answer", ask, None, ask(), f"what {ask.__qualname__}() answers")
+        for given in (reference() for reference in self.seen.given.values()):
+            if given is not None:  # what was made for the call is gone
+                self.follow(given, f"a {type(given).__name__}")
         self.follow(f, "the function")
         for argument in args:
             self.follow(argument, AN_ARGUMENT)
+        self.look_at_all()
+        for code in self.codes_out_of_sight():
+            self.function_of(code)
+        self.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Look at what waits, and at what that leads to."""
         while self.waiting:
             value, name = self.waiting.pop()
             self.look(value, name)
+
+    def codes_out_of_sight(self) -> list[CodeType]:
+        """List the codes that ran and close over something, in functions that were not found.
+
+        Such is a function that an object of C calls, as what `np.frompyfunc` makes.
+        """
+        found = {id(f.__code__) for f in self.done.values() if type(f) is FunctionType}
+        for code in self.seen.codes:  # what it defines is made anew each time that it runs
+            found |= {id(inner) for inner in _with_inner(code) if inner is not code}
+        return [c for c in self.seen.codes if c.co_freevars and id(c) not in found]
+
+    def function_of(self, code: CodeType) -> None:
+        """Follow the function of a code, wherever that is; refuse what is not to be found."""
+        functions = [f for f in gc.get_referrers(code) if type(f) is FunctionType]
+        if not functions:
+            raise CannotCompileError(
+                f"{shown_start(code)}: {code.co_name} is called by something "
+                "that does not show it, so what it reads can't be followed; call it directly"
+            )
+        for f in functions:
+            self.follow(f, f.__name__)
 
     def note(self, kind: str, owner: Any, key: Any, value: Any, name: str) -> None:
         """Note a thing that was read, once, and follow it."""
@@ -295,8 +328,9 @@ class _Search:
     def instance(self, value: Any, name: str) -> None:
         """Note the attributes of an object: by the names that are loaded; of ours the plain."""
         self.follow(type(value), type(value).__name__)
+        ours = not is_users(type(value).__module__)  # of which all is noted
         for slot in slots_of(type(value)):  # first: its class has it too, and a dict has not
-            if self.is_read(slot):
+            if ours or self.is_read(slot):
                 found = getattr(value, slot, MISSING)
                 self.note("attribute", value, slot, found, f"{name}.{slot}")
         attributes = getattr(value, "__dict__", None)
@@ -322,7 +356,7 @@ class _Search:
             kind = getattr(type(value), key, None)
             if isinstance(kind, GetSetDescriptorType | MemberDescriptorType):
                 found = getattr(value, key, MISSING)
-                if isinstance(found, _PLAIN):
+                if isinstance(found, (*_PLAIN, tuple)):
                     self.note("shown", value, key, found, f"{name}.{key}")
 
     def is_read(self, key: str) -> bool:
@@ -372,13 +406,15 @@ class _Search:
 
     def is_wanted_of_users(self, owner: Any, key: str, value: Any) -> bool:
         """Whether it is read, or a method that is called without its name, as `__len__`."""
-        called = isinstance(owner, type) and key.startswith("__") and callable(value)
+        special = key.startswith("__") and callable(value)
+        called = special and (isinstance(owner, type) or key == "__getattr__")
         return called or self.is_read(key)
 
     def is_wanted_of_ours(self, owner: Any, key: str, value: Any) -> bool:
-        """Leave out arrays, the data of a task, and iterators nobody asks for, as a log's file."""
+        """Leave out the data of a task of autonn's, and iterators nobody asks for, as a log's."""
         own_stream = hasattr(type(value), "__next__") and key not in self.attributes
-        return not _is_data(value) and not own_stream
+        task = str(type(owner).__module__).partition(".")[0] == "autonn" and _is_data(value)
+        return not task and not own_stream
 
 
 _LOOKS: list[tuple[Any, Any]] = [
@@ -400,6 +436,11 @@ _LOOKS: list[tuple[Any, Any]] = [
     ((staticmethod, classmethod, property), _Search.wrapped),
     (GeneratorType, _Search.iterator),
 ]
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value tells all of itself: of a class of the user's it may have attributes."""
+    return isinstance(value, _PLAIN) and not is_users(type(value).__module__)
 
 
 def _is_data(value: Any) -> bool:

@@ -46,7 +46,13 @@ def identifier(name: Any, otherwise: str) -> str:
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
-    """Write a dtype."""
+    """Write a dtype: a number's by its name, of others, as of a time's, what NumPy calls it.
+
+    >>> dtype_text(np.dtype(np.float32)), dtype_text(np.dtype("m8[s]"))
+    ('np.float32', "np.dtype('<m8[s]')")
+    """
+    if dtype.kind not in "biufc":
+        return f"np.dtype({dtype.str!r})"
     return "bool" if dtype.kind == "b" else f"np.{dtype.name}"
 
 
@@ -137,8 +143,10 @@ class Source:
         return name
 
     def constant(self, node: Node) -> str | None:
-        """Name a constant, and write it into the header; None where it is too large to write."""
+        """Name a constant, and write it into the header; None for what is too large or no text."""
         value: Array = node.value
+        if value.dtype.kind not in "biufcSU":
+            return None
         if node not in self._constants:
             if value.size and is_even(value.reshape(-1)):
                 number = literal(value.flat[0].item())
@@ -276,7 +284,7 @@ class _Helpers:
 
 def _constant_text(value: Any) -> str | None:
     """Write a constant that a printed function reads; None for what may change in place."""
-    if isinstance(value, np.number):
+    if isinstance(value, np.number) and value.dtype.kind != "m":
         return f"{dtype_text(value.dtype)}({literal(value.item())})"
     try:
         hash(value)

@@ -227,5 +227,5 @@ def _narrow(x: float) -> float:
 
 def _refusal(node: Node | None, why: str) -> CannotCompileError:
     what = "it" if node is None or node.op is None else node.op.name
-    where = f" at {node.place.line}" if node is not None and node.place else ""
+    where = f" at {node.place.shown}" if node is not None and node.place else ""
     return CannotCompileError(f"{what}{where} {why} with other numbers of rows")

@@ -32,6 +32,7 @@ from autonn.engine.lineage import (
     saved_values,
     sources_since,
     tensors_of,
+    whereabouts,
 )
 from autonn.engine.looping import PICK, SCAN, STEP_INPUT, Key, Loop
 from autonn.engine.modes import CannotCompileError, Trace, is_recording, noting, tracing
@@ -270,6 +271,11 @@ class _Reading:
             return self.give(Given.PARAMETER, tensor, values)
         if op is None:
             return Node.constant(values)
+        if values.dtype == object:  # of which NumPy makes arrays here and plain objects there
+            raise CannotCompileError(
+                f"{op.name}{whereabouts(place_of(tensor))} computes with an array of Python "
+                "objects (dtype object); turn it into numbers before, as by astype(float)"
+            )
         operands, attributes = op.bind(operands_of(tensor), attributes_of(tensor))
         args = tuple(
             self.nodes[age_of(self.as_of(a, age_of(tensor)))]

@@ -24,10 +24,10 @@ from autonn.compiler.reads import MISSING, Read, Reads, slots_of
 from autonn.compiler.trace import Traced, run_traced
 from autonn.compiler.watching import is_users
 from autonn.engine.modes import CannotCompileError, changes
-from autonn.engine.tensor import leaf, values_of
+from autonn.engine.tensor import Tensor, leaf, values_of
 from autonn.engine.trees import tree_form, tree_leaves, tree_unflatten
 
-__all__ = ["disagreement", "trace_twice", "verify", "watch_arrays"]
+__all__ = ["as_it_is", "disagreement", "trace_twice", "verify", "watch_arrays"]
 
 # Up to this size the numbers of an array are compared at each call, which takes 60 microseconds
 # for that much; a larger one that is computed with beside Tensors has to be an argument.
@@ -72,38 +72,58 @@ def trace_twice(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Rea
     return traced
 
 
+def as_it_is(
+    f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads, traced: Traced
+) -> tuple[Any, list[bool]]:
+    """Run a function without a program, and tell which leaves of its result are Tensors.
+
+    What it could read and change, `near`, is put back. A function that does not take arrays is run
+    on Tensors: its program gives arrays for arrays.
+    """
+    given = tree_leaves((args, kwargs))
+    with (
+        _all_put_back(near),
+        np.errstate(all="ignore"),
+        _put_back_later([*traced.reads.modules.values(), *traced.modules], traced.buffers),
+    ):
+        try:
+            result = f(*args, **kwargs)
+        except (TypeError, AttributeError):
+            full, named = tree_unflatten((args, kwargs), _lifted(given, leaves))
+            result = f(*full, **named)
+            wraps = any(isinstance(a, Tensor) for a in given)
+            return result, [wraps and tensor for tensor in traced.tensors]
+    return result, [isinstance(a, Tensor) for a in tree_leaves(result)]
+
+
+def _lifted(given: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+    """Return the arrays among the leaves of arguments as Tensors, and all else as it was given."""
+    return [
+        leaf(np.array(a)) if isinstance(a, ndarray) and type(own) is not float else own
+        for own, a in zip(given, leaves, strict=True)
+    ]
+
+
 def verify(
-    program: Any, f: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads
+    program: Any, f: Any, expected: Any, args: Any, kwargs: Any, leaves: Sequence[Any], near: Reads
 ) -> None:
-    """Run the function as it is, and see that the program gives the same; `near` is put back.
+    """See that the program gives what the function gives as it is; `near` is put back.
 
     Raises
     ------
     CannotCompileError
         Where it does not: the function goes another way for arrays than for Tensors.
     """
-    with _all_put_back(near), np.errstate(all="ignore"), _buffers_put_back(program):
-        expected = _eagerly(f, args, kwargs, leaves)
-    with _chance_put_back(near), np.errstate(all="ignore"), _buffers_put_back(program):
+    with (
+        _chance_put_back(near),
+        np.errstate(all="ignore"),
+        _put_back_later(program.guards.modules, program.buffers),
+    ):
         inputs = [a for a in leaves if isinstance(a, ndarray)]
         found = program.run(inputs, args, kwargs)
     what = disagreement(expected, found)
     if what:
         raise _refusal(f, f"its program does not give what it gives as it is ({what})")
-
-
-def _eagerly(f: Any, args: Any, kwargs: Any, leaves: Sequence[Any]) -> Any:
-    """Run a function as it is; on Tensors where it does not take arrays."""
-    try:
-        return f(*args, **kwargs)
-    except (TypeError, AttributeError):
-        given = zip(tree_leaves((args, kwargs)), leaves, strict=True)
-        tensors = [
-            leaf(np.array(a)) if isinstance(a, ndarray) and type(own) is not float else own
-            for own, a in given
-        ]
-        full, named = tree_unflatten((args, kwargs), tensors)
-        return f(*full, **named)
 
 
 def disagreement(expected: Any, found: Any) -> str:
@@ -138,7 +158,9 @@ def _is_close(a: Any, b: Any, largest: float) -> bool:
     What is 0 but for rounding, as the gradient of a bias before a batch norm, is no larger than
     some roundings of the `largest` of all outputs, and need not agree.
     """
-    if a.dtype.kind in "biuSUO":
+    if a.dtype.kind in "mM":  # not a time, the largest negative number, is not equal to itself
+        return bool(np.array_equal(a.view(np.int64), b.view(np.int64)))
+    if a.dtype.kind not in "fc":
         return bool(np.array_equal(a, b))
     finite = np.isfinite(a)
     if not np.array_equal(finite, np.isfinite(b)):
@@ -291,10 +313,9 @@ def _is_same_state(a: Any, b: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _buffers_put_back(program: Any) -> Iterator[None]:
-    """Give the buffers of the modules, and what else the program sets, their values back."""
-    held = [b for m in program.guards.modules for b in m.buffers()]
-    held += [] if program.finish is None else program.finish.buffers
+def _put_back_later(modules: Sequence[Any], buffers: Sequence[Tensor]) -> Iterator[None]:
+    """Give the buffers of modules, and what else a program sets, their values back at the end."""
+    held = [b for m in modules for b in m.buffers()] + [*buffers]
     buffers = list({id(b): b for b in held}.values())
     values = [b.numpy() for b in buffers]
     try:

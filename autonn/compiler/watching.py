@@ -11,19 +11,25 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
+import gc
 import os
 import random
+import re
 import sys
 import sysconfig
+import threading
 import time
+import weakref
+from abc import get_cache_token
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from autonn.engine.lines import callee_at, line_of, shown_line, shown_start
 from autonn.engine.modes import CannotCompileError
 
 __all__ = [
@@ -52,6 +58,16 @@ _STATES: dict[str, Callable[[], Any]] = {
     "numpy._core.arrayprint": np.get_printoptions, "os": os.environ.copy,
 }  # fmt: skip
 
+# Functions written in C that answer from such a state: they are asked themselves.
+_ASKED = frozenset({
+    sys.getrecursionlimit, sys.getswitchinterval, gc.isenabled, gc.get_threshold, os.getpid,
+    threading.get_ident,
+})  # fmt: skip
+
+# Modules whose objects answer from what is outside of the process, by methods of such names.
+_OUTSIDE = frozenset({"_io", "_socket", "socket", "sqlite3", "_dbm", "_gdbm", "_multiprocessing"})
+_ASKS_OUTSIDE = re.compile("read|recv|fetch|execute|get|keys|poll")
+
 # Functions that read attributes whose names no code loads; and modules whose functions do.
 BY_ANY_NAME = frozenset({getattr, hasattr, vars, dir})
 _OF_ALL_NAMES = frozenset({"copy", "dataclasses", "inspect", "operator"})
@@ -71,6 +87,9 @@ class Seen:
         Whether attributes were read whose names stand in no code, as `getattr` does.
     states
         What to ask for the states that were read.
+    given
+        What functions of libraries returned to the user's code, by id and as long as it lives: a
+        logger or a thread can be asked again, what was made for the call is gone after it.
     refused
         Why a program can't repeat it.
     """
@@ -79,6 +98,7 @@ class Seen:
     libraries: set[CodeType] = field(default_factory=set)
     by_any_name: bool = False
     states: set[Callable[[], Any]] = field(default_factory=set)
+    given: dict[int, weakref.ref[Any]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
     def refuse(self) -> None:
@@ -138,12 +158,9 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
                 elif code is np.geterr.__code__ and is_users(_module_of(frame.f_back)):
                     seen.refused.append(f"np.geterr() {_ANOTHER_EACH_TIME}")  # a trace ignores all
         elif event == "c_call":
-            if _is_in(arg, BY_ANY_NAME):
-                seen.by_any_name |= frame.f_code in seen.codes or frame.f_code in seen.libraries
-            elif _changes(arg) and not _is_for_its_own_ends(frame):
-                name = getattr(arg, "__qualname__", repr(arg))
-                where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-                seen.refused.append(f"{where}: {name}() {_ANOTHER_EACH_TIME}")
+            _note_call_of_c(seen, frame, arg)
+        elif event == "return" and frame.f_code in seen.libraries:
+            _note_given(seen, frame.f_back, arg)
         if callable(before):
             before(frame, event, arg)
 
@@ -159,6 +176,38 @@ def watched(iterators: Mapping[str, str] = MappingProxyType({})) -> Iterator[See
             before.enable()  # type: ignore[union-attr]
 
 
+def _note_call_of_c(seen: Seen, frame: FrameType, function: Any) -> None:
+    """Note what a function written in C may read, is asked for, or answers from."""
+    code = frame.f_code
+    if _is_in(function, BY_ANY_NAME):
+        seen.by_any_name |= code in seen.codes or code in seen.libraries
+    elif _changes(function):
+        if not _is_for_its_own_ends(frame):
+            seen.refused.append(f"{_users_call(frame, function)} {_ANOTHER_EACH_TIME}")
+    elif _is_in(function, _ASKED) and code in seen.codes:
+        seen.states.add(function)
+    elif getattr(function, "__module__", "") == "decimal" and code in seen.codes:
+        seen.states.add(_decimal_context)
+    elif function is _is_abstract_instance and is_users(_module_of(frame.f_back)):
+        seen.states.add(get_cache_token)  # another after each `register` of an abstract class
+
+
+def _note_given(seen: Seen, asks: FrameType | None, answer: Any) -> None:
+    """Note an object that a function of a library returned to the user's code."""
+    plain = type(answer).__module__ == "builtins"
+    if not plain and asks is not None and asks.f_code in seen.codes:
+        with suppress(TypeError):  # what has no weak references is of C, or a number
+            seen.given[id(answer)] = weakref.ref(answer)
+
+
+def _decimal_context() -> str:
+    """Say how decimal numbers are computed in this thread."""
+    return repr(sys.modules["decimal"].getcontext())
+
+
+_is_abstract_instance = getattr(sys.modules["_abc"], "_abc_instancecheck", None)
+
+
 _ANOTHER_EACH_TIME = (
     "may give another answer each time, which a program can't repeat; ask before, and pass the "
     "answer as an argument, or draw by autonn's own Dropout and random"
@@ -170,8 +219,8 @@ def _refuse_at_once(seen: Seen, code: CodeType, iterators: Mapping[str, str]) ->
     names = names_in(code)
     if names.assigned:
         seen.refused.append(
-            f"{code.co_filename}:{code.co_firstlineno}: {code.co_name} sets the global "
-            f"{min(names.assigned)!r}, which a program does not do"
+            f"{shown_start(code)}: {code.co_name} sets the global {min(names.assigned)!r}, which a "
+            "program does not do"
         )
     loaded = names.globals.union(names.attributes, code.co_freevars)
     loaded |= {AN_ARGUMENT, a_default_of(code.co_name)}
@@ -202,6 +251,8 @@ def _changes(function: Any) -> bool:
         return function.__name__ not in ("getstate", "setstate", "seed")
     if getattr(owner, "__module__", "") == "datetime" and isinstance(owner, type):
         return function.__name__ in ("now", "today", "utcnow")
+    if type(owner).__module__ in _OUTSIDE:
+        return _ASKS_OUTSIDE.match(function.__name__) is not None
     return _is_in(function, _CHANGING)
 
 
@@ -214,7 +265,27 @@ def _module_of(frame: FrameType | None) -> str:
     return "" if frame is None else str(frame.f_globals.get("__name__"))
 
 
+def _way_to_the_user(frame: FrameType | None) -> Iterator[FrameType]:
+    """Go from a frame to the one of the user's that leads to it, which comes last if there is one.
+
+    >>> [f.f_code.co_name for f in _way_to_the_user(sys._getframe())]
+    ['<module>']
+    """
+    while frame is not None:
+        yield frame
+        frame = None if is_users(_module_of(frame)) else frame.f_back
+
+
+def _users_call(frame: FrameType, function: Any) -> str:
+    """Say what the user called that asked for a function written in C, and where."""
+    *between, last = _way_to_the_user(frame)
+    name = between[-1].f_code.co_qualname if between else getattr(function, "__qualname__", "")
+    return f"{shown_line(line_of(last))}: {callee_at(last) or name}()"
+
+
 def _is_for_its_own_ends(frame: FrameType) -> bool:
+    if any(_module_of(way) == _IMPORTS for way in _way_to_the_user(frame)):
+        return True  # a module is loaded, once
     asks: FrameType | None = frame
     while _module_of(asks) in _OF_PATHS and asks is not None:  # for whoever asks them
         asks = asks.f_back
@@ -222,6 +293,7 @@ def _is_for_its_own_ends(frame: FrameType) -> bool:
     return not is_users(name) and name.partition(".")[0] not in _FOR_THE_USER
 
 
+_IMPORTS = "importlib._bootstrap"
 _OF_PATHS = frozenset({"os", "genericpath", "posixpath", "ntpath", "glob"})
 
 
@@ -250,6 +322,8 @@ def names_in(code: CodeType) -> Names:
         "global": set(), "attribute": set(), "assigned": set(), "imported": set()
     }  # fmt: skip
     for instruction in dis.get_instructions(code):
+        if instruction.opname == "MATCH_CLASS":  # `case Point(x, y)`: its class names them
+            found["attribute"].add("__getattribute__")
         kind = _KINDS.get(instruction.opname)
         if kind is not None:
             found[kind].add(str(instruction.argval))

@@ -78,6 +78,8 @@ def define(
     general = _general(declared)
     short = {1: _unary, 2: _binary}.get(_arity(declared))
     call = cast(Function, short(declared, general) if short else general)
+    if short is None:  # what `help` shows; of a short call Python tells it
+        call.__signature__ = declared.signature()  # type: ignore[attr-defined]
     call.__name__ = call.__qualname__ = name
     call.__doc__ = _describe(declared) + example
     call.op = declared

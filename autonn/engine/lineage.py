@@ -135,7 +135,7 @@ def whereabouts(place: Place | None, in_layer: str = " in layer {path}, {module!
     path = path_of(place)
     if path:
         return in_layer.format(path=path, module=place.modules[-1])
-    return f" at {place.line}" if place.line else ""
+    return f" at {place.shown}" if place.line else ""
 
 
 def age_of(tensor: Tensor) -> int:

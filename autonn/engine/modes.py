@@ -7,13 +7,13 @@ engine below and the modules above need not know the compiler.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
-from types import FrameType
 from typing import Any, NamedTuple, Protocol
+
+from autonn.engine.lines import shown_line, users_line
 
 __all__ = [
     "CannotCompileError",
@@ -36,7 +36,6 @@ __all__ = [
     "surroundings",
     "tracing",
     "transforming",
-    "users_line",
 ]
 
 
@@ -87,6 +86,11 @@ class Place(NamedTuple):
 
     line: str  # "file:number"
     modules: tuple[Any, ...]  # those whose calls were under way, the outermost first
+
+    @property
+    def shown(self) -> str:
+        """The line as its writer knows it, as "net.py:3" or "cell In[3], line 2"."""
+        return shown_line(self.line)
 
 
 class Notes:
@@ -251,15 +255,3 @@ def called(module: TracedModule, *args: Any, **kwargs: Any) -> Any:
         return result
     finally:
         notes.modules.pop()
-
-
-# Packages whose lines are not the user's own when a message names one.
-_OURS = frozenset({"autonn", "numpy", "copy"})
-
-
-def users_line(ours: Iterable[str] = _OURS) -> str:
-    """Name the line outside this package from which it was called, for a message."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "unknown line"

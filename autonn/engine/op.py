@@ -233,6 +233,26 @@ class Op:
             object.__setattr__(self, "_defaults", self._read_defaults())
         return self._defaults or {}
 
+    def signature(self) -> inspect.Signature:
+        """Tell how it is called: operands by position, then attributes, with their defaults.
+
+        >>> from autonn.engine import ops
+        >>> print(ops.leaky_relu.op.signature())
+        (x, /, slope=0.01)
+        """
+        function, count = self.with_residuals, self.operands
+        kind, empty = inspect.Parameter, inspect.Parameter.empty
+        try:
+            told = [*inspect.signature(function).parameters.values()]
+        except ValueError:  # as of `defaults`
+            told = []
+        if isinstance(function, np.ufunc) or not told:
+            told = [kind(name, kind.POSITIONAL_ONLY) for name in "xyzw"[:count]]
+        place = next((k for k, p in enumerate(told) if p.kind is kind.VAR_POSITIONAL), count)
+        taken = [p.replace(annotation=empty) for p in told if p.name != "out"]
+        operands = [p.replace(kind=kind.POSITIONAL_ONLY, default=empty) for p in taken[:place]]
+        return inspect.Signature(operands + taken[place:])
+
     def _read_defaults(self) -> dict[str, Any]:
         """Read the defaults off the forward; a ufunc has nothing but operands."""
         function = self.with_residuals

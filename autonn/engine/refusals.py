@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from autonn.engine.modes import transforming
+from autonn.engine.lines import shown_line, users_line
+from autonn.engine.modes import TracedValueError, transforming
 from autonn.engine.op import NotDifferentiableError
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "no_array",
     "no_output",
     "not_in_place",
+    "not_known_yet",
     "public_name",
     "unsupported",
 ]
@@ -167,6 +169,14 @@ def masked_beside() -> TypeError:
     return TypeError(
         "a masked array beside a Tensor: its own rules would lose the gradient; "
         "use x.filled(value), or np.where"
+    )
+
+
+def not_known_yet(action: str, cure: str) -> TracedValueError:
+    """Make the error of reading a Tensor's value while its function is being compiled."""
+    return TracedValueError(
+        f"{shown_line(users_line())}: {action} a Tensor while its function is being compiled: the "
+        f"value is not known yet; {cure} out of what is compiled"
     )
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autonn.engine.modes import Place, Trace, TracedValueError, changes, is_tracing, users_line
+from autonn.engine import refusals
+from autonn.engine.modes import Place, Trace, changes, is_tracing
 from autonn.engine.op import STOP_GRADIENT, NotDifferentiableError, Op
 from autonn.engine.ownership import writable
-from autonn.engine.refusals import lost_as_number, masked_beside, no_array, no_output, unsupported
 from autonn.habits import Count
 
 __all__ = [
@@ -292,7 +292,7 @@ class Tensor:
     def _refuse_number(self, action: str) -> None:
         self._refuse_tracing(action)
         if self._tracked:
-            lost_as_number(action)
+            refusals.lost_as_number(action)
 
     def _refuse_as_number(self, action: str) -> None:  # that a leaf of a trace may stand for
         trace, leaf = is_tracing(), self._op is None and not self.ndim
@@ -302,21 +302,18 @@ class Tensor:
     def _refuse_tracing(self, action: str, cure: str = "use np.where, or leave this") -> None:
         trace = is_tracing()
         if trace is not None:
-            trace.refusal = TracedValueError(
-                f"{users_line()}: {action} a Tensor while its function is being compiled: the "
-                f"value is not known yet; {cure} out of what is compiled"
-            )
+            trace.refusal = refusals.not_known_yet(action, cure)
             raise trace.refusal
 
     # ---- what it is to NumPy
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NoReturn:
-        raise no_array()
+        raise refusals.no_array()
 
     @property
     def _mask(self) -> NoReturn:
         """Refuse what `numpy.ma` asks for: it would take ``_data``, and drop the graph."""
-        raise masked_beside()
+        raise refusals.masked_beside()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         """Do what stands for a ufunc of NumPy that was called with a Tensor."""
@@ -324,7 +321,7 @@ class Tensor:
         if implementation is not None and method == "__call__" and not options:
             return implementation(*inputs)
         if any(out is not None for out in options.pop("out", ())):
-            raise no_output(ufunc)
+            raise refusals.no_output(ufunc)
         whole = implementations.get((ufunc, method))
         if whole is not None:
             return whole(*inputs, **options)
@@ -333,14 +330,14 @@ class Tensor:
             return implementation(np.reshape(x, np.shape(x) + (1,) * np.ndim(y)), y)
         suffix = "" if method == "__call__" else f".{method}"
         given = f" with {', '.join(options)}=" if implementation and not suffix else ""
-        raise unsupported(ufunc, suffix + given)
+        raise refusals.unsupported(ufunc, suffix + given)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
         implementation = implementations.get(function)
         if implementation is None:
-            raise unsupported(function)
+            raise refusals.unsupported(function)
         return implementation(*args, **kwargs)
 
     if TYPE_CHECKING:  # set by `ops.methods`, and `backward` by the pass; a test compares them

@@ -36,6 +36,7 @@ __all__ = [
     "pulled_back",
     "stop_gradient",
     "value_and_grad",
+    "value_of",
     "vjp",
     "within",
 ]
@@ -44,10 +45,13 @@ Scalar = Callable[..., Any]  # a function that returns a single number
 
 
 class Kind(IntEnum):
-    """What a transform returns: arrays, what stands for arrays while `compile` traces, Tensors."""
+    """What a transform returns: arrays, Tensors by themselves, or Tensors with their graph.
+
+    Those by themselves stand for arrays while `compile` traces, too.
+    """
 
     ARRAYS = 0
-    TRACED = 1
+    ALONE = 1
     TENSORS = 2
 
 
@@ -91,9 +95,7 @@ class Evaluation:
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         if transforming() > 0 or any(t.requires_grad for t in tensors):
             return Kind.TENSORS
-        if is_tracing():
-            return Kind.TRACED
-        return Kind.TENSORS if tensors else Kind.ARRAYS
+        return Kind.ALONE if tensors or is_tracing() else Kind.ARRAYS
 
     def value(self) -> Tree:
         """Return what the function returned, as the transform returns it."""
@@ -188,7 +190,7 @@ def _own(gradient: Any, tensor: Tensor, kind: int) -> Any:
     if gradient is None:
         gradient = np.zeros(tensor.shape, tensor.dtype)
         return leaf(gradient) if kind else gradient
-    if kind == Kind.TRACED:
+    if kind == Kind.ALONE:
         return gradient.detach() if isinstance(gradient, Tensor) else leaf(gradient)
     return gradient if kind else np.array(gradient, order="C")
 
@@ -369,7 +371,16 @@ def gradients(
 
 def numbers() -> Kind:
     """Say what stands for arrays at present."""
-    return Kind.TRACED if is_tracing() else Kind.ARRAYS
+    return Kind.ALONE if is_tracing() else Kind.ARRAYS
+
+
+def value_of(output: Tensor) -> Any:
+    """Return the numbers of a Tensor without its graph, or what stands for them at present.
+
+    >>> value_of(Tensor(2.0, requires_grad=True))
+    np.float64(2.0)
+    """
+    return _value(output, numbers())
 
 
 def vjp(f: Callable[..., Any], *args: Tree) -> tuple[Any, Callable[[Any], tuple[Tree, ...]]]:

@@ -275,8 +275,27 @@ class AnsweringLoss(Answering):
 
     _place = "losses()"
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let its call answer, too."""
+        super().__init_subclass__(**options)
+        own = vars(cls).get("__call__")
+        if own is not None:
+            setattr(cls, "__call__", _answering(own))  # noqa: B010  # which mypy would refuse
+
     def __init__(self) -> None:
         super().__init__()
+
+
+def _answering(own: Any) -> Any:
+    """Let the call of a loss answer for the keywords of others."""
+
+    @functools.wraps(own)
+    def call(self: Any, *args: Any, **named: Any) -> Any:
+        if named:
+            refuse_unless_taken(own, type(self).__name__, "cost()", named)
+        return own(self, *args, **named)
+
+    return call
 
 
 class AnsweringOptimizer(Answering):

@@ -162,6 +162,41 @@ verbose steps callbacks | Keras
     leave it out: nothing is printed
 training | Keras
     write model.train() and model.eval(); predict is in evaluation mode
+attn_mask src_mask | PyTorch
+    write mask=, boolean and True where a query may look, so ~attn_mask where that says where not
+attention_mask | Keras
+    write mask=, boolean and True where a query may look
+key_padding_mask src_key_padding_mask | PyTorch
+    write mask=~key_padding_mask[:, None, :], True where a query may look
+is_causal | PyTorch
+    write causal=True
+use_causal_mask | Keras
+    write causal=True
+need_weights average_attn_weights | PyTorch
+    leave it out: the output comes alone, and no weights beside it
+return_attention_scores | Keras
+    leave it out: the output comes alone, and no weights beside it
+hx | PyTorch
+    write state=, the last state of an earlier call
+initial_state | Keras
+    write state=, the last state of an earlier call
+mask | Keras
+    write lengths=, how many steps each sequence has
+output_size | PyTorch
+    write output_padding= where the layer is made
+"""
+
+COSTS = """
+input | PyTorch
+    give the predictions first, without a name: loss(predictions, targets)
+y_pred logits predictions | Keras, JAX
+    give the predictions first, without a name: loss(predictions, targets)
+target | PyTorch
+    give the targets after the predictions, without a name: loss(predictions, targets)
+y_true labels | Keras, JAX
+    give the targets after the predictions, without a name: loss(predictions, targets)
+sample_weight | Keras
+    write weights=
 """
 
 STATE = """
@@ -202,6 +237,7 @@ OF_CALLS = {
     "losses()": LOSSES,
     "optimizers()": OPTIMIZERS,
     "predict()": PREDICT,
+    "cost()": COSTS,
     "state()": STATE,
     "data()": DATA,
     "compile()": COMPILE,

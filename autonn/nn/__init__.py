@@ -1,6 +1,6 @@
 """The building blocks of networks: modules, layers, activations, losses and initialisers.
 
-Read in this order: `init`, `mermaid`, `parts`, `summary`, `walk`, `addresses`, `module`,
+Read in this order: `init`, `mermaid`, `parts`, `walk`, `summary`, `addresses`, `module`,
 `functional`, `sequential`, `linear`, `activations`, `dropout`, `normalisation`, `embedding`,
 `sliding`, `convolution`, `pooling`, `shape`, `cells`, `recurrent`, `attention`, `targets`,
 `losses`, `class_losses`, `regression_losses`, `similarity_losses`, `penalties`.

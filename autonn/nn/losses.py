@@ -18,9 +18,8 @@ from autonn.nn.targets import (
     check_targets,
     check_values,
     class_weights,
-    require_same_shape,
     target_rows,
-    target_values,
+    values_like,
     weight_column,
 )
 
@@ -235,9 +234,7 @@ class MeanSquaredError(AnsweringLoss):
         `weights`, one a row, are factors of the rows' squares; the mean is still over all n.
         """
         a = as_tensor(predictions)
-        y = targets if isinstance(targets, Tensor) else target_values(targets, "MeanSquaredError")
-        require_same_shape(y.shape, a.shape, "MeanSquaredError")
-        squares = np.square(a - y)
+        squares = np.square(a - values_like(targets, a, "MeanSquaredError"))
         if weights is not None:
             squares = squares * weight_column(weights, a, "MeanSquaredError")
         return cast(Tensor, np.mean(squares))

@@ -364,6 +364,7 @@ class Module(Answering, Holder):
     def summary(self, *example: Any) -> Summary:
         """Return a table of the modules and their parameters, with shapes and counts.
 
+        What is not trainable, as frozen weights and running averages, is marked and counted apart.
         It is text, which a notebook shows as a table. Given what `forward` takes, as ``X[:1]``, it
         also has the shape that each module gives, in evaluation.
 

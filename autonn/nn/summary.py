@@ -7,7 +7,9 @@ from html import escape
 from typing import Any
 
 from autonn.engine.modes import Notes, noting
+from autonn.engine.tensor import Tensor
 from autonn.nn.parts import parts_of
+from autonn.nn.walk import own_tensors
 
 Row = tuple[str, ...]
 
@@ -57,18 +59,37 @@ def summary_of(module: Any, example: Sequence[Any] = ()) -> Summary:
     head = ("module", "parameter", "shape", "count")
     rows: list[Row] = [head if given is None else (head[0], "gives", *head[1:])]
     for prefix, part in module.named_modules():
-        own, inner = part.own_parameters(), list(part.children())
+        own, inner = own_tensors(part), list(part.children())
         if inner and not own:
             continue
         shown = type(part).__name__ if inner else repr(part)
         label = [f"{prefix}  {shown}" if prefix else shown]
         label += [] if given is None else [given.get(id(part), "")]
-        entries = [(n, str(p.shape), f"{p.size:,}") for n, p in own.items()] or [("", "", "")]
+        entries = [_entry(name, tensor) for name, tensor in own.items()] or [("", "", "")]
         rows.append((*label, *entries[0]))
         rows += [(*[""] * len(label), *entry) for entry in entries[1:]]
-    total = sum(p.size for p in module.parameters())
-    rows.append(("total", *[""] * (len(rows[0]) - 2), f"{total:,}"))
+    rows += [(name, *[""] * (len(rows[0]) - 2), f"{n:,}") for name, n in _counts(module).items()]
     return table(rows)
+
+
+def _entry(name: str, tensor: Tensor) -> Row:
+    """Return the cells of a Tensor that a module holds."""
+    shown = name if tensor.requires_grad else f"{name} (not trainable)"
+    return shown, str(tensor.shape), f"{tensor.size:,}"
+
+
+def _counts(module: Any) -> dict[str, int]:
+    """Count the numbers of a module; apart, where some are not trainable.
+
+    >>> from autonn import BatchNorm1d, Layer
+    >>> _counts(Layer(2, 3)), _counts(BatchNorm1d(3))
+    ({'total': 9}, {'total': 12, 'trainable': 6, 'not trainable': 6})
+    """
+    learned, others = (
+        sum(t.size for t in tensors) for tensors in (module.parameters(), module.buffers())
+    )
+    apart = {"trainable": learned, "not trainable": others} if others else {}
+    return {"total": learned + others} | apart
 
 
 class _Given(Notes):

@@ -8,7 +8,6 @@ branch of a ``where`` that is not taken, is no fault.
 
 from __future__ import annotations
 
-import linecache
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from autonn.engine.lineage import (
     place_of,
     saved_values,
 )
+from autonn.engine.lines import shown_line, source_of
 from autonn.engine.modes import Notes, Place, is_recording, recording
 from autonn.engine.op import Op, elementwise
 from autonn.engine.tensor import Array, Tensor, values_of
@@ -47,7 +47,7 @@ class NonFiniteError(FloatingPointError):
     layer
         The path and the module, as "model.1 Layer(25, 10)"; "" outside any.
     line
-        The user's line, as "file.py:12".
+        The user's line, as "file.py:12", or "cell In[3], line 2" of a notebook.
     index
         The first place where it is.
     values
@@ -74,7 +74,7 @@ class NonFiniteError(FloatingPointError):
         super().__init__(message)
         if birth is None:
             return  # it is unpickled, and given its attributes next
-        self.op, self.layer, self.line = birth.op, birth.layer, birth.line
+        self.op, self.layer, self.line = birth.op, birth.layer, shown_line(birth.line)
         self.index, self.values = birth.index, birth.values
         self.back, self.branch = birth.back, birth.branch
 
@@ -96,6 +96,7 @@ class _Birth:
     branch: str = ""
     where: str = ""  # the line of the `where` whose branch it is
     then: str = ""  # what made NaN of an inf
+    told: bool = False  # whether an error said so already, which was caught since
 
     def message(self) -> str:
         """Say what happened, where, and with which numbers."""
@@ -105,7 +106,9 @@ class _Birth:
         if self.layer:
             lines.append(f"in {self.layer}")
         if self.line:
-            lines.append(f"line {self.line}{_source(self.line)}")
+            shown, source = shown_line(self.line), source_of(self.line)
+            line = f"line {shown}" if shown == self.line else f"in {shown}"
+            lines.append(f"{line}: {source}" if source else line)
         if self.formula:
             lines.append(f"formula {self.formula}")
         if self.values:
@@ -126,17 +129,10 @@ class _Birth:
         if not self.branch:
             return ""
         return (
-            f"It is in branch {self.branch} of the where at {self.where}, which is not taken there:"
-            " its gradient is 0, and 0 times inf is NaN. Choose before, too: "
+            f"It is in branch {self.branch} of the where at {shown_line(self.where)}, which is not "
+            "taken there: its gradient is 0, and 0 times inf is NaN. Choose before, too: "
             "np.where(c, f(np.where(c, x, 1)), 0)"
         )
-
-
-def _source(line: str) -> str:
-    """Return the text of a line, if its file is there."""
-    file, _, number = line.rpartition(":")
-    text = linecache.getline(file, int(number)).strip() if number.isdigit() else ""
-    return f": {text}" if text else ""
 
 
 class _Watch(Notes):
@@ -246,7 +242,7 @@ class _Watch(Notes):
     def finish(self) -> None:
         """Raise for what is left at the end, if anything is."""
         for birth in self.left.values():
-            if not (birth.given and np.isinf(birth.number)):
+            if not (birth.told or (birth.given and np.isinf(birth.number))):
                 raise _error(birth)
 
 
@@ -352,7 +348,8 @@ def debug() -> Iterator[None]:
     ------
     NonFiniteError
         A FloatingPointError: when a backward pass begins with such a number, when a gradient is
-        one, and at the end for what is left. What is thrown away, or masked out, is none.
+        one, and at the end for what is left. What is thrown away, masked out, or was raised and
+        caught within, is none.
 
     Examples
     --------
@@ -374,7 +371,7 @@ def debug() -> Iterator[None]:
     except NonFiniteError:
         raise
     except Exception as error:
-        for birth in list(watch.left.values())[:1]:
+        for birth in [birth for birth in watch.left.values() if not birth.told][:1]:
             error.add_note(f"debug: before this, {birth.message()}")
         raise
     finally:
@@ -387,6 +384,7 @@ def debug() -> Iterator[None]:
 
 
 def _error(birth: _Birth) -> NonFiniteError:
+    birth.told = True
     return NonFiniteError(birth.message(), birth)
 
 

@@ -27,7 +27,7 @@ from autonn.teach.pages import as_html, as_text
 from autonn.teach.recording import Recorded, record_backward, record_forward, unchanged
 from autonn.teach.steps import Section, Step
 from autonn.teach.terms import Origin, origin_of, parse_place
-from autonn.training.loss import needs_targets
+from autonn.training.loss import require_targets
 from autonn.training.losses import as_loss
 from autonn.training.structures import call, is_structure, mapped, rows_of, way_of_calling
 
@@ -213,8 +213,7 @@ def _of_model(model: Module, X: Any, y: Any, loss: Any, l2: float) -> Explanatio
             "loss=CrossEntropy())"
         )
     loss = as_loss(loss, "explain")
-    if y is None and needs_targets(loss):
-        raise TypeError(f"explain: y is None, and {loss!r} compares predictions with targets")
+    require_targets("explain", y, loss)
     fed = mapped(_fed, X)
     way = way_of_calling(model, fed)
 

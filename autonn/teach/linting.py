@@ -23,7 +23,7 @@ from autonn.training.columns import lay_out
 from autonn.training.compiling import untouched
 from autonn.training.examples import Examples, held_out_examples
 from autonn.training.feeds import is_stream
-from autonn.training.loss import needs_targets
+from autonn.training.loss import require_targets
 from autonn.training.losses import as_loss
 from autonn.training.parts import checked_parts
 from autonn.training.stepping import TrainStep
@@ -165,8 +165,7 @@ def _checked_rows(X: Any, y: Any, loss: Any) -> Examples:
             "lint: X gives batches, and it looks at rows; give it those of one batch, as X, y = "
             "next(iter(batches))"
         )
-    if y is None and needs_targets(loss):
-        raise TypeError(f"lint: y is None, and {loss!r} compares predictions with targets; give y")
+    require_targets("lint", y, loss)
     return Examples.checked(X, y, "lint")
 
 

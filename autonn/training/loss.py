@@ -141,6 +141,21 @@ def needs_targets(loss: Loss) -> bool:
     return bool(has_check(loss) and getattr(loss, "needs_targets", True))
 
 
+def require_targets(caller: str, y: Any, loss: Loss) -> None:
+    """Refuse to go without targets where the loss is known to need them; `caller` is who says so.
+
+    >>> from autonn import MeanSquaredError
+    >>> require_targets("fit", None, MeanSquaredError())
+    Traceback (most recent call last):
+    TypeError: fit: y is None, and MeanSquaredError() compares predictions with targets; ...
+    """
+    if y is None and needs_targets(loss):
+        raise TypeError(
+            f"{caller}: y is None, and {loss!r} compares predictions with targets; give y, or "
+            "a loss that needs none"
+        )
+
+
 def classifies(loss: Loss) -> bool | None:
     """Whether the targets are classes; None if the loss does not say."""
     return getattr(loss, "classifies", None)

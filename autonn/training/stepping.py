@@ -16,14 +16,14 @@ from autonn.compiler.verify import disagreement
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
-from autonn.engine.transforms import gradients
+from autonn.engine.transforms import gradients, value_of
 from autonn.engine.trees import tree_leaves
 from autonn.nn.module import Module
 from autonn.nn.penalties import l2_penalty
 from autonn.optim.base import Optimizer
 from autonn.optim.steps import StepOptimizer
 from autonn.training.compiling import attempt, untouched
-from autonn.training.loss import Loss, check_targets, weighed
+from autonn.training.loss import Loss, check_targets, require_targets, weighed
 from autonn.training.losses import as_loss
 from autonn.training.parts import checked_parts
 from autonn.training.state import drawn_from
@@ -61,7 +61,7 @@ class Objective:
             total = total + l2_penalty(self.model, self.l2, self.examples or _rows(X))
         shape = predictions.shape if isinstance(predictions, Tensor) else ()
         found = gradients(total, self.parameters, by_rows=self.by_rows)
-        return total.detach(), np.array(shape, int), found
+        return value_of(total), np.array(shape, int), found
 
 
 class TrainStep:
@@ -111,6 +111,7 @@ class TrainStep:
         """Take a step, and return the cost before it: see `train_step`."""
         self.require_parameters()
         X, y = _given("X", X), _given("y", y)
+        require_targets("train_step", y, self.loss)
         if is_structure(X) or self.objective.way is not None:
             self.take_way(X)
         rows = _rows(X)

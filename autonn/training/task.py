@@ -13,7 +13,7 @@ import numpy as np
 from autonn.engine.higher import hessian_products
 from autonn.engine.modes import is_tracing, no_grad
 from autonn.engine.tensor import Tensor
-from autonn.engine.transforms import gradients
+from autonn.engine.transforms import gradients, value_of
 from autonn.engine.trees import tree_leaves
 from autonn.nn.losses import logits_of
 from autonn.nn.module import Module
@@ -27,6 +27,7 @@ from autonn.training.loss import (
     classifies,
     has_check,
     needs_targets,
+    require_targets,
     weighed,
 )
 from autonn.training.losses import Losses
@@ -70,11 +71,7 @@ class Task:
     def begin(self, batch: Examples) -> None:
         """Take in how the model is called with such examples, before any of them is shown."""
         self.way = way_of_calling(self.model, batch.X)
-        if batch.y is None and needs_targets(self.loss):
-            raise TypeError(
-                f"fit: y is None, and {self.loss!r} compares predictions with targets; give y, or "
-                "a loss that needs none"
-            )
+        require_targets("fit", batch.y, self.loss)
         if batch.weights is not None and self.weighed is None:
             raise TypeError(
                 f"fit: the loss {self.loss!r} takes no weights of examples; write one that is a "
@@ -181,7 +178,7 @@ class Task:
         """Compute the cost, the number of right predictions, and the gradients."""
         total, correct = self.cost(X, y, classes, weights)
         found = gradients(total, self.parameters, by_rows=self.by_rows)
-        return total.detach(), correct, found
+        return value_of(total), correct, found
 
     def product(self, X: Any, y: Any, weights: Any, vectors: list[Any]) -> list[Any]:
         """Compute the product of the Hessian and a vector; only while it is compiled."""

@@ -19,7 +19,8 @@ PLACES = {
     "fit()": "Arguments of `fit`", "layers()": "Arguments of layers",
     "losses()": "Arguments of losses", "optimizers()": "Arguments of optimisers",
     "data()": "Arguments in `data`", "compile()": "Arguments of `compile`",
-    "predict()": "Arguments of a model's call", "state()": "Arguments of `load_state_dict`",
+    "predict()": "Arguments of a model's call",
+    "cost()": "Arguments of a loss's call", "state()": "Arguments of `load_state_dict`",
     "axis()": "Arguments of functions along an axis",
 }  # fmt: skip
 

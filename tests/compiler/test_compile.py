@@ -442,7 +442,7 @@ def test_modes_shapes_and_dtypes_are_kept_apart() -> None:
                 model.train()
                 assert compiled(X).shape == (len(X), 2)
         assert len([r for kept in compiled.programs.kept.values() for r in kept]) == 6
-        draws = {compiled(np.ones((2, 3))).tobytes() for _ in range(20)}
+        draws = {compiled(np.ones((2, 3))).numpy().tobytes() for _ in range(20)}
     assert len(draws) > 5, "dropout draws anew at each call"
 
 

@@ -82,7 +82,7 @@ def test_slopes_of_a_loop_at_once_or_step_by_step(
         return cost.detach(), gradients(cost, model.parameters())
 
     got, expected = compile(step)(X), step(X)
-    np.testing.assert_allclose(got[0], expected[0].data, rtol=1e-12)
+    np.testing.assert_allclose(got[0].data, expected[0].data, rtol=1e-12)
     for a, b in zip(got[1], expected[1], strict=True):
         np.testing.assert_allclose(a, getattr(b, "data", b), rtol=1e-11, atol=1e-13)
 
@@ -122,6 +122,6 @@ def test_a_step_on_texts_is_shared_out_by_rows() -> None:
         value, slopes = compiled(texts, texts)
     expected, right = step(texts, texts)
     assert "\nSLICES = [" in compiled.source
-    np.testing.assert_allclose(value, expected.data, rtol=1e-12)
+    np.testing.assert_allclose(value.data, expected.data, rtol=1e-12)
     for a, b in zip(slopes, right, strict=True):
         np.testing.assert_allclose(a, getattr(b, "data", b), rtol=1e-10, atol=1e-13)

@@ -9,14 +9,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
+import secrets
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from autonn import (
     Dropout,
@@ -30,7 +34,9 @@ from autonn import (
     op,
     value_and_grad,
 )
+from autonn.compiler import watching
 from autonn.compiler.trace import run_traced
+from autonn.compiler.watching import is_users
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.tensor import values_of
 from autonn.engine.trees import tree_leaves
@@ -356,6 +362,47 @@ def test_what_cannot_be_repeated_is_refused(f: Any, words: str) -> None:
     with pytest.raises(CannotCompileError) as caught:
         compile(f)(X3)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("f", "call"),
+    [
+        (lambda x: x * random.random(), "random.random()"),
+        (lambda x: x * np.random.default_rng().uniform(), "np.random.default_rng()"),
+        (lambda x: x * scipy.stats.qmc.Sobol(3).random(1), "scipy.stats.qmc.Sobol()"),
+        (lambda x: x * secrets.randbelow(3), "secrets.randbelow()"),
+        (lambda x: x * len(tempfile.mkdtemp()), "tempfile.mkdtemp()"),
+        (lambda x: x * len(Path(__file__).read_text()), "Path(__file__).read_text()"),
+        (lambda x: x * random.sample([1, 2], 1)[0], "random.sample()"),
+    ],
+)
+def test_what_the_user_called_is_named_and_its_line(f: Any, call: str) -> None:
+    with pytest.raises(CannotCompileError) as caught:
+        compile(f)(X3)
+    code = f.__code__
+    here = f"{code.co_filename}:{code.co_firstlineno}: {call} may give another answer"
+    assert str(caught.value).startswith(here)
+
+
+def test_what_a_module_draws_while_it_is_loaded_is_its_own_affair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_INSTALLED", (*watching._INSTALLED, str(tmp_path)))
+    is_users.cache_clear()
+    (tmp_path / "loaded_late.py").write_text(
+        "import secrets\nkey = secrets.randbelow(3)\nthree = 3\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def f(x: Any) -> Any:
+        import loaded_late  # type: ignore[import-not-found]
+
+        return np.sum(x) * loaded_late.three
+
+    try:
+        assert compile(f)(X3) == 18
+    finally:
+        is_users.cache_clear()
 
 
 def legacy_state() -> Any:

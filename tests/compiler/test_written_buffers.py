@@ -38,11 +38,11 @@ def test_a_program_writes_buffers_back_as_eager_does(seed: int) -> None:
     eager, compiled = Running(), Running()
     program = compile(lambda x: compiled(x).detach())
     for x in batches(seed):
-        assert_close(program(x), eager(Tensor(x)).data)
+        assert_close(program(x).data, eager(Tensor(x)).data)
         assert_close(compiled.mean.data, eager.mean.data)
     eager.eval()
     compiled.eval()
-    assert_close(program(x), eager(Tensor(x)).data)
+    assert_close(program(x).data, eager(Tensor(x)).data)
     assert_close(compiled.mean.data, eager.mean.data)
 
 
@@ -54,7 +54,7 @@ def test_a_buffer_that_is_set_twice_in_a_call_has_the_last_value() -> None:
 
     program = compile(lambda x: twice(compiled, x).detach())
     for x in batches(0):
-        assert_close(program(x), twice(eager, Tensor(x)).data)
+        assert_close(program(x).data, twice(eager, Tensor(x)).data)
         assert_close(compiled.mean.data, eager.mean.data)
 
 

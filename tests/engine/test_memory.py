@@ -139,9 +139,37 @@ def test_a_checkpoint_forgets_what_is_inside(no_gc: None) -> None:
         tracemalloc.stop()
 
 
-def test_a_trace_leaves_nothing_to_the_garbage_collector(no_gc: None) -> None:
-    net = model()
-    step = autonn.compile(lambda x: autonn.gradients(np.sum(net(x)), net.parameters()))
+net_of_traces = model()
+
+TRACED: dict[str, Callable[[Any], Any]] = {
+    "gradients": lambda x: autonn.gradients(np.sum(net_of_traces(x)), net_of_traces.parameters()),
+    "indices that are data": lambda x: x[np.argmax(x, axis=1), 0] + x[0][np.argsort(x[0])][0],
+    "hvp": lambda x: autonn.hvp(lambda z: np.sum(np.tanh(z) ** 3), x, x),
+    "vmap": lambda x: autonn.vmap(lambda row: np.interp(row, [-1.0, 0.0, 2.0], [0.0, 1.0, 3.0]))(x),
+    "vmap of grad": autonn.vmap(autonn.grad(lambda row: np.sum(np.sort(row) * np.arange(5.0)))),
+    "scan": lambda x: autonn.scan(lambda c, row: (c + row, c * row), x[0], x),
+    "cases": lambda x: np.where(x > 0, np.clip(x, 0.1, 1.0), np.cumsum(x, axis=1)),
+}
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_a_trace_leaves_nothing_to_the_garbage_collector(no_gc: None, name: str) -> None:
+    step = autonn.compile(TRACED[name])
     gc.collect()
-    step(X)
+    gc.set_debug(gc.DEBUG_SAVEALL)  # what is left is kept, to be looked at
+    try:
+        step(X)
+        gc.collect()
+        left = [a for a in gc.garbage if getattr(a, "__module__", "") != "ast"]  # of Python's own
+        assert {type(a).__name__ for a in left} <= {"cell", "tuple"}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_nor_does_an_eager_run(no_gc: None, name: str) -> None:
+    TRACED[name](X)
+    gc.collect()
+    TRACED[name](X)
     assert gc.collect() == 0

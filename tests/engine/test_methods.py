@@ -47,7 +47,8 @@ def told(stub: ast.FunctionDef) -> list[tuple[str, str]]:
 def there_is(method: Any) -> list[tuple[str, str]] | None:
     """List the parameters of what is bound; None of a call that takes what NumPy takes."""
     function = getattr(getattr(method, "op", None), "with_residuals", method)
-    if not isinstance(method, np.ufunc) and "options" in inspect.signature(method).parameters:
+    code = getattr(inspect.unwrap(method), "__code__", None)
+    if code is not None and "options" in code.co_varnames:
         return None
     if isinstance(function, np.ufunc):  # which tells its signature only since NumPy 2.4
         return [(f"of {function.nin}", "")]

@@ -22,6 +22,10 @@ CELLS = {
     "    fit(model, X[:100], y[:100], 'cross_entropy', 'adam', epochs=30, callbacks=[bar])",
     "history": "history",
     "curve": "from autonn import plots\nplots.learning_curve(history)",
+    "debug": "import numpy as np\n"
+    "from autonn import debug, Tensor\n"
+    "try:\n    with debug():\n        left = np.log(Tensor([0.0]))\n"
+    "except FloatingPointError as error:\n    print(error, error.line, sep='\\n')",
     "widgets": "import sys\n"
     "print([name for name in ('ipywidgets', 'tqdm', 'sklearn') if name in sys.modules])",
 }
@@ -53,6 +57,14 @@ def test_it_is_shown_as_a_page(shown: dict[str, list[Any]], cell: str, words: st
     (output,) = shown[cell]
     assert words in output["data"]["text/html"]
     assert output["data"]["text/plain"]
+
+
+def test_a_line_is_named_by_its_cell(shown: dict[str, list[Any]]) -> None:
+    (output,) = shown["debug"]
+    cell = f"cell In[{list(CELLS).index('debug') + 1}], line 5"
+    assert f"in {cell}: left = np.log(Tensor([0.0]))" in output["text"]
+    assert output["text"].splitlines()[-1] == cell
+    assert "ipykernel" not in output["text"]
 
 
 def test_a_picture_is_a_picture(shown: dict[str, list[Any]]) -> None:

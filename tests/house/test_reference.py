@@ -15,7 +15,9 @@ import pytest
 from tools.pages import ROOT
 
 import autonn
+from autonn.engine import ops
 from autonn.engine.op import OPS
+from autonn.engine.ops.methods import METHODS
 from autonn.habits import HABITS
 
 DOCS = ROOT / "docs"
@@ -57,6 +59,23 @@ def test_every_room_that_says_what_is_public_is_told_of() -> None:
 
 def test_every_public_function_and_class_has_an_example() -> None:
     assert without_example(public.unique()) == []
+
+
+def untold(function: Any) -> bool:
+    """Whether `help` says nothing of how a function is called."""
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    any_places, any_names = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return kinds == [any_places, any_names]
+
+
+def test_help_shows_how_each_is_called() -> None:
+    functions = {e.name: e.thing for e in public.unique() if e.kind == "function"}
+    functions |= {f"ops.{name}": getattr(ops, name) for name in ops.__all__}
+    functions |= {f"Tensor.{name}": m for name, m in METHODS.items() if callable(m)}
+    functions = {name: f for name, f in functions.items() if inspect.isroutine(f)}
+    assert len(functions) > 300
+    assert [name for name, f in functions.items() if untold(f)] == []
+    assert untold(lambda *args, **options: 0)
 
 
 def test_what_has_no_example_is_seen() -> None:

@@ -190,7 +190,7 @@ def test_a_compiled_step_is_the_eager_one_and_keeps_the_dtype(dtype: Any) -> Non
     for _ in range(2):
         x, mask = rng.standard_normal((3, 5, 4)).astype(dtype), rng.random((3, 1, 5)) < 0.7
         (cost, grads), (expected, others) = program(x, mask), step(Tensor(x), mask)
-        assert cost == pytest.approx(float(expected.data), rel=10 * tolerance)
+        assert cost.item() == pytest.approx(expected.item(), rel=10 * tolerance)
         for got, wanted in zip(grads, others, strict=True):
             assert np.asarray(got).dtype == np.asarray(wanted).dtype == dtype
             agree(np.asarray(got), np.asarray(wanted), tolerance)

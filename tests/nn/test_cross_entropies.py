@@ -227,7 +227,7 @@ def test_rows_are_shared_out_where_all_count() -> None:
         cut, whole = compile(step), compile(step, share_rows=False)
         (cost, grads), (right, others) = cut(X, y), whole(X, y)
         assert ("\nSLICES = [" in cut.source) is is_cut
-        assert cost == pytest.approx(right, rel=1e-12)
+        assert cost.item() == pytest.approx(right.item(), rel=1e-12)
         np.testing.assert_allclose(grads[0], others[0], rtol=1e-9, atol=1e-12)
 
 

@@ -71,7 +71,7 @@ def test_a_program_looks_up_other_rows_at_each_call(dtype: Any) -> None:
     for _ in range(3):
         x = RNG.integers(0, 5, (6, 2))
         (cost, (d_weight,)), (expected, (its,)) = program(x), step(x)
-        assert cost == pytest.approx(expected.item(), rel=1e-6)
+        assert cost.item() == pytest.approx(expected.item(), rel=1e-6)
         assert d_weight.dtype == dtype
         np.testing.assert_allclose(d_weight, its, rtol=1e-6)
     x[3, 1] = 5

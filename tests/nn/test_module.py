@@ -90,13 +90,29 @@ def test_summary_and_repr_show_shapes_and_counts() -> None:
     assert Nested().summary().splitlines()[1].split() == ["Nested", "named.scale", "()", "1"]
 
 
+def test_a_summary_counts_what_is_frozen_or_only_kept() -> None:
+    model = Sequential(Layer(2, 3), BatchNorm1d(3), Layer(3, 1))
+    for frozen in model[0].parameters():
+        frozen.requires_grad = False
+    lines = model.summary().splitlines()
+    assert [line.split("(not trainable)")[0].split()[-1] for line in lines if "(not" in line] == [
+        "weight", "bias", "running_mean", "running_var",
+    ]  # fmt: skip
+    counts = {line.rpartition(" ")[0].strip(): int(line.split()[-1]) for line in lines[-3:]}
+    assert counts == {"total": 25, "trainable": 10, "not trainable": 15}
+    assert counts["total"] == sum(a.size for a in model.state_dict().values())
+    for freed in model[0].buffers():
+        freed.requires_grad = True
+    assert "total 25 trainable 19 not trainable 6" in " ".join(model.summary().split())
+
+
 def test_a_summary_of_an_example_has_what_each_module_gives_and_changes_nothing() -> None:
     model = Sequential(GRU(3, 2, rng=0), Last(), BatchNorm1d(2), Dropout(0.5, rng=0))
     before = model.state_dict()
     lines = model.summary(np.ones((4, 5, 3))).splitlines()
     assert lines[0].split() == ["module", "gives", "parameter", "shape", "count"]
     assert "GRU(3, 2)      (4, 5, 2), (1, 4, 2)  weight_ih_l0" in lines[1]
-    assert lines[-2].split(maxsplit=2)[2] == "(4, 2)"
+    assert lines[-4].split(maxsplit=2)[2] == "(4, 2)"
     assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
     assert model.training
     assert model[3].rng.random() == np.random.default_rng(0).random()

@@ -175,7 +175,7 @@ def test_a_program_computes_the_same_and_moves_the_buffers_as_far(name: str) -> 
     program = compile(lambda x: step(compiled, x))
     for k in range(3):
         found, expected = program(x + k), step(eager, Tensor(x + k))
-        assert found[0] == pytest.approx(expected[0].item(), rel=1e-12)
+        assert found[0].item() == pytest.approx(expected[0].item(), rel=1e-12)
         for a, b in zip(found[1], expected[1], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
         for a, b in zip(compiled.buffers(), eager.buffers(), strict=True):
@@ -222,7 +222,7 @@ def test_rows_are_shared_out_where_they_are_independent(
     cut, whole = compile(step), compile(step, share_rows=False)
     (cost, grads), (expected, others) = cut(x), whole(x)
     assert ("\nSLICES = [" in cut.source) is is_cut
-    assert cost == pytest.approx(expected, rel=1e-12)
+    assert cost.item() == pytest.approx(expected.item(), rel=1e-12)
     for a, b in zip(grads, others, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
 

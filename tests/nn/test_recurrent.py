@@ -210,7 +210,7 @@ def test_a_compiled_step_is_the_eager_one_and_keeps_the_dtype(kind: str, dtype: 
         x = rng.standard_normal((3, 3, 2)).astype(dtype)
         h, c = rng.standard_normal((2, 2, 3, 3)).astype(dtype)
         (cost, grads), (expected, others) = (f(x, np.array(lengths), h, c) for f in (program, step))
-        assert cost == pytest.approx(float(expected.data), rel=10 * tolerance)
+        assert cost.item() == pytest.approx(expected.item(), rel=10 * tolerance)
         for got, wanted in zip(grads, others, strict=True):
             assert np.asarray(got).dtype == np.asarray(wanted).dtype == dtype
             agree(np.asarray(got), np.asarray(wanted), tolerance)

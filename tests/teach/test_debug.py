@@ -343,6 +343,39 @@ def test_without_a_backward_pass_what_is_left_is_found_at_the_end() -> None:
         np.log(an.Tensor([0.0]))
 
 
+def test_what_was_caught_within_is_not_raised_again() -> None:
+    x = an.Tensor([1.0, 0.0], requires_grad=True)
+    with debug():
+        cost: Any = np.sum(np.log(x))
+        with pytest.raises(NonFiniteError):
+            cost.backward()
+        twice = 2 * cost  # what comes of it is told too
+        del cost
+    assert np.isinf(twice.data)
+    left = []
+
+    def catch_one_and_leave_another() -> None:
+        with pytest.raises(NonFiniteError, match="log"):
+            np.sum(np.log(x)).backward()
+        left.append(np.sqrt(x - 1))
+
+    with pytest.raises(NonFiniteError, match="sqrt"), debug():
+        catch_one_and_leave_another()
+
+
+def test_what_was_caught_within_is_no_reason_of_another_error() -> None:
+    x = an.Tensor([1.0, 0.0], requires_grad=True)
+
+    def catch_one_and_raise_another() -> None:
+        with pytest.raises(NonFiniteError):
+            np.sum(np.log(x)).backward()
+        raise KeyError("other")
+
+    with pytest.raises(KeyError) as caught, debug():
+        catch_one_and_raise_another()
+    assert not getattr(caught.value, "__notes__", [])
+
+
 def test_second_order_is_looked_at_too() -> None:
     def cost(x: Any) -> Any:
         return np.sum(x**1.5)  # here

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,42 @@ def test_a_helper_is_blamed_itself_where_it_is_called_several_times() -> None:
     )
     assert found.line == slope.__code__.co_firstlineno + 1
     assert "sign" in found.cause
+
+
+TWO_LAYERS = """
+import numpy as np
+
+def cost(W1, W2, X, y):
+    a = {activation}
+    p = a @ W2
+    delta2 = (p - y) / len(X)
+    delta1 = delta2 @ W2.T * {slope}
+    return np.sum((p - y) ** 2) / (2 * len(X)), X.T @ delta1, a.T @ delta2
+"""
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope", "wanted"),
+    [
+        ("np.tanh(X @ W1)", "a * (1 - a)", "1 - a^2, that of tanh"),
+        ("np.tanh(X @ W1)", "(a * (1 - a))", "1 - a^2, that of tanh"),
+        ("1 / (1 + np.exp(-(X @ W1)))", "2 * (1 - a ** 2)", "a(1 - a), that of the sigmoid"),
+        ("1 / (1 + np.exp(-(X @ W1)))", "1 / np.cosh(a)", "a(1 - a), that of the sigmoid"),
+        ("np.maximum(X @ W1, 0)", "a * (1 - a)", "1 where `a` > 0, that of ReLU"),
+    ],
+)
+def test_the_slope_of_another_activation_is_named_though_it_be_two_factors(
+    activation: str, slope: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = tmp_path.name
+    (tmp_path / f"{name}.py").write_text(TWO_LAYERS.format(activation=activation, slope=slope))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rng = np.random.default_rng(0)
+    shapes = (3, 4), (4, 2), (5, 3), (5, 2)
+    cost = importlib.import_module(name).cost
+    found = review(cost, *(rng.normal(size=shape) for shape in shapes), argnums=(0, 1))
+    assert (found.line, found.variable) == (8, "delta1")
+    assert f"the slope `{ast.unparse(ast.parse(slope))}` is the wrong one: {wanted}" in found.cause
 
 
 def test_a_kink_at_the_very_point_given_is_no_mistake() -> None:

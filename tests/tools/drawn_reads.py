@@ -251,7 +251,58 @@ READS: dict[str, Read] = {
     ),
     "mode": Read("net = an.Dropout(0.5)", "(1.0 if net.training else 2.0)", "net.eval()"),
     "dropout's p": Read("net = an.Dropout(0.25)", "net.p", "net.p = 0.5"),
+    "spline's numbers": Read(
+        "from scipy.interpolate import CubicSpline\ns = CubicSpline([0, 1, 2, 3], [$v, 1, 4, 9])",
+        "float(s(0.0))", "s.c[...] = $w",
+    ),
+    "interpolation made anew": Read(
+        "from scipy.interpolate import interp1d\ns = interp1d([0.0, 1.0], [$v, $v])",
+        "float(s(0.5))", "s.__init__([0.0, 1.0], [$w, $w])",
+    ),
+    "polynomial": Read("p = np.poly1d([$v, 1.0])", "p(1.0)", "p.coeffs[0] = $w"),
+    "frozen distribution": Read(
+        "from scipy import stats\nn = stats.norm($v, 1.0)", "n.mean()", "n.args = ($w, 1.0)"
+    ),
+    "attribute of a number": Read(
+        "class K(float):\n    pass\nk = K(2.0)\nk.more = $v", "k.more", "k.more = $w"
+    ),
+    "exception": Read("e = ValueError($v)", "e.args[0]", "e.args = ($w,)"),
+    "module's own getattr": Read(
+        "m = types.ModuleType('m')\nD = {'k': $v}\nm.__getattr__ = lambda name: D[name]", "m.k",
+        "D['k'] = $w",
+    ),
+    "pattern of a class": Read(
+        "class P:\n    __match_args__ = ('v',)\np = P()\np.v = $v\n"
+        "def look():\n    match p:\n        case P(v):\n            return v", "look()", "p.v = $w",
+    ),
+    "abstract class": Read(
+        "import abc\nclass B(abc.ABC):\n    pass\nclass C:\n    pass\nc = C()",
+        "($w if isinstance(c, B) else $v)", "B.register(C)",
+    ),
+    "name of the thread": Read(
+        "threading.current_thread().name = 'MainThread'", "len(threading.current_thread().name)",
+        "threading.current_thread().name = 'MainThread of a test'",
+    ),
+    "level of a logger": Read(
+        "logging.getLogger('zz').setLevel(10)", "logging.getLogger('zz').level",
+        "logging.getLogger('zz').setLevel(30)",
+    ),
+    "context of decimals": Read(
+        "import decimal\ndecimal.getcontext().prec = 28", "decimal.getcontext().prec",
+        "decimal.getcontext().prec = 29",
+    ),
+    "ufunc of one's own": Read(
+        "def make():\n    k = [$v]\n    return k, np.frompyfunc(lambda a: a * k[0], 1, 1)\n"
+        "K, u = make()", "float(u(1.0))", "K[0] = $w",
+    ),
+    "switch interval": Read(
+        "sys.setswitchinterval(0.005)", "sys.getswitchinterval()", "sys.setswitchinterval(0.006)"
+    ),
     # what is another at each reading
+    "database": Read(
+        "import sqlite3\nc = sqlite3.connect(':memory:')", "c.execute('select 2').fetchone()[0]",
+        "", True,
+    ),
     "iterator": Read("it = iter([$v, $w] * 20)", "next(it)", "", True),
     "counter": Read("n = itertools.count()", "next(n)", "", True),
     "own counter": Read(

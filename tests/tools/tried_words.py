@@ -145,6 +145,16 @@ an.nn.MultiheadAttention(embed_dim=8, num_heads=2)
 an.nn.Embedding(num_embeddings=3, embedding_dim=2)
 an.one_hot(y, num_classes=3)
 an.compile(model, mode='max-autotune')
+attention(Z, Z, Z, attn_mask=np.ones((3, 3), bool))
+attention(Z, Z, Z, key_padding_mask=np.ones((2, 3), bool))
+attention(Z, Z, Z, need_weights=False)
+attention(Z, Z, Z, need_weights=True, average_attn_weights=False)
+attention(Z, is_causal=True)
+an.LSTM(4, 8)(Z, hx=None)
+an.GRUCell(4, 8)(X, hx=None)
+an.ConvTranspose2d(1, 1, 2)(np.ones((1, 1, 3, 3)), output_size=(5, 5))
+loss(input=model(X), target=y)
+loss(model(X), target=y)
 an.save_weights(model.state_dict(), 'm.npz')
 an.data.batches(X, y, batch_size=10)
 """
@@ -205,6 +215,12 @@ model.trainable_weights
 model.summary(X[:1])
 model.get_layer('a')
 model(X, training=True)
+attention(Z, Z, attention_mask=np.ones((3, 3), bool), return_attention_scores=True)
+attention(Z, use_causal_mask=True)
+an.LSTM(4, 8)(Z, initial_state=None)
+an.LSTM(4, 8)(Z, mask=np.ones((2, 3), bool))
+loss(y_true=y, y_pred=model(X))
+loss(model(X), y, sample_weight=np.ones(60))
 model.predict(X, batch_size=10, verbose=0)
 fit(model, X, y, loss=loss, optimizer=adam)['loss']
 fit(model, X, y, loss=loss, optimizer=adam)['cost']
@@ -287,6 +303,7 @@ def surroundings() -> dict[str, Any]:
     model = autonn.Sequential(autonn.Layer(4, 8, rng=0), autonn.ReLU(), autonn.Layer(8, 3, rng=0))
     return names | {
         "an": autonn, "np": np, "model": model, "loss": autonn.SoftmaxCrossEntropy(),
+        "attention": autonn.MultiheadAttention(4, 2, rng=0), "Z": np.ones((2, 3, 4)),
         "adam": autonn.optim.Adam(lr=0.01), "X": rng.standard_normal((60, 4)),
         "y": rng.integers(0, 3, 60), "x": autonn.Tensor([[1.0, 2.0], [3.0, 4.0]], True),
     }  # fmt: skip

@@ -23,10 +23,10 @@ from autonn.training.selfcheck import CheckedStep
 
 
 class Hidden(Sequential):
-    """Reads what nothing follows: a state that a function of C answers from."""
+    """Reads what nothing follows: a state that an operator of C computes by."""
 
     def forward(self, x: Any) -> Tensor:
-        scaled: Tensor = super().forward(x) * (decimal.getcontext().prec / 28)
+        scaled: Tensor = super().forward(x) * float(3 * (decimal.Decimal(1) / 3))
         return scaled
 
 
@@ -38,7 +38,7 @@ def test_a_change_that_nothing_guards_is_found_within_twice_the_steps(
 
     def callback(history: Any) -> None:
         if len(history) == step:
-            decimal.getcontext().prec = 14
+            decimal.getcontext().prec = 1
         if history.compiled is False and not found:
             found.append(len(history))
 

@@ -317,6 +317,7 @@ def test_what_it_refuses() -> None:
         ((3.0, Y), ValueError, "no array of rows"),
         ((X, ["a"] * 60), TypeError, "train_step: y"),
         ((X[:, :4], Y), ValueError, r"Layer\(5, 4\) was fed"),
+        ((X,), TypeError, r"train_step: y is None, and CrossEntropy\(\) .* give y, or a loss"),
     ):
         with pytest.raises(error, match=word):
             step(*batch)

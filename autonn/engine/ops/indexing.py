@@ -25,6 +25,15 @@ def is_basic(key: Any) -> bool:
     return all(isinstance(k, plain) for k in keys)
 
 
+def _memory_of_key(call: Any) -> Memory:
+    """Say what NumPy gives for a key: a view for a basic one, and for the names of fields."""
+    key = call.attribute("key")
+    if is_basic(key):
+        return Memory.VIEW
+    named = isinstance(key, str) or (isinstance(key, list) and all(isinstance(k, str) for k in key))
+    return Memory.MAY_ALIAS if named else Memory.NEW
+
+
 def _sides(key: Any, ndim: int) -> Iterator[tuple[int | None, int | None, Any]]:
     """Yield, for each part of a basic key, the axis of x, that of x[key], and the part.
 
@@ -202,7 +211,7 @@ getitem: Function = define(
     lambda g, z, x, key: put(g, key, x.shape),
     kinks="An element read several times gets the sum of the gradients.",
     rows=_reads_all_rows,
-    memory=lambda call: Memory.VIEW if is_basic(call.attribute("key")) else Memory.NEW,
+    memory=_memory_of_key,
     prints=_indexed,
 )
 
@@ -216,13 +225,16 @@ def _filled(key: Any, indices: Sequence[Any]) -> Any:
 def _scattered(call: Any, text: Callable[[Any], str]) -> str:
     """Write the call of what puts, the indices that are data by their names."""
     g, *indices = call.args
+    key = _key_text(call.attribute("key"), [text(index) for index in indices], text)
+    return f"{text(_put_forward)}({text(g)}, {key}, {call.shape})"
 
-    def part(key: Any) -> str:
-        if isinstance(key, tuple):
-            return f"({', '.join(map(part, key))}{',' * (len(key) == 1)})"
-        return text(indices[key]) if isinstance(key, Slot) else text(key)
 
-    return f"{text(_put_forward)}({text(g)}, {part(call.attribute('key'))}, {call.shape})"
+def _key_text(key: Any, names: Sequence[str], text: Callable[[Any], str]) -> str:
+    """Write a key, with the names of the indices that are data in its slots."""
+    if isinstance(key, tuple):
+        parts = ", ".join(_key_text(part, names, text) for part in key)
+        return f"({parts}{',' * (len(key) == 1)})"
+    return names[key] if isinstance(key, Slot) else text(key)
 
 
 def _looks_rows_up(call: Any, axes: Sequence[int | None]) -> int | None:
@@ -271,22 +283,22 @@ gather: Function = define(
 )
 
 
+def _slotted(key: Any, indices: list[Tensor]) -> Any:
+    """Put the indices that are traced into a list, and slots of their numbers into the key."""
+    if isinstance(key, tuple):
+        return tuple(_slotted(part, indices) for part in key)
+    if not isinstance(key, Tensor) or is_known(key):
+        return copied_key(key)
+    if key.dtype == bool:
+        refuse_tracing(key, "the number of elements that x[mask] reads depends on the values of")
+    indices.append(key)
+    return Slot(len(indices) - 1)
+
+
 def read(x: Any, key: Any) -> Any:
     """Read ``x[key]``; indices that are being traced are arguments of the op, as data are."""
     indices: list[Tensor] = []
-
-    def slotted(k: Any) -> Any:
-        """Replace the indices that are traced by their numbers."""
-        if isinstance(k, tuple):
-            return tuple(slotted(part) for part in k)
-        if not isinstance(k, Tensor) or is_known(k):
-            return copied_key(k)
-        if k.dtype == bool:
-            refuse_tracing(k, "the number of elements that x[mask] reads depends on the values of")
-        indices.append(k)
-        return Slot(len(indices) - 1)
-
-    key = slotted(key)
+    key = _slotted(key, indices)
     return gather(x, *indices, key=key) if indices else getitem(x, key)
 
 

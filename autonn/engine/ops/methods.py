@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ def _asked(function: str) -> Callable[..., Any]:
     """Return what answers for a NumPy function that asks about values."""
     asked: Callable[..., Any] = implementations[getattr(np, function)]
     taken: Callable[..., Any] = take_keywords(asked, "axis()", function)
+    taken.__signature__ = inspect.signature(getattr(np, function))  # type: ignore[attr-defined]
     return taken
 
 

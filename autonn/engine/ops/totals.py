@@ -6,6 +6,7 @@ other ops: what `where` leaves out is replaced by what changes nothing.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,7 @@ def _reduction(
             return general(x, axis, *more, **options)
 
         call = stands_for(op, reduction)
+        call.__signature__ = inspect.signature(general)  # type: ignore[attr-defined]
         implements(*functions)(call)
         for ufunc in short:  # whose reductions are over the first axis, if nothing is said
             implementations[ufunc, "reduce"] = lambda x, axis=0, *a, **named: call(

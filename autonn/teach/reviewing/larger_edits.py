@@ -88,6 +88,7 @@ def slope_edits(s: Surroundings) -> Iterator[Edit]:
         product = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)
         if product or node is root:
             yield from _other_slopes(s, node)
+        yield from _other_slopes_of_two(s, node)
 
 
 def _places(s: Surroundings, root: Any) -> list[Any]:
@@ -181,18 +182,42 @@ def _other_slopes(s: Surroundings, node: Any) -> Iterator[Edit]:
     if not isinstance(value, np.ndarray | np.number | float):
         return
     text = ast.unparse(node)
+    for new, name in _slopes_of_shape(s, np.shape(value)):
+        if new.strip("()") != text:
+            cause = f"the slope `{text}` is the wrong one: {name}, is wanted"
+            yield Edit(swap(s.slots, node, written(new)), 1.3, cause)
+
+
+def _other_slopes_of_two(s: Surroundings, node: Any) -> Iterator[Edit]:
+    """Take another slope in the place of one that is two factors of a longer product.
+
+    Of ``delta * a * (1 - a)`` Python makes ``(delta * a) * (1 - a)``, and the slope is no part.
+    """
+    inner = getattr(node, "left", None)
+    if not isinstance(node, ast.BinOp) or not isinstance(inner, ast.BinOp):
+        return
+    if not isinstance(node.op, ast.Mult | ast.Div) or not isinstance(inner.op, ast.Mult):
+        return
+    text = ast.unparse(ast.BinOp(inner.right, node.op, node.right))
+    for new, name in _slopes_of_shape(s, np.shape(s.value(node))):
+        cause = f"the slope `{text}` is the wrong one: {name}, is wanted"
+        changed = ast.BinOp(inner.left, ast.Mult(), written(new))
+        yield Edit(swap(s.slots, node, changed), 1.35, cause)
+
+
+def _slopes_of_shape(s: Surroundings, shape: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the slopes that the values at hand of a shape give, each once, with their names."""
     seen: set[bytes] = set()
     for atom in s.atoms:
-        if atom.shape != np.shape(value):
+        if atom.shape != shape:
             continue
         calls = [pair for f, _ in _own(s, atom) for pair in _squashed(f)]
         for new, name in [*_squashed(atom.text), *_own(s, atom), *calls]:
             known = s.function(new)
             key = np.asarray(known, dtype=float).tobytes() if np.shape(known) == atom.shape else b""
-            if key and key not in seen and new.strip("()") != text:
+            if key and key not in seen:
                 seen.add(key)
-                cause = f"the slope `{text}` is the wrong one: {name}, is wanted"
-                yield Edit(swap(s.slots, node, written(new)), 1.3, cause)
+                yield new, name
 
 
 # ---- terms

@@ -94,6 +94,19 @@ def derive(cost: Node, extra: Iterable[Node] = ()) -> Derivation:
     return Derivation(nodes, slopes, sent)
 
 
+def _in_place(x: Any, k: int, place: dict[int, int], tensors: list[Tensor], uses: list[Any]) -> Any:
+    """Put Tensors in the place of nodes, and note that the call k uses them."""
+    if isinstance(x, Node):
+        if id(x) not in place:
+            return x.value
+        step = ops.positive(tensors[place[id(x)]])
+        uses.append((place[id(x)], k, step))
+        return step
+    if type(x) in (list, tuple):
+        return type(x)(_in_place(part, k, place, tensors, uses) for part in x)
+    return x
+
+
 def _again(
     node: Node, k: int, place: dict[int, int], tensors: list[Tensor], uses: list[Any]
 ) -> Tensor:
@@ -101,18 +114,8 @@ def _again(
     if node.function is None:
         return Tensor(node.value, requires_grad=True)
 
-    def given(x: Any) -> Any:
-        """Put Tensors in the place of nodes."""
-        if isinstance(x, Node):
-            if id(x) not in place:
-                return x.value
-            step = ops.positive(tensors[place[id(x)]])
-            uses.append((place[id(x)], k, step))
-            return step
-        return type(x)(map(given, x)) if type(x) in (list, tuple) else x
-
-    args = [given(a) for a in node.args]
-    named = {key: given(a) for key, a in node.kwargs.items()}
+    args = [_in_place(a, k, place, tensors, uses) for a in node.args]
+    named = {key: _in_place(a, k, place, tensors, uses) for key, a in node.kwargs.items()}
     on_first = node.function in (put, add_at) or hasattr(node.function, "is_method")
     if on_first and not isinstance(args[0], Tensor):
         args[0] = Tensor(args[0])  # an array's own method does not ask what it is given

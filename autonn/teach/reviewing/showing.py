@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
+from autonn.engine.lines import shown_file
 from autonn.teach.reviewing.judging import Judgement, Program
 from autonn.teach.reviewing.matching import Match, Pool
 from autonn.teach.reviewing.searching import Finding, Search
@@ -71,7 +71,7 @@ class Review:
         """Write the listing, what is said of each gradient, and where the mistake is."""
         lines = []
         for file, notes in self.listing.items():
-            lines.append(Path(file).name)
+            lines.append(shown_file(file))
             width = min(76, max((len(n.text) for n in notes), default=0))
             for n in notes:
                 lines.append(f"{n.number:4} {n.mark or ' '} {n.text:<{width}}  {n.note}".rstrip())
@@ -94,7 +94,7 @@ class Review:
         """Return the listing for a notebook, with the wrong line in red."""
         rows = []
         for file, notes in self.listing.items():
-            rows.append(f'<tr><th colspan="4">{html.escape(_shown(file))}</th></tr>')
+            rows.append(f'<tr><th colspan="4">{html.escape(shown_file(file))}</th></tr>')
             for n in notes:
                 colours = COLOURS.get(n.mark, "")
                 cells = "".join(
@@ -110,11 +110,6 @@ class Review:
 
 # Paper and ink, so that they can be read on a dark notebook too.
 COLOURS = {"✓": ";background:#e6f4ea;color:#14532d", "✗": ";background:#fdecea;color:#8c1d18"}
-
-
-def _shown(file: str) -> str:
-    """Name a file as its writer knows it: a cell of a notebook has a file of no name."""
-    return "cell" if "ipykernel_" in file else Path(file).name
 
 
 def shown(
