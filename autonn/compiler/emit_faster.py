@@ -148,8 +148,8 @@ def bounds(node: Node) -> bool:
 
 def _dot(emitter: Any, node: Node) -> str:
     """Take `dot` of two rows where both are at hand: vdot makes them, 0.3 microseconds a call."""
-    pictures = [a in emitter.plan.pictures for a in node.args]
-    if pictures[0] == pictures[1] and all(map(emitter.is_in_workspace, node.args)):
+    known = all(map(emitter.is_in_workspace, node.args))
+    if known and len({a in emitter.plan.pictures for a in node.args}) == 1:
         return f"np.dot({', '.join(map(emitter.flat, node.args))})"
     return f"np.vdot({', '.join(map(emitter.text, node.args))})"
 

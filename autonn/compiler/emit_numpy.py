@@ -258,10 +258,10 @@ class _Emitter:
         """Whether it is written where it is used: another view of memory costs next to nothing."""
         if node in self.plan.spared:
             return True
-        if any(node is output for output in self.plan.outputs) or not node.args:
+        returned = any(node is output for output in self.plan.outputs)
+        if returned or not node.calls(ops.transpose, ops.reshape):
             return False
-        copies = node.args[0] in self.plan.pictures and node not in self.plan.pictures
-        return node.calls(ops.transpose) or (node.calls(ops.reshape) and not copies)
+        return node in self.plan.pictures or node.args[0] not in self.plan.pictures
 
     def flat(self, x: Node) -> str:
         """Write the elements of an array in one row; of a workspace that is another view of it."""

@@ -214,7 +214,8 @@ def _lay_parts_beside(made: Plan) -> None:
     for node in made.calls:
         if node.op is not PARTS or node not in made.stretches:
             continue
-        found = [made.stretches.get(a) for a in blocks_of_rows(node) if a not in made.columns]
+        turned = made.columns | made.pictures
+        found = [made.stretches.get(a) for a in blocks_of_rows(node) if a not in turned]
         stretches = [s for s in found if s is not None and _is_free(made, s)]
         if len(set(map(id, stretches))) == len(node.args):
             made.beside[node] = stretches

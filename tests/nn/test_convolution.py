@@ -317,6 +317,21 @@ def test_in_a_program_pictures_lie_last_from_one_convolution_to_the_next(rows: b
     assert "_cut = functools.lru_cache(maxsize=256, typed=False)(_cut)" in compiled.source
 
 
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_a_program_joins_what_convolutions_give(axis: int) -> None:
+    rng = np.random.default_rng(0)
+    x, v, w = (rng.standard_normal(s) for s in ((4, 2, 6, 5), (3, 2, 3, 3), (3, 2, 3, 3)))
+
+    def f(x: Any, v: Any, w: Any) -> Any:
+        joined = np.concatenate([np.exp(nn.conv2d(x, v)), np.exp(nn.conv2d(x, w))], axis=axis)
+        return np.sum(np.tanh(joined.transpose(0, 2, 3, 1)) ** 2)
+
+    for f_or_slopes in (f, autonn.grad(f, (0, 1, 2))):
+        compiled = compile(f_or_slopes)
+        for got, expected in zip(flat(compiled(x, v, w)), flat(f_or_slopes(x, v, w)), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
 def test_rows_are_shared_out() -> None:
     rng = np.random.default_rng(0)
     model = Sequential(Conv2d(1, 2, 3, rng=0), ReLU(), MaxPool2d(2), Flatten(), Layer(2, 3, rng=1))
