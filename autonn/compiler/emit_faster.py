@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from autonn.compiler.graph import Node
+from autonn.compiler.graph import Given, Node
 from autonn.compiler.layout import shape_by_rows
 from autonn.compiler.parts import PARTS
 from autonn.compiler.simplify import DOT
 from autonn.engine import ops
 from autonn.engine.op import Op
+from autonn.engine.tensor import values_of
 
-__all__ = ["FASTER", "bounds", "matrix_of", "parts_at", "sums_of_matrix"]
+__all__ = ["FASTER", "bounds", "in_one_row", "matrix_of", "parts_at", "sums_of_matrix"]
 
 _FLOATS = (np.float32, np.float64)
 
@@ -112,6 +113,31 @@ def sums_of_matrix(emitter: Any, node: Node) -> str:
     return f"np.dot({rows}, {emitter.source.full(shape[1:], 1, x.dtype)})"
 
 
+def in_one_row(emitter: Any, node: Node) -> str | None:
+    """Write what gives its numbers in one row: some sums, and extremes; None for other calls."""
+    if matrix_of(emitter, node) is not None:
+        return sums_of_matrix(emitter, node)
+    return _extremes_of_rows(emitter, node) if node.calls(ops.max, ops.min) else None
+
+
+def _extremes_of_rows(emitter: Any, node: Node) -> str | None:
+    """Write the largest or smallest of each row of what lies by rows, by where the rows start.
+
+    Of 512 rows of 10 numbers it takes 10 microseconds in place of 23, of 2,048 of 32 50 in place
+    of 107, in float32 and in float64.
+    """
+    x, axis = node.args[0], node.attribute("axis")
+    if x.ndim < 2 or axis not in (-1, x.ndim - 1, (-1,), (x.ndim - 1,)) or x.dtype not in _FLOATS:
+        return None
+    ours = any(b.shape == x.shape and emitter.is_ours(b) for b in x.nodes())
+    chosen = x.calls(ops.where) and ours  # then it lies as that does
+    if x.size == 0 or not (chosen or emitter.is_ours(x)):
+        return None
+    row = f"{emitter.text(x)}.reshape(-1)" if chosen else emitter.flat(x)
+    function = "np.maximum" if node.calls(ops.max) else "np.minimum"
+    return f"{function}.reduceat({row}, {emitter.source.starts(x.size, x.shape[-1])})"
+
+
 def parts_at(emitter: Any, node: Node, spot: str) -> list[str] | None:
     """Write the parts of a whole where they belong; None where they are not all there is."""
     if node.op is not PARTS or not node.attributes["whole"]:
@@ -169,7 +195,31 @@ def _matmul(emitter: Any, node: Node) -> str:
     return f"np.matmul({emitter.text(x)}, {emitter.text(y)})"
 
 
+def _read(emitter: Any, node: Node) -> str:
+    """Take rows by their numbers, as NumPy does sooner than it reads by a key.
+
+    256 x 6 of 10,000 rows of 64 take 11 microseconds in place of 27, 1 of 27 rows of 10 takes 0.3
+    in place of 0.9 (float64: 23 in place of 39). Of what may not lie row by row all is copied.
+    """
+    x, key = node.args[0], node.attribute("key")
+    (key,) = key if isinstance(key, tuple) and len(key) == 1 else (key,)
+    rows = node.args[1] if isinstance(key, ops.Slot) else key
+    numbers = isinstance(rows, Node | np.ndarray) and rows.dtype.kind in "iu" and rows.ndim
+    if numbers and np.can_cast(rows.dtype, np.intp) and _lies_by_rows(emitter, x):
+        return f"{emitter.text(x)}.take({emitter.text(rows)}, axis=0)"
+    return _as_told(emitter, node)
+
+
+def _lies_by_rows(emitter: Any, x: Node) -> bool:
+    """Whether an array is known to lie in memory row by row."""
+    if x.given is Given.PARAMETER:
+        return bool(values_of(x.value).flags.c_contiguous)
+    return x in emitter.plan.stretches and x.given is None and x not in emitter.plan.columns
+
+
 FASTER: dict[Op, Callable[[Any, Node], str]] = {
+    ops.gather.op: _read,
+    ops.getitem.op: _read,
     ops.sum.op: _sum,
     ops.matmul.op: _matmul,
     DOT: _dot,

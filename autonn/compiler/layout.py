@@ -17,6 +17,7 @@ __all__ = [
     "by_columns",
     "is_product",
     "is_ufunc",
+    "laid",
     "pictures_last",
     "repeats",
     "scaled_sums",
@@ -163,6 +164,13 @@ def shape_by_rows(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, .
     if h == 1:
         return (w, c, h, m), (3, 1, 2, 0)
     return (h, c, w, m), (3, 1, 0, 2)
+
+
+def laid(node: Node, plan: Any) -> str:
+    """Write how numbers in one row are given the shape of a value, by what a plan says of it."""
+    if node in plan.pictures:
+        return ".reshape({}).transpose({})".format(*shape_by_rows(node.shape))
+    return f".reshape({node.shape[::-1]}).T" if node in plan.columns else f".reshape({node.shape})"
 
 
 # ---- sums where they lie

@@ -25,7 +25,7 @@ from autonn.compiler.parts import PARTS, blocks_of_rows
 from autonn.engine import ops
 from autonn.engine.op import Memory
 
-__all__ = ["Plan", "Stretch", "plan", "writes"]
+__all__ = ["Plan", "Stretch", "plan", "whole_of", "writes"]
 
 
 @dataclass(eq=False)
@@ -101,6 +101,7 @@ def plan(
         y.label = y.label or node.label
         for root in roots.get(x, ()):  # it is read later than its multiple would be
             last[root] = max(last[root], made.calls.index(node))
+    wholes = {whole_of(output) for output in given if isinstance(output, Node)}
     for node in inputs:
         if node.given is Given.DONATED and node.shape:
             made.stretches[node] = Stretch(-1, last.get(node, -1))
@@ -109,7 +110,7 @@ def plan(
             continue
         stretch = _overwritten(made, k, node, roots, last) or Stretch(k, k)
         stretch.last = max(stretch.last, last.get(node, k))
-        stretch.returned |= any(node is output for output in given)
+        stretch.returned |= node in wholes
         made.stretches[node] = stretch
     _place_stacks(made, stacked)
     _lay_parts_beside(made)
@@ -127,6 +128,13 @@ def _place_stacks(made: Plan, stacked: Sequence[Node]) -> None:
         found = made.stretches.get(value)
         if found is not None and found.first >= 0:
             found.placed = writes(made.calls[found.first])
+
+
+def whole_of(node: Node) -> Node:
+    """Return what all its numbers were made as, where it is that in another shape."""
+    while node.calls(ops.reshape):
+        node = node.args[0]
+    return node
 
 
 def writes(node: Node) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from autonn.compiler import loops, parts, products
+from autonn.compiler.bounds import is_above_zero, is_bounded
 from autonn.compiler.centred import without_centred
 from autonn.compiler.graph import Argument, Graph, Node, behind, is_even, stand_in
 from autonn.engine import ops
@@ -372,19 +373,15 @@ def _power(builder: _Builder, node: Node) -> Argument | None:
 
 
 def _safe_divide(builder: _Builder, node: Node) -> Argument | None:
-    """Divide plainly by a number above 0, which leaves a 0 its sign, and what is a number."""
+    """Divide plainly by what is above 0, which leaves a 0 its sign, and what is a number not 0."""
     g, d = node.args
-    number = node.dtype.type  # as float32 it may be 0
-    safe = (_is_number(d) and number(d) > 0) or (_is_number(g) and number(g) != 0)
+    safe = is_above_zero(d, node.dtype) or (_is_number(g) and node.dtype.type(g) != 0)
     return builder.call(ops.divide, g, d) if safe else None
 
 
 def _safe_multiply(builder: _Builder, node: Node) -> Argument | None:
-    """Multiply plainly by a number above 0, which leaves a 0 its sign, and is not infinite."""
-    numbers = [a for a in node.args if _is_number(a)]
-    with np.errstate(over="ignore"):
-        own = [float(node.dtype.type(a)) for a in numbers]  # as float32 it may be 0 or inf
-    safe = any(0 < a < math.inf for a in own)
+    """Multiply plainly by what is above 0, which leaves a 0 its sign, and is not infinite."""
+    safe = any(is_bounded(a, node.dtype) for a in node.args)
     return builder.call(ops.multiply, *node.args) if safe else None
 
 
@@ -414,7 +411,7 @@ def _spelled_sum(builder: _Builder, node: Node) -> Argument | None:
     if without_centred(x, axes) is not x:
         return builder.call(ops.sum, without_centred(x, axes), **spelled)
     if node.attributes == spelled:
-        return None
+        return products.contracted(builder, node) if _calls(x, ops.multiply) else None
     return builder.make(ops.sum.op, (x,), spelled, node.shape, node.dtype)
 
 
@@ -435,12 +432,17 @@ def _itself(builder: _Builder, node: Node) -> Argument | None:
 
 
 def _into_shape(builder: _Builder, node: Node) -> Argument | None:
-    """Of two reshapes in a row, or two broadcasts, the last is enough; of the same shape none."""
+    """Of two reshapes in a row, or two broadcasts, the last is enough; of the same shape none.
+
+    The first stays where it lays numbers out anew, which others may need as well.
+    """
     x, op = node.args[0], node.op
     assert op is not None
     if _same(x, node):
         return x
     inner = x.args[0] if isinstance(x, Node) and x.op is op else x
+    if _calls(x, ops.reshape) and _calls(inner, ops.transpose) and not _same(inner, node):
+        inner = x
     if inner is x and node.attributes == {"shape": node.shape}:
         return None
     return builder.make(op, (inner,), {"shape": node.shape}, node.shape, node.dtype)

@@ -183,6 +183,14 @@ class Source:
             self.header.append(f"{self._numbers[key]} = {text}")
         return self._numbers[key]
 
+    def starts(self, count: int, step: int) -> str:
+        """Name the places where rows of so many numbers start."""
+        key = f"starts {count} {step}", np.dtype(np.intp)
+        if key not in self._numbers:
+            self._numbers[key] = self.reserve(f"starts_{count // step}_{step}")
+            self.header.append(f"{self._numbers[key]} = np.arange(0, {count}, {step})")
+        return self._numbers[key]
+
     def function(self, function: Any, name: Any) -> str:
         """Say how the program calls a function, which is printed where it is no NumPy function."""
         return self._helpers.path(function, name)

@@ -266,11 +266,7 @@ def _module_of(frame: FrameType | None) -> str:
 
 
 def _way_to_the_user(frame: FrameType | None) -> Iterator[FrameType]:
-    """Go from a frame to the one of the user's that leads to it, which comes last if there is one.
-
-    >>> [f.f_code.co_name for f in _way_to_the_user(sys._getframe())]
-    ['<module>']
-    """
+    """Go from a frame to the one of the user's that leads to it, which comes last if there is one."""
     while frame is not None:
         yield frame
         frame = None if is_users(_module_of(frame)) else frame.f_back

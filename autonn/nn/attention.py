@@ -181,6 +181,8 @@ def look(q: Any, k: Any, v: Any, may: Any = None) -> Any:
     # Not -inf, of which a row without any other would become NaN, nor so low that a difference is.
     least = float(np.finfo(scores.dtype).min) / 2
     shares = ops.softmax(np.where(may, scores, least))
+    if isinstance(may, np.ndarray) and np.all(np.any(may, axis=-1)):
+        return ops.matmul(shares, v)  # beside a key that counts, e^least is 0
     return ops.matmul(np.where(may, shares, 0), v)
 
 

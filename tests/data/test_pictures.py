@@ -18,8 +18,8 @@ from tools.refusals import assert_refused
 from autonn.data import digit_from_image, read_digit, shrink, unroll
 from autonn.data import pictures as room
 
-# Of the 1,000 digits held out 20 are drawn every day, 50 before a change lands, 100 in a night.
-STEP = EVERY if THOROUGH else 50
+# Of the 1,000 digits held out 10 are drawn every day, 50 before a change lands, 100 in a night.
+STEP = EVERY if THOROUGH else 100
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
@@ -37,8 +37,8 @@ def test_a_drawing_is_read_nearly_as_well_as_the_original(
         (model.predict(unroll(images)).argmax(axis=1) == y).mean()
         for images in (shrink(inks, 20), seen)
     )
-    assert original > 0.92
-    assert drawn > original - max(0.035, 1.5 / len(y))  # of 20 or 50, one fewer
+    assert original > (0.92 if THOROUGH else 0.85)  # of 10, at most one is misread itself
+    assert drawn > original - max(0.035, 1.5 / len(y))  # of 10 or 50, one fewer
 
 
 # Where the ink goes.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import special, stats
+import scipy
+from scipy import special
 from tools.oprows import Array
 from tools.refusals import assert_refused
 
@@ -307,8 +308,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], list[str]]] = [
     (lambda: special.logsumexp(X), TypeError, ["scipy.special.logsumexp", "autonn.logsumexp"]),
     (lambda: special.softmax(X), TypeError, ["scipy.special.softmax", "autonn.softmax"]),
     (lambda: special.polygamma(1, X), TypeError, ["ops.polygamma"]),
-    (lambda: stats.norm.logpdf(X), TypeError, ["norm_logpdf"]),
-    (lambda: stats.multivariate_normal.logpdf(X), TypeError, ["multivariate_normal_logpdf"]),
+    (lambda: scipy.stats.norm.logpdf(X), TypeError, ["norm_logpdf"]),
+    (lambda: scipy.stats.multivariate_normal.logpdf(X), TypeError, ["multivariate_normal_logpdf"]),
     (lambda: __import__("scipy.linalg").linalg.expm(X), TypeError, ["scipy.linalg.expm", "ops.ex"]),
     (lambda: special.airy(X), TypeError, ["scipy.special.airy"]),
     (lambda: special.zeta(X, 1.0), TypeError, ["scipy.special.zeta"]),
@@ -385,19 +386,19 @@ def test_densities_are_scipys() -> None:
     x, c = np.array([[0.1, 2.0, -0.3], [1.0, 0.5, 0.2]]), np.eye(3) + 0.3
     for mean, cov in ((np.ones(3), c), (np.zeros(3), 2.0), (0.5, np.array([1.0, 2.0, 3.0]))):
         m = np.broadcast_to(mean, 3)
-        expected = stats.multivariate_normal.logpdf(x, m, cov)
+        expected = scipy.stats.multivariate_normal.logpdf(x, m, cov)
         np.testing.assert_allclose(ops.multivariate_normal_logpdf(x, mean, cov), expected)
     np.testing.assert_allclose(
         ops.multivariate_normal_pdf(x[0], np.ones(3), c),
-        stats.multivariate_normal.pdf(x[0], np.ones(3), c),
+        scipy.stats.multivariate_normal.pdf(x[0], np.ones(3), c),
     )
     np.testing.assert_allclose(
         ops.multivariate_normal_logpdf(x[0], 0.5, 2.0),
-        stats.multivariate_normal.logpdf(x[0], 0.5, 2.0),
+        scipy.stats.multivariate_normal.logpdf(x[0], 0.5, 2.0),
     )
     for ours, theirs in (
-        (ops.norm_logpdf, stats.norm.logpdf), (ops.norm_pdf, stats.norm.pdf),
-        (ops.norm_cdf, stats.norm.cdf), (ops.norm_logcdf, stats.norm.logcdf),
+        (ops.norm_logpdf, scipy.stats.norm.logpdf), (ops.norm_pdf, scipy.stats.norm.pdf),
+        (ops.norm_cdf, scipy.stats.norm.cdf), (ops.norm_logcdf, scipy.stats.norm.logcdf),
     ):  # fmt: skip
         np.testing.assert_allclose(ours(x, 0.3, 2.0), theirs(x, 0.3, 2.0), rtol=1e-13)
 

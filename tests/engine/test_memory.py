@@ -99,7 +99,7 @@ def test_nothing_is_left_for_the_garbage_collector(
 
 
 @pytest.mark.parametrize("work", [backward, dropped, stepped, checkpointed])
-def test_a_thousand_steps_take_no_more_memory_than_ten(
+def test_three_hundred_steps_more_take_no_more_memory(
     work: Callable[[Sequential], None], no_gc: None
 ) -> None:
     net = model()
@@ -112,8 +112,8 @@ def test_a_thousand_steps_take_no_more_memory_than_ten(
 
     tracemalloc.start()
     try:
-        before = steps(10)
-        assert steps(1000) - before < 20_000
+        before = steps(50)
+        assert steps(300) - before < 6_000  # 20 bytes a step: no object is as small
     finally:
         tracemalloc.stop()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import importlib.util
 import re
 from pathlib import Path
@@ -52,18 +53,25 @@ def cells_by_op(page: str) -> dict[str, list[str]]:
 
 
 PAGE = generator()
-CELLS = cells_by_op(PAGE.page())
+
+
+@functools.cache
+def cells() -> dict[str, list[str]]:
+    """Write the page, once, in the process that runs the tests of it."""
+    return cells_by_op(PAGE.page())
+
+
 every_op = pytest.mark.parametrize("name", OPS)
 IS_TOLD = re.compile(r"`(\w+)\(.*\)` is ")
 
 
 def test_every_op_has_its_row() -> None:
-    assert set(CELLS) == set(OPS)
+    assert set(cells()) == set(OPS)
 
 
 @every_op
 def test_a_row_has_a_formula_and_as_many_rules_as_there_are_arguments(name: str) -> None:
-    _, _, formula, rules, _, _ = CELLS[name]
+    _, _, formula, rules, _, _ = cells()[name]
     op = OPS[name]
     assert formula.strip(), "no formula"
     shown = [text for text in rules.split("<br>") if not IS_TOLD.match(text)]
@@ -74,7 +82,7 @@ def test_a_row_has_a_formula_and_as_many_rules_as_there_are_arguments(name: str)
 
 @every_op
 def test_no_rule_is_a_name_that_only_the_source_explains(name: str) -> None:
-    cell = CELLS[name][3]
+    cell = cells()[name][3]
     assert not re.search(r"(?<![\w.])_\w", cell), "a private name"
     told = {match[1] for text in cell.split("<br>") if (match := IS_TOLD.match(text))}
     for rule in OPS[name].rules:

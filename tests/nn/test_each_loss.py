@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracles import costs
+from tools.directions import check_along
+from tools.pairs import combinations
 from tools.refusals import assert_refused
 
 from autonn import (
@@ -33,7 +35,6 @@ from autonn import (
     TripletLoss,
     compile,
     fit,
-    gradcheck,
     nn,
     optim,
     softmax,
@@ -138,14 +139,14 @@ def test_a_loss_is_its_formula(name: str, seed: int) -> None:
 def test_gradients_of_both_orders_are_the_slopes(name: str, weighted: bool) -> None:
     loss, a, y = drawn(name, 2, 2)
     weights = (np.linspace(0.5, 2, len(a)),) if weighted else ()
-    assert gradcheck(lambda a: loss(a, y, *weights), a, order=2)
+    check_along(lambda a: loss(a, y, *weights), a)
 
 
 @pytest.mark.parametrize("of", [Softmax(), lambda z: 1 * softmax(z)], ids=["known", "unknown"])
 def test_so_are_those_of_distributions_which_sum_to_1(of: Any) -> None:
     loss, a, y = drawn("KLDivergence", 3, 2)
     weights = np.array([0.5, 2.0, 1.0])
-    assert gradcheck(lambda z: loss(of(z), y, weights), 3 * a, order=2)
+    check_along(lambda z: loss(of(z), y, weights), 3 * a)
 
 
 @every
@@ -163,9 +164,10 @@ def test_a_program_takes_other_targets_at_each_call(name: str, weighted: bool) -
         a, y = np.roll(a, 1, axis=0), y[::-1].copy()
 
 
-@every
-@pytest.mark.parametrize("way", ["eager", "compiled"])
-@pytest.mark.parametrize("of_targets", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("name", "way", "of_targets"),
+    combinations(CASES, ["eager", "compiled"], [np.float32, np.float64]),
+)
 def test_float32_stays_float32(name: str, way: str, of_targets: Any) -> None:
     loss, a, y = drawn(name, 5)
     y = y.astype(of_targets) if y.dtype.kind == "f" else y

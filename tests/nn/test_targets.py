@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tools.pairs import combinations
 from tools.refusals import assert_refused
 
 from autonn import (
@@ -32,9 +33,10 @@ LOSSES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["i8", "u1", "i4", "?"])
-@pytest.mark.parametrize("recorded", [True, False])
-@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize(
+    ("dtype", "recorded", "weighted"),
+    combinations(["i8", "u1", "i4", "?"], [True, False], [True, False]),
+)
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
 def test_the_classes_of_a_single_output_are_its_targets(
     dtype: str, recorded: bool, weighted: bool, labels: list[int], seed: int

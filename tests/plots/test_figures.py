@@ -46,15 +46,22 @@ def test_each_picture_is_shown_here() -> None:
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_picture_shows_itself_in_a_notebook(name: str) -> None:
-    """IPython asks for the bytes of a PNG; they show the whole figure, at its own resolution."""
+    """IPython asks for the bytes of a PNG; figures and axes of all kinds have one way to them."""
     picture = SHOWN[name]()
     figure = picture.figure.figure
     assert isinstance(figure, Figure)
+    assert type(figure) is type(plots.digits(np.ones((1, 2, 2))))
     shows: Any = type(figure)
     assert type(picture)._repr_png_ is shows._repr_png_  # of axes it is the same picture
+
+
+@pytest.mark.parametrize("name", ["learning_curve", "probability_bars"])  # a figure, and axes
+def test_what_is_shown_is_the_whole_figure_at_its_own_resolution(name: str) -> None:
+    picture = SHOWN[name]()
     png = picture._repr_png_()
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     size = [int.from_bytes(png[k : k + 4], "big") for k in (16, 20)]
+    figure = picture.figure.figure
     np.testing.assert_allclose(size, figure.get_size_inches() * figure.dpi, atol=1)
 
 

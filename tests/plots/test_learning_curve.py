@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from tools.pairs import combinations
 from tools.pictures import assert_readable
 
 from autonn import Layer, SoftmaxCrossEntropy, fit, optim, plots
@@ -58,17 +59,22 @@ def test_learning_curve_takes_what_fit_returns() -> None:
     np.testing.assert_array_equal(accuracy.get_lines()[0].get_ydata(), history.accuracy)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.01, 0.3, 3.0])
-@pytest.mark.parametrize(("start", "end"), [(5.0, 0.0), (500.0, 0.1)])
-def test_names_of_lines_that_end_together_stay_apart(gap: float, start: float, end: float) -> None:
+@pytest.mark.parametrize(
+    ("gap", "ends", "higher"),
+    combinations([0.0, 0.01, 0.3, 3.0], [(5.0, 0.0), (500.0, 0.1)], [0, 1]),
+)
+def test_names_of_lines_that_end_together_stay_apart(
+    gap: float, ends: tuple[float, float], higher: int
+) -> None:
     """The two names never overlap, whichever line ends higher, on both kinds of scales."""
-    for first, second in ((end, end + gap), (end + gap, end)):
-        figure = plots.learning_curve({"cost": [start, first], "validation_cost": [start, second]})
-        figure.draw_without_rendering()
-        low, high = sorted(
-            (text.get_window_extent() for text in figure.axes[0].texts), key=lambda box: box.y0
-        )
-        assert low.y1 <= high.y0 + 1
+    start, end = ends
+    first, second = (end + gap * (line == higher) for line in range(2))
+    figure = plots.learning_curve({"cost": [start, first], "validation_cost": [start, second]})
+    figure.draw_without_rendering()
+    low, high = sorted(
+        (text.get_window_extent() for text in figure.axes[0].texts), key=lambda box: box.y0
+    )
+    assert low.y1 <= high.y0 + 1
 
 
 def test_learning_curve_skips_what_is_missing() -> None:

@@ -283,9 +283,16 @@ class Source:
         self.path = str(home.__file__)
         self.name = within_house(self.path)
         self.text = Path(self.path).read_text()
-        self.statements = ast.parse(self.text).body
-        self.imports = [s for s in self.statements if isinstance(s, ast.Import | ast.ImportFrom)]
         self.functions = functions_by_module()[id(vars(home))]
+
+    @functools.cached_property
+    def statements(self) -> list[ast.stmt]:
+        """What it says; parsed when first asked for, as tests import this file and need little."""
+        return ast.parse(self.text).body
+
+    @functools.cached_property
+    def imports(self) -> list[ast.stmt]:
+        return [s for s in self.statements if isinstance(s, ast.Import | ast.ImportFrom)]
 
     @functools.cached_property
     def right(self) -> CodeType:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-from scipy import stats
 from tools.oprows import NONZERO, SMALL, Array, Random, Row, whole
 
 from autonn.engine import ops
@@ -340,7 +339,7 @@ MATRIX_ROWS: list[Row] = [
         "multivariate_normal_logpdf",
         lambda c, x, m: ops.multivariate_normal_logpdf(x, m, c), beside(definite, (2, 3), (3,)),
         exact=False,
-        value=lambda c, x, m: stats.multivariate_normal.logpdf(x - m, np.zeros(3), c).astype(
+        value=lambda c, x, m: scipy.stats.multivariate_normal.logpdf(x - m, np.zeros(3), c).astype(
             c.dtype
         ),
         twin=lambda c, x, m: (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 from tools.oprows import (
     AWAY,
     REAL,
@@ -77,8 +78,8 @@ def _logpdf(x: Array, m: Array, s: Array) -> Array:
 
 
 def _density(f: Any, x: Array, m: Array, s: Array) -> Array:
-    """Ask SciPy, which has no float32."""
-    theirs = getattr(stats.norm, f.__name__.partition("_")[2])
+    """Ask SciPy, which has no float32; its `stats` take half a second to import, when asked for."""
+    theirs = getattr(scipy.stats.norm, f.__name__.partition("_")[2])
     return np.asarray(theirs(x, m, s)).astype(np.result_type(x, m, s))
 
 

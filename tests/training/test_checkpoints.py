@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools.pairs import combinations
 from tools.profiles import THOROUGH
 from tools.runs import OPTIMIZERS, X, Y, close, dropping, every_checkpoint, network, train
 
@@ -52,10 +53,10 @@ def test_two_processes_give_the_same_bits() -> None:
     assert len(one) > 500
 
 
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("batch_size", [None, 25])
-@pytest.mark.parametrize("every", [None, 1, 4])
-@pytest.mark.parametrize("way", ["SGD", "Adam"])
+@pytest.mark.parametrize(
+    ("way", "every", "batch_size", "shared"),
+    combinations(["SGD", "Adam"], [None, 1, 4], [None, 25], [False, True]),
+)
 def test_training_goes_on_from_any_checkpoint_bit_for_bit(
     way: str, every: int | None, batch_size: int | None, shared: bool,
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

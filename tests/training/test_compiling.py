@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tools import runs
+from tools.pairs import combinations
 from tools.runs import OPTIMIZERS, X, Y, close, dropping, network, train
 
 from autonn import CrossEntropy, Layer, Sequential, Tensor, fit, optim
@@ -19,14 +20,15 @@ from autonn.training.state import generators, random_states
 from autonn.training.task import Task
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("batch_size", [None, 25])
-@pytest.mark.parametrize("way", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("way", "batch_size", "dtype"),
+    [
+        *combinations(["SGD", "Adam"], [None, 25], [np.float64, np.float32]),
+        *combinations(["LBFGS", "Newton"], [None], [np.float64, np.float32]),
+    ],
+)
 def test_compiled_and_eager_training_agree(way: str, batch_size: int | None, dtype: Any) -> None:
-    steps = way in ("SGD", "Adam")
-    if batch_size and not steps:
-        return
-    results = []
+    steps, results = way in ("SGD", "Adam"), []
     for compiled in (True, False):
         model = dropping(dtype)
         if not steps:
@@ -158,9 +160,12 @@ def test_newton_needs_products_too(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- a fault of the compiler's own is raised, one of the user's is said better by the step itself
 
 
-@pytest.mark.parametrize("way", OPTIMIZERS)
-@pytest.mark.parametrize("error", [SyntaxError, KeyError, AttributeError, ValueError, TypeError])
-@pytest.mark.parametrize("asked", [None, True])
+@pytest.mark.parametrize(
+    ("way", "error", "asked"),
+    combinations(
+        OPTIMIZERS, [SyntaxError, KeyError, AttributeError, ValueError, TypeError], [None, True]
+    ),
+)
 def test_a_fault_of_the_compiler_is_raised(
     error: type[Exception], way: str, asked: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from oracles import reference
+from tools.pairs import combinations
 from tools.refusals import assert_refused
 from tools.runs import OPTIMIZERS, X, Y, network, train
 
@@ -129,10 +130,12 @@ def test_an_exception_in_a_callback_leaves_the_last_step_and_the_handler() -> No
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-@pytest.mark.parametrize("compiled", [None, False])
-@pytest.mark.parametrize("options", [{}, {"batch_size": 20}, {"optimizer": optim.LBFGS()}])
+@pytest.mark.parametrize(
+    ("options", "compiled", "patience"),
+    combinations([{}, {"batch_size": 20}, {"optimizer": optim.LBFGS()}], [None, False], [None, 1]),
+)
 def test_a_parameter_that_is_replaced_while_training_is_noticed(
-    options: dict[str, Any], compiled: bool | None
+    options: dict[str, Any], compiled: bool | None, patience: int | None
 ) -> None:
     def replaces(model: Any) -> None:
         model[0].weight = Tensor(np.zeros((4, 5)), requires_grad=True)
@@ -153,18 +156,17 @@ def test_a_parameter_that_is_replaced_while_training_is_noticed(
         (removes, "2.weight, 2.bias"),
     ]
     for change, name in changes:
-        for patience in (None, 1):
-            model, seen = network(), list[int]()
+        model, seen = network(), list[int]()
 
-            def callback(history: History, model: Any = model, change: Any = change) -> None:
-                seen.append(len(history))  # noqa: B023
-                if len(history) == 2:
-                    change(model)
+        def callback(history: History, model: Any = model, change: Any = change) -> None:
+            seen.append(len(history))  # noqa: B023
+            if len(history) == 2:
+                change(model)
 
-            given = {"validation": (X, Y), "patience": patience, "compile": compiled, "seed": 0}
-            with pytest.raises(RuntimeError, match=f"fit: {name} is not what it was"):
-                train(model, callbacks=[callback], **given | options)
-            assert seen == [1, 2]
+        given = {"validation": (X, Y), "patience": patience, "compile": compiled, "seed": 0}
+        with pytest.raises(RuntimeError, match=f"fit: {name} is not what it was"):
+            train(model, callbacks=[callback], **given | options)
+        assert seen == [1, 2]
 
 
 def test_what_a_callback_writes_into_a_parameter_is_trained_on() -> None:

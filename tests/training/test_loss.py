@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools.pairs import combinations
 from tools.runs import X, Y, close, network, train
 
 from autonn import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy, Tensor, fit, optim
@@ -91,13 +92,14 @@ BAD_TARGETS: list[tuple[Any, Callable[[int], Any], type[Exception]]] = [
 ]
 
 
-@pytest.mark.parametrize("compiled", [None, False])
-@pytest.mark.parametrize("batch_size", [None, 7, 20])
-@pytest.mark.parametrize(("loss", "spoilt", "error"), BAD_TARGETS)
+@pytest.mark.parametrize(
+    ("bad", "batch_size", "compiled"), combinations(BAD_TARGETS, [None, 7, 20], [None, False])
+)
 def test_a_bad_target_in_any_row_is_refused_before_the_first_step(
-    loss: Any, spoilt: Callable[[int], Any], error: type[Exception],
+    bad: tuple[Any, Callable[[int], Any], type[Exception]],
     batch_size: int | None, compiled: bool | None,
 ) -> None:  # fmt: skip
+    loss, spoilt, error = bad
     options: dict[str, Any] = {
         "loss": loss, "optimizer": optim.SGD(lr=0.5), "batch_size": batch_size, "seed": 0,
         "compile": compiled, "epochs": 2,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools.pairs import combinations
 from tools.runs import X, Y, close, dropping, network
 
 from autonn import (
@@ -40,9 +41,7 @@ def costs_of(step: Any, epochs: int, size: int | None, weights: Any = None) -> l
     return costs
 
 
-@pytest.mark.parametrize("compiled", [None, False])
-@pytest.mark.parametrize("size", [None, 25])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("way", "size", "compiled"), combinations(WAYS, [None, 25], [None, False]))
 def test_it_takes_the_steps_of_fit(way: str, size: int | None, compiled: bool | None) -> None:
     one, other, weights = dropping(), dropping(), np.linspace(0, 2, 60)
     history = fit(

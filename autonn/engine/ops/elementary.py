@@ -139,11 +139,10 @@ def normal_density(x: Any) -> Any:
 # need 20 terms, and take as long as `ndtr`. Blocks of so many numbers stay in the cache.
 _MANY, _BLOCK = 4096, 32768
 
-# P in ``Phi(-y) = e^(-y^2 / 2) s P(s)`` with ``s = 1 / (1 + 0.35 y)``: what goes through the
-# Chebyshev nodes of s for y from 0 to 14, right to 4e-8; the highest power first.
+# P in ``Phi(-y) = e^(-y^2 / 2) s P(s)`` with ``s = 1 / (1 + 0.3 y)``: least in the largest error
+# for y from 0 to 14, which is 8e-9, and 4e-7 of Phi; the highest power first.
 _TAIL = (
-    -0.029679522, 0.14654583, -0.26096122, 0.1650509959, -0.02704660827, 0.1071145876, 0.1194449168,
-    0.1399122981, 0.1396187126,
+    0.03564868, -0.15666934, 0.2046548, -0.05137478, 0.12694438, 0.10051797, 0.12064075, 0.11963756,
 )  # fmt: skip
 
 
@@ -153,29 +152,29 @@ def _normal_cdf_forward(x: Any, out: Any = None) -> Any:
         return special.ndtr(x, out=out)
     z = np.empty(x.shape, x.dtype) if out is None else out
     flat, into = x.reshape(-1), z.reshape(-1)
+    y, s = np.empty((2, min(x.size, _BLOCK)), x.dtype)
     for k in range(0, x.size, _BLOCK):
-        into[k : k + _BLOCK] = _normal_shares(flat[k : k + _BLOCK])
+        part = flat[k : k + _BLOCK]
+        _normal_shares(part, into[k : k + _BLOCK], y[: part.size], s[: part.size])
     return z
 
 
-def _normal_shares(x: Any) -> Any:
-    """Compute ``Phi(x) = |[x > 0] - Phi(-|x|)|`` by the polynomial."""
-    y = np.absolute(x)
-    s = np.multiply(y, 0.35)
+def _normal_shares(x: Any, z: Any, y: Any, s: Any) -> None:
+    """Compute ``Phi(x) = |[x > 0] - Phi(-|x|)|`` by the polynomial, in memory that is given."""
+    np.absolute(x, out=y)
+    np.multiply(y, 0.3, out=s)
     np.add(s, 1, out=s)
     np.divide(1, s, out=s)
-    z = np.multiply(s, _TAIL[0])
-    for c in _TAIL[1:-1]:
+    np.multiply(s, _TAIL[0], out=z)
+    for c in _TAIL[1:]:
         np.add(z, c, out=z)
         np.multiply(z, s, out=z)
-    np.add(z, _TAIL[-1], out=z)
-    np.multiply(z, s, out=z)
     with np.errstate(over="ignore"):  # of what is inf, e^-inf is 0
         np.square(y, out=y)
     np.multiply(y, -0.5, out=y)
     np.multiply(z, np.exp(y, out=y), out=z)
-    np.subtract(np.greater(x, 0), z, out=z)
-    return np.absolute(z, out=z)
+    np.subtract(np.greater(x, 0, out=y), z, out=z)
+    np.absolute(z, out=z)
 
 
 normal_cdf: Function = define(

@@ -94,7 +94,7 @@ _clip = define(
     kinks="At its bounds it passes the whole gradient to x.",
     hint=BROADCAST,
     rows=elementwise,
-    memory=Memory.NEW,
+    memory=Memory.OUT,
     prints="np.clip({0}, {1}, {2})",
 )
 
