@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autonn.compiler.graph import Given, Node
+from autonn.compiler.layout import shape_by_rows
 from autonn.compiler.parts import PARTS
 from autonn.compiler.simplify import DOT
 from autonn.engine import ops
@@ -32,7 +33,7 @@ def _sum(emitter: Any, node: Node) -> str:
         return _as_told(emitter, node)
     if node.shape == () and 0 < x.size <= 2**15:
         return f"np.dot({emitter.source.full((x.size,), 1, x.dtype)}, {emitter.flat(x)})"
-    if x.ndim > 2 and axes == (0, *range(2, x.ndim)) and emitter.is_ours(x):
+    if x.ndim > 2 and axes == (0, *range(2, x.ndim)) and emitter.is_in_workspace(x):
         return _sum_of_channels(emitter, node, x)
     return _sum_along(emitter, node, x, axes)
 
@@ -40,7 +41,7 @@ def _sum(emitter: Any, node: Node) -> str:
 def _sum_along(emitter: Any, node: Node, x: Node, axes: tuple[int, ...]) -> str:
     """Write sums over the first axes, or the last, as a product, and others as told."""
     stretch = emitter.plan.stretches.get(node)
-    if node.ndim == 1 and not (stretch and stretch.placed) and matrix_of(node) is not None:
+    if node.ndim == 1 and not (stretch and stretch.placed) and matrix_of(emitter, node) is not None:
         return sums_of_matrix(emitter, node)
     told = x.ndim != 2 or len(axes) != 1
     return (_as_told if told else _sum_of_matrix)(emitter, node)
@@ -54,15 +55,15 @@ def _as_told(emitter: Any, node: Node) -> str:
 
 
 def _sum_of_channels(emitter: Any, node: Node, x: Node) -> str:
-    """Sum the places of each channel of a picture by a product, and then the pictures.
+    """Sum what lies side by side of each channel by a product, and then the rest.
 
     Of 32 x 16 x 20 x 20 it takes 14 microseconds in place of 44, in float64 24 in place of 46.
     """
-    m, c, *places = x.shape
-    n = math.prod(places)
-    rows = emitter.view(emitter.plan.stretches[x], (m * c, n), "rows")
+    lies = shape_by_rows(x.shape)[0] if x in emitter.plan.pictures else x.shape
+    first, c, n = lies[0], lies[1], math.prod(lies[2:])
+    rows = emitter.view(emitter.plan.stretches[x], (first * c, n), "rows")
     each = f"np.dot({rows}, {emitter.source.full((n,), 1, x.dtype)})"
-    shape = (m, *node.shape[1:]) if node.attribute("keepdims") else (m, c)
+    shape = (first, *node.shape[1:]) if node.attribute("keepdims") else (first, c)
     kept = ", keepdims=True" if node.attribute("keepdims") else ""
     return f"np.add.reduce({each}.reshape({shape}), axis=0{kept})"
 
@@ -77,7 +78,7 @@ def _sum_of_matrix(emitter: Any, node: Node) -> str:
     return f"np.dot({emitter.text(x)}, {emitter.source.full((n, 1) if kept else (n,), 1, x.dtype)})"
 
 
-def matrix_of(node: Node) -> tuple[int, int] | None:
+def matrix_of(emitter: Any, node: Node) -> tuple[int, int] | None:
     """Say of which matrix the sums of the first axes, or the last, are the sums; None of others.
 
     Of 1,024 rows of 64 numbers the sums within rows take 4 microseconds in place of 28, those over
@@ -87,7 +88,13 @@ def matrix_of(node: Node) -> tuple[int, int] | None:
     if not node.calls(ops.sum) or node.args[0].calls(ops.transpose, ops.getitem, ops.broadcast_to):
         return None
     x, axes = node.args[0], node.attribute("axis")
-    if x.dtype not in _FLOATS or x.dtype != node.dtype or x.size == node.size or x.ndim < 3:
+    if (
+        x in emitter.plan.pictures
+        or x.dtype not in _FLOATS
+        or x.dtype != node.dtype
+        or x.size == node.size
+        or x.ndim < 3
+    ):
         return None
     n = len(axes) if axes is not None else x.ndim
     first, last = tuple(range(n)), tuple(range(x.ndim - n, x.ndim))
@@ -99,7 +106,7 @@ def matrix_of(node: Node) -> tuple[int, int] | None:
 
 def sums_of_matrix(emitter: Any, node: Node) -> str:
     """Write these sums, in one row."""
-    x, shape = node.args[0], matrix_of(node)
+    x, shape = node.args[0], matrix_of(emitter, node)
     assert shape is not None
     rows = f"{emitter.text(x)}.reshape({shape})"
     if node.attribute("axis")[0] == 0:
@@ -109,7 +116,7 @@ def sums_of_matrix(emitter: Any, node: Node) -> str:
 
 def in_one_row(emitter: Any, node: Node) -> str | None:
     """Write what gives its numbers in one row: some sums, and extremes; None for other calls."""
-    if matrix_of(node) is not None:
+    if matrix_of(emitter, node) is not None:
         return sums_of_matrix(emitter, node)
     return _extremes_of_rows(emitter, node) if node.calls(ops.max, ops.min) else None
 
@@ -171,7 +178,8 @@ def _dot(emitter: Any, node: Node) -> str:
 
     Of one number each, `dot` is no sum, which begins with 0, and so may be -0.
     """
-    if node.args[0].size != 1 and all(emitter.is_ours(a) for a in node.args):
+    known = node.args[0].size != 1 and all(map(emitter.is_in_workspace, node.args))
+    if known and len({a in emitter.plan.pictures for a in node.args}) == 1:
         return f"np.dot({', '.join(map(emitter.flat, node.args))})"
     return f"np.vdot({', '.join(map(emitter.text, node.args))})"
 

@@ -20,7 +20,7 @@ from autonn.compiler.emit_faster import FASTER, bounds, in_one_row, parts_at
 from autonn.compiler.emit_loop import loop_lines, memory_line
 from autonn.compiler.exchange import ADDED
 from autonn.compiler.graph import Argument, Given, Node
-from autonn.compiler.layout import is_product, is_ufunc, repeats
+from autonn.compiler.layout import is_product, is_ufunc, laid, repeats
 from autonn.compiler.lowering import EMPTY, FILLED, LAST, LOOP, lowered
 from autonn.compiler.memory import Plan, Stretch, plan, whole_of, writes
 from autonn.compiler.sources import Source, dtype_text, identifier, literal
@@ -157,10 +157,8 @@ class _Emitter:
             stretch = self.plan.stretches.get(node)
             if stretch is None or stretch.buffer is None or stretch in self.at:
                 continue
-            columns = node in self.plan.columns
-            shape = f"{node.shape[::-1]}).T" if columns else f"{node.shape})"
             self.at[stretch] = self.fresh("b")
-            self.workspace[self.at[stretch]] = f"{self.flat_of(stretch)}.reshape({shape}"
+            self.workspace[self.at[stretch]] = f"{self.flat_of(stretch)}{laid(node, self.plan)}"
 
     def flat_of(self, stretch: Stretch) -> str:
         """Write the numbers of a stretch in one row."""
@@ -259,18 +257,25 @@ class _Emitter:
         if node in self.plan.spared:
             return True
         returned = any(node is output for output in self.plan.outputs)
-        copied = node.calls(ops.reshape) and whole_of(node).calls(ops.transpose)
-        once = not copied or self.uses[node] == 1
-        return node.calls(ops.transpose, ops.reshape) and once and not returned
+        if returned or not node.calls(ops.transpose, ops.reshape):
+            return False
+        turned = node.args[0] in self.plan.pictures and node not in self.plan.pictures
+        copied = node.calls(ops.reshape) and (turned or whole_of(node).calls(ops.transpose))
+        return not copied or self.uses[node] == 1
 
     def flat(self, x: Node) -> str:
         """Write the elements of an array in one row; of a workspace that is another view of it."""
-        if self.is_ours(x):
+        if self.is_in_workspace(x):
             return self.view(self.plan.stretches[x], (x.size,), "flat")
         return self.text(x) if x.ndim == 1 else f"{self.text(x)}.ravel()"
 
     def is_ours(self, x: Argument) -> bool:
         """Whether a value lies in the workspace, row by row."""
+        laid = isinstance(x, Node) and (x in self.plan.columns or x in self.plan.pictures)
+        return not laid and self.is_in_workspace(x)
+
+    def is_in_workspace(self, x: Argument) -> bool:
+        """Whether a value lies in the workspace, in any order but by columns."""
         if not isinstance(x, Node) or x in self.plan.columns:
             return False
         stretch = self.plan.stretches.get(x)
@@ -350,8 +355,7 @@ class _Emitter:
             out = self.view(stretch, node.shape[::-1], "T")
             call = f"{self.expression(node).removesuffix('.T')[:-1]}, out={out})"
             return [_commented(call, formula), *self.renamed(node, stretch)]
-        numbers = in_one_row(self, node)
-        if numbers is not None:
+        if (numbers := in_one_row(self, node)) is not None:
             row = self.view(stretch, (node.size,), "flat")
             call = f"{numbers[:-1]}, out={row})"
             return [_commented(call, formula), *self.renamed(node, stretch)]

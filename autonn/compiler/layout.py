@@ -1,4 +1,4 @@
-"""How values lie in memory where that makes a program faster: by columns, and in long rows."""
+"""How values lie in memory where that is faster: by columns, pictures last, in long rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ import numpy as np
 from autonn.compiler.graph import Argument, Node
 from autonn.engine import ops
 
-__all__ = ["ScaledSum", "by_columns", "is_product", "is_ufunc", "repeats", "scaled_sums"]
+__all__ = [
+    "ScaledSum",
+    "by_columns",
+    "is_product",
+    "is_ufunc",
+    "laid",
+    "pictures_last",
+    "repeats",
+    "scaled_sums",
+    "shape_by_rows",
+]
 
 # Up to this size BLAS adds a multiple of an array in the caller's own thread; beyond, the threads
 # that SciPy's BLAS has of its own would wake up and fight with NumPy's.
@@ -109,6 +119,58 @@ def _takes_columns(node: Node) -> bool:
     if is_product(node) or node.calls(ops.transpose):
         return True
     return node.calls(ops.sum) and node.attribute("axis") == (0,) and node.ndim == 1
+
+
+# ---- pictures last
+
+
+def pictures_last(calls: Sequence[Node]) -> set[Node]:
+    """Choose the values that lie row by row of all pictures, as convolutions leave them.
+
+    So does what is made of them number by number, or by pooling, and a row of numbers that was
+    taken for a picture of height 1.
+    """
+    chosen: set[Node] = set()
+    for node in calls:
+        if node.calls(ops.conv, ops.conv_transpose) or (
+            node.ndim in (3, 4)
+            and (is_ufunc(node) or node.calls(ops.pool_max, ops.share_max, ops.reshape))
+            and any(a in chosen and _stay_pictures(a, node) for a in node.nodes())
+        ):
+            chosen.add(node)
+    return chosen
+
+
+def _stay_pictures(a: Node, node: Node) -> bool:
+    """Whether pictures become as many others, in the same order."""
+    if node.calls(ops.reshape):
+        return a.shape[:2] == node.shape[:2] and _sides(a.shape) == _sides(node.shape)
+    return a.shape[:2] == node.shape[:2] and (not is_ufunc(node) or a.shape == node.shape)
+
+
+def _sides(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape[2:] if n != 1]
+
+
+def shape_by_rows(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shape of memory for pictures, (h, c, w, m), and how its axes are exchanged.
+
+    >>> shape_by_rows((32, 16, 20, 30)), shape_by_rows((32, 16, 100))
+    (((20, 16, 30, 32), (3, 1, 0, 2)), ((100, 16, 32), (2, 1, 0)))
+    """
+    if len(shape) == 3:
+        return shape[::-1], (2, 1, 0)
+    m, c, h, w = shape
+    if h == 1:
+        return (w, c, h, m), (3, 1, 2, 0)
+    return (h, c, w, m), (3, 1, 0, 2)
+
+
+def laid(node: Node, plan: Any) -> str:
+    """Write how numbers in one row are given the shape of a value, by what a plan says of it."""
+    if node in plan.pictures:
+        return ".reshape({}).transpose({})".format(*shape_by_rows(node.shape))
+    return f".reshape({node.shape[::-1]}).T" if node in plan.columns else f".reshape({node.shape})"
 
 
 # ---- sums where they lie

@@ -19,7 +19,7 @@ import numpy as np
 
 from autonn.compiler.exchange import rounds_of
 from autonn.compiler.graph import Argument, Given, Node, behind
-from autonn.compiler.layout import ScaledSum, by_columns, is_ufunc, scaled_sums
+from autonn.compiler.layout import ScaledSum, by_columns, is_ufunc, pictures_last, scaled_sums
 from autonn.compiler.lowering import FILLED
 from autonn.compiler.parts import PARTS, blocks_of_rows
 from autonn.engine import ops
@@ -59,8 +59,8 @@ class Plan:
         By node, the memory that it is written to; what has none is made by its call.
     buffers
         The workspace: dtype and number of elements of each buffer.
-    columns
-        The values that are laid out column by column.
+    columns, pictures
+        The values that are laid out column by column, and those where pictures lie last.
     sums, spared
         The ``a x + y`` that are added to y where it lies, and the multiples that are not written.
     beside
@@ -71,6 +71,7 @@ class Plan:
     calls: list[Node]
     outputs: Sequence[Argument]
     columns: set[Node] = field(default_factory=set)
+    pictures: set[Node] = field(default_factory=set)
     stretches: dict[Node, Stretch] = field(default_factory=dict)
     sums: dict[Node, ScaledSum] = field(default_factory=dict)
     spared: set[Node] = field(default_factory=set)
@@ -92,6 +93,7 @@ def plan(
     order = _order(ends)
     made = Plan(order, [node for node in order if node.given is None], outputs)
     made.columns = by_columns(made.calls, ends)
+    made.pictures = pictures_last(made.calls)
     roots = _roots(made.calls, inputs)
     last = _last_uses(made.calls, ends, roots)
     made.sums, made.spared = scaled_sums(made.calls, ends, last, made.columns)
@@ -203,7 +205,7 @@ def _overwritten(
         if (
             a in made.stretches
             and (a.shape, a.dtype) == (node.shape, node.dtype)
-            and (a in made.columns) == (node in made.columns)
+            and all((a in laid) == (node in laid) for laid in (made.columns, made.pictures))
             and last.get(a) == k
             and not any(a in roots.get(b, ()) for b in node.nodes() if b is not a)
         ):
@@ -220,7 +222,8 @@ def _lay_parts_beside(made: Plan) -> None:
     for node in made.calls:
         if node.op is not PARTS or node not in made.stretches:
             continue
-        found = [made.stretches.get(a) for a in blocks_of_rows(node) if a not in made.columns]
+        turned = made.columns | made.pictures
+        found = [made.stretches.get(a) for a in blocks_of_rows(node) if a not in turned]
         stretches = [s for s in found if s is not None and _is_free(made, s)]
         if len(set(map(id, stretches))) == len(node.args):
             made.beside[node] = stretches

@@ -223,7 +223,9 @@ class _Helpers:
             if getattr(module, base, None) is function:
                 return f"{prefix}.{base}"
         if id(function) not in self.known:
-            text, scope = _definition(function), getattr(function, "__globals__", {})
+            keeps = isinstance(function, functools._lru_cache_wrapper)
+            plain = function.__wrapped__ if keeps else function
+            text, scope = _definition(plain), getattr(plain, "__globals__", {})
             if text is None:
                 self.known[id(function)] = function, self.source.hand_over(function, name)
             else:
@@ -235,8 +237,15 @@ class _Helpers:
                     return self.refer(scope[key], key) if key in scope else key or own
 
                 self.texts[own] = []  # before what it calls, and so that a recursion ends
-                self.texts[own] = ["", *_HOLE.sub(filled, text).splitlines()]
+                again = [f"{own} = {self.keeping(function)}({own})"] if keeps else []
+                self.texts[own] = ["", *_HOLE.sub(filled, text).splitlines(), *again]
         return self.known[id(function)][1]
+
+    def keeping(self, function: Any) -> str:
+        """Write what lets a function keep what it returned, as it was declared to."""
+        known = function.cache_parameters()
+        name = self.module(functools, "functools")
+        return f"{name}.lru_cache(maxsize={known['maxsize']}, typed={known['typed']})"
 
     def refer(self, value: Any, name: str) -> str:
         """Make what a printed function reads under this name available; return its new name."""

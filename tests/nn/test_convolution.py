@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,13 @@ from tools.refusals import assert_refused
 
 import autonn
 from autonn import (
+    BatchNorm1d,
+    BatchNorm2d,
     Conv1d,
     Conv2d,
     ConvTranspose2d,
     Flatten,
+    GlobalAveragePool,
     Layer,
     MaxPool2d,
     ReLU,
@@ -36,6 +41,7 @@ from autonn import (
     vjp,
 )
 from autonn.compiler.partition import LEAST_ROWS
+from autonn.engine import ops
 from autonn.engine.ops import convolution
 from autonn.nn.init import glorot_uniform
 
@@ -84,9 +90,9 @@ def agree(got: Any, expected: Any, tolerance: float = 1e-12) -> None:
     np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * 10)
 
 
-@given(case=drawn(), few=st.sampled_from([1, 2**19]))
+@given(case=drawn(), cache=st.sampled_from([1, 2**20]))
 def test_conv2d_is_the_sum_of_its_formula_and_so_are_its_gradients(
-    case: dict[str, Any], few: int
+    case: dict[str, Any], cache: int
 ) -> None:
     rng = np.random.default_rng(case["seed"])
     x, w, b = pictures_of(case, rng), kernels_of(case, rng), rng.standard_normal(case["out"])
@@ -96,7 +102,7 @@ def test_conv2d_is_the_sum_of_its_formula_and_so_are_its_gradients(
     )  # fmt: skip
     expected = convolutions.conv2d(x, w, case["groups"], how_of(case)) + b[:, None, None]
     t = Tensor(x, requires_grad=True)
-    with another(convolution, "PATCH_BYTES", few):  # one picture at a time, or all at once
+    with another(convolution, "PATCH_BYTES", cache):  # one position at a time, or all at once
         z = layer(t)
         agree(z, expected)
         g = rng.standard_normal(z.shape)
@@ -237,6 +243,94 @@ def test_a_compiled_step_is_the_eager_one(dtype: Any) -> None:
             np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
     assert "out=b" in next(line for line in compiled.source.splitlines() if "= conv(" in line)
     assert "autonn" not in compiled.source.split('"""')[2]
+
+
+@pytest.mark.parametrize("sides", [(5, 4), (1, 9)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2)])
+def test_many_pictures_are_those_of_a_few(sides: Any, stride: Any) -> None:
+    """More than are laid out at a time, so that the last are fewer: each is what it is alone."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((600, 2, *sides)), rng.standard_normal((8, 2, 1, 3))
+    how: dict[str, Any] = {
+        "stride": stride, "dilation": (1, 1), "padding": ((0, 0), (1, 1)), "groups": 1
+    }  # fmt: skip
+    z = ops.conv(x, w, **how)
+    g = rng.standard_normal(z.shape)
+    parts = [slice(0, 100), slice(100, 350), slice(350, 600)]
+    agree(z, np.concatenate([ops.conv(x[part], w, **how) for part in parts]))
+    back = ops.conv_transpose(g, w, shape=x.shape, **how)
+    for part in parts:
+        shape = (part.stop - part.start, *x.shape[1:])
+        agree(back[part], ops.conv_transpose(g[part], w, shape=shape, **how))
+    whole = ops.conv_weight(x, g, shape=w.shape, **how)
+    agree(whole, sum(ops.conv_weight(x[p], g[p], shape=w.shape, **how) for p in parts), 1e-11)
+
+
+def test_it_does_not_matter_how_pictures_lie() -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((20, 4, 6, 5)), rng.standard_normal((4, 2, 3, 2))
+    how: dict[str, Any] = {
+        "stride": (1, 1), "dilation": (2, 1), "padding": ((2, 1), (0, 1)), "groups": 2
+    }  # fmt: skip
+    z = ops.conv(x, w, **how)
+    for order in ("C", "F"):
+        np.testing.assert_array_equal(ops.conv(np.array(x, order=order), w, **how), z)
+        out = np.full_like(z, np.nan, order=order)
+        assert convolution.conv.op.forward(x, w, **how, out=out) is out
+        agree(out, z)
+        given_so = np.array(z, order=order)
+        for f, shape, operands in (
+            (ops.conv_weight, w.shape, (x, given_so)), (ops.conv_transpose, x.shape, (given_so, w))
+        ):  # fmt: skip
+            first, second = (z if a is given_so else a for a in operands)
+            agree(f(*operands, shape=shape, **how), f(first, second, shape=shape, **how))
+
+
+def blocks(rows: bool) -> Sequential:
+    """Two convolutions with batch normalisation, of pictures or along rows."""
+    if rows:
+        return Sequential(
+            Conv1d(2, 4, 3, padding=1, rng=0), BatchNorm1d(4), ReLU(), Conv1d(4, 3, 3, rng=1),
+            BatchNorm1d(3), ReLU(), Flatten(), Layer(18, 3, rng=2),
+        )  # fmt: skip
+    return Sequential(
+        Conv2d(2, 4, 3, padding=1, rng=0), BatchNorm2d(4), ReLU(), Conv2d(4, 3, 3, rng=1),
+        BatchNorm2d(3), ReLU(), GlobalAveragePool(), Layer(3, 3, rng=2),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_in_a_program_pictures_lie_last_from_one_convolution_to_the_next(rows: bool) -> None:
+    rng = np.random.default_rng(0)
+    step = step_of(blocks(rows))
+    x = rng.standard_normal((6, 2, 8) if rows else (6, 2, 8, 7))
+    y = rng.integers(0, 3, 6)
+    compiled = compile(step)
+    for _ in range(2):
+        for got, expected in zip(flat(compiled(x, y)), flat(step(x, y)), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+    laid = compiled.source.partition("def workspace")[2].partition("def program")[0]
+    pictures = re.findall(r"reshape\(\((\d+, \d+, \d+(?:, \d+)?)\)\)(\.transpose)?", laid)
+    pictures = [(shape, turned) for shape, turned in pictures if "1, " not in shape or rows]
+    large = [turned for shape, turned in pictures if math.prod(map(int, shape.split(", "))) > 40]
+    assert len(large) > 4
+    assert all(large), laid
+    assert "_cut = functools.lru_cache(maxsize=256, typed=False)(_cut)" in compiled.source
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_a_program_joins_what_convolutions_give(axis: int) -> None:
+    rng = np.random.default_rng(0)
+    x, v, w = (rng.standard_normal(s) for s in ((4, 2, 6, 5), (3, 2, 3, 3), (3, 2, 3, 3)))
+
+    def f(x: Any, v: Any, w: Any) -> Any:
+        joined = np.concatenate([np.exp(nn.conv2d(x, v)), np.exp(nn.conv2d(x, w))], axis=axis)
+        return np.sum(np.tanh(joined.transpose(0, 2, 3, 1)) ** 2)
+
+    for f_or_slopes in (f, autonn.grad(f, (0, 1, 2))):
+        compiled = compile(f_or_slopes)
+        for got, expected in zip(flat(compiled(x, v, w)), flat(f_or_slopes(x, v, w)), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
 def test_rows_are_shared_out() -> None:

@@ -126,6 +126,17 @@ def test_the_frame_is_never_the_largest() -> None:
     np.testing.assert_array_equal(t.grad[0, 0], expected)
 
 
+def test_what_no_window_sees_has_no_gradient() -> None:
+    """As many numbers as the windows have places, one of them between two windows."""
+    how: dict[str, Any] = {"size": (2,), "stride": (3,), "dilation": (1,), "padding": ((1, 1),)}
+    x = np.array([[5.0, 1, 2, 3]])
+    z = pooling.pool_max(x, **how)
+    out = np.full_like(x, np.nan)
+    g = np.array([[1.0, 2]])
+    np.testing.assert_array_equal(pooling.share_max.op.forward(g, x, z, **how, out=out), out)
+    np.testing.assert_array_equal(out, [[1, 0, 0, 2]])
+
+
 def test_whole_numbers_are_pooled_as_such() -> None:
     z = MaxPool2d(2)(np.arange(16).reshape(1, 1, 4, 4))
     assert z.data.tolist() == [[[[5, 7], [13, 15]]]]

@@ -24,7 +24,8 @@ def _pool_max_forward(
     lengths = x.shape[-len(size) :]
     counts = positions(lengths, size, stride, dilation, padding)
     there = places(lengths, counts, size, stride, dilation, padding)
-    top = np.empty((*x.shape[: -len(size)], *counts), x.dtype) if out is None else out
+    # In the order of x: convolutions leave the pictures last.
+    top = np.empty_like(x, shape=(*x.shape[: -len(size)], *counts)) if out is None else out
     if any(map(any, padding)):
         top.fill(-np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
     else:
@@ -34,18 +35,18 @@ def _pool_max_forward(
     return top
 
 
-def _largest(x: Array, z: Array, **how: Any) -> tuple[list[Any], Array, Array]:
+def _largest(x: Array, z: Array, **how: Any) -> tuple[list[Any], list[Array], Array]:
     """Tell at which places of its window x is the largest, z, and how often in each window."""
     n = len(how["size"])
     there = list(places(x.shape[-n:], z.shape[-n:], **how))
     unknown = np.isnan(z) if np.isnan(z).any() else None
-    hits = np.zeros((len(there), *z.shape), bool)
+    hits = [np.zeros_like(z, bool) for _ in there]
+    count = np.zeros_like(z, np.min_scalar_type(len(there)))
     for hit, (_, windows, read) in zip(hits, there, strict=True):
         np.equal(x[read], z[windows], out=hit[windows])
         if unknown is not None:  # NaN is where NaN came from
             hit[windows] |= unknown[windows] & np.isnan(x[read])
-    # Bytes are added five times as fast as numbers are made of booleans.
-    count = hits.view(np.uint8).sum(axis=0, dtype=np.min_scalar_type(len(there)))
+        count += hit.view(np.uint8)  # five times as fast as numbers are made of booleans
     return there, hits, np.maximum(count, 1, out=count)  # 0 in windows of nothing but the frame
 
 
@@ -56,10 +57,13 @@ def _share_max_forward(
     there, hits, count = _largest(
         x, z, size=size, stride=stride, dilation=dilation, padding=padding
     )
-    part = g / count
-    total = np.empty(x.shape, part.dtype) if out is None else out
-    total.fill(0)
+    # In the order of z, though g may come from a flat layer: then 32 pictures of 6 x 28 x 28 take
+    # 0.23 ms in place of 0.72.
+    part = np.divide(g, count, out=np.empty_like(z, np.result_type(g, z)))
+    total = np.empty_like(x, part.dtype) if out is None else out
     apart = not overlap(size, stride, dilation)
+    if not apart or any(map(any, padding)) or z.size * len(there) < x.size:  # else all is written
+        total.fill(0)
     for hit, (_, windows, read) in zip(hits, there, strict=True):
         if apart:
             np.multiply(part[windows], hit[windows], out=total[read])
@@ -74,7 +78,7 @@ def _mean_at_max_forward(
     there, hits, count = _largest(
         x, z, size=size, stride=stride, dilation=dilation, padding=padding
     )
-    total = np.zeros(z.shape, c.dtype)
+    total = np.zeros_like(z, c.dtype)
     for hit, (_, windows, read) in zip(hits, there, strict=True):
         total[windows] += c[read] * hit[windows]
     return total / count
