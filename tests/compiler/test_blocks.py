@@ -137,6 +137,13 @@ def test_what_the_same_is_done_to_is_one_call() -> None:
         assert "np.matmul(" not in whole
 
 
+def test_blocks_that_are_all_kept_are_stacked_at_once() -> None:
+    """So nothing is copied, and the slopes of three gates are one call too."""
+    source = alike(value_and_grad(gated, argnums=(0, 1, 2)), X, W, H)
+    assert "np.copyto" not in step_of(source)
+    assert source.split("def program(")[1].count("far_divide(") == 1
+
+
 @pytest.mark.parametrize("layer", [LSTM(3, 2, rng=0, bidirectional=True), GRU(3, 2, rng=0)])
 def test_layers_read_backwards_and_to_their_lengths_in_blocks(layer: Any) -> None:
     def cost(x: Any) -> Any:
