@@ -21,7 +21,8 @@ def without_centred(x: Argument, axes: tuple[int, ...]) -> Argument:
     """
     if isinstance(x, Node) and x.calls(ops.add):
         for a, b in (x.args, x.args[::-1]):
-            if isinstance(a, Node) and a.shape == x.shape and _is_centred(b, axes):
+            whole = all(isinstance(part, Node) and part.shape == x.shape for part in (a, b))
+            if whole and _is_centred(b, axes):
                 return a
     return x
 

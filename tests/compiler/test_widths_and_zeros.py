@@ -119,3 +119,27 @@ def test_odd_corners_are_as_numpy_has_them(f: Callable[..., Any]) -> None:
     expected = f(x)
     assert _same_bits(an.engine.tensor.values_of(f(an.Tensor(x))), expected)
     assert _same_bits(an.compile(f)(x), expected)
+
+
+@pytest.mark.parametrize("number", [-0.0, 0.0, 2.0])
+def test_gradients_of_single_numbers_have_the_same_sign_of_zero(number: float) -> None:
+    """NumPy's dot of one number and 1 keeps -0, its sum makes 0 of it."""
+    slope = an.value_and_grad(lambda a, t: np.sum(np.sin(np.outer(t, a))))
+    given = np.array(1.0), np.array(number)
+    for found, right in zip(an.compile(slope)(*given), slope(*given), strict=True):
+        assert _same_bits(np.asarray(found), np.asarray(right))
+
+
+def test_a_mean_of_what_a_single_number_is_taken_from_compiles() -> None:
+    def f(a: Any, b: Any, c: Any) -> Any:
+        return np.add(c, np.mean(np.square(b - a))).sum()
+
+    given = np.array(1.0, np.float32), np.array([[1.0], [3.0]]), np.array([1.0], np.float32)
+    np.testing.assert_allclose(an.compile(f)(*given), f(*given), rtol=1e-12)
+
+
+def test_even_factors_lead_from_a_negative_number_to_another() -> None:
+    ends = np.array([-1.0, 2.0]), np.array([-8.0, 54.0])
+    right = np.geomspace(*ends, 4)
+    np.testing.assert_allclose(np.geomspace(*map(an.Tensor, ends), 4).numpy(), right, rtol=1e-12)
+    np.testing.assert_allclose(an.compile(lambda a, b: np.geomspace(a, b, 4))(*ends), right)

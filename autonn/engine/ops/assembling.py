@@ -192,10 +192,11 @@ def geomspace(
     start: Operand, stop: Operand, num: int = 50, endpoint: bool = True, dtype: Any = None,
     axis: int = 0,
 ) -> Any:  # fmt: skip
-    """Divide the way from start to stop, both positive, into even factors."""
-    both = (brought(end) for end in (start, stop))
-    ends = (np.log(end.astype(np.result_type(end, np.float64))) for end in both)
-    points = np.exp(linspace(*ends, num, endpoint, axis=axis))
+    """Divide the way from start to stop, both of one sign, into even factors."""
+    start, stop = (brought(end) for end in (start, stop))
+    sign = np.sign(start)
+    both = (end.astype(np.result_type(end, np.float64)) * sign for end in (start, stop))
+    points = sign * np.exp(linspace(*map(np.log, both), num, endpoint, axis=axis))
     return points if dtype is None else points.astype(dtype)
 
 

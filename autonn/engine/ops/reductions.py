@@ -82,7 +82,8 @@ mean = define(
 def summed_to(x: Array, shape: tuple[int, ...]) -> Any:
     """Sum over the axes that broadcasting a shape to that of x added or stretched."""
     lead = x.ndim - len(shape)
-    if lead == 1 and x.ndim == 2 and x.shape[1:] == shape and x.dtype.kind == "f":
+    plain = x.dtype.kind == "f" and x.size > 1  # a dot of one number is no sum: -0 stays -0
+    if plain and lead == 1 and x.ndim == 2 and x.shape[1:] == shape:
         row = np.empty(x.shape[0], x.dtype)
         row.fill(1)
         return row.dot(x)  # 4 times as fast as x.sum(axis=0) when narrow
