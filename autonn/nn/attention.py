@@ -109,7 +109,7 @@ class MultiheadAttention(Module):
         weights: Any = np.split(self.in_proj_weight, 3)
         biases = [None] * 3 if self.in_proj_bias is None else np.split(self.in_proj_bias, 3)
         q, k, v = map(self._in_heads, (query, key, value), weights, biases)
-        z: Any = np.swapaxes(look(q, k, v, may), 1, 2)
+        z: Any = np.swapaxes(look(q, k, v, may, sure=mask is None), 1, 2)
         return self.out_proj(z.reshape(query.shape))
 
     def _in_heads(self, x: Any, weight: Any, bias: Any) -> Any:
@@ -167,10 +167,11 @@ class MultiheadAttention(Module):
         return f"MultiheadAttention({self.width}, {self.heads}{without})"
 
 
-def look(q: Any, k: Any, v: Any, may: Any = None) -> Any:
+def look(q: Any, k: Any, v: Any, may: Any = None, sure: bool = False) -> Any:
     """Compute ``softmax(q k' / sqrt(d)) v`` over the last two axes, (..., places, d).
 
-    Where `may` is given, only the keys count where it is True; a query without any finds 0.
+    Where `may` is given, only the keys count where it is True; a query without any finds 0, unless
+    it is `sure` that there is none such, as where each place may look at itself.
 
     >>> look(np.zeros((1, 2)), np.zeros((2, 2)), np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([[2., 3.]])
@@ -181,9 +182,8 @@ def look(q: Any, k: Any, v: Any, may: Any = None) -> Any:
     # Not -inf, of which a row without any other would become NaN, nor so low that a difference is.
     least = float(np.finfo(scores.dtype).min) / 2
     shares = ops.softmax(np.where(may, scores, least))
-    if isinstance(may, np.ndarray) and np.all(np.any(may, axis=-1)):
-        return ops.matmul(shares, v)  # beside a key that counts, e^least is 0
-    return ops.matmul(np.where(may, shares, 0), v)
+    # Beside a key that counts, e^least is 0. A mask is not looked at for it: it may change.
+    return ops.matmul(shares if sure else np.where(may, shares, 0), v)
 
 
 class PositionEncoding(Module):

@@ -279,15 +279,22 @@ def test_bad_calls_say_what_came_and_what_to_do(
 
 right = attention.look
 WRONG: dict[str, Callable[..., Any]] = {
-    "the scale is forgotten": lambda q, k, v, may: right(q * np.sqrt(q.shape[-1]), k, v, may),
-    "the scale is 1 / d": lambda q, k, v, may: right(q / np.sqrt(q.shape[-1]), k, v, may),
-    "the mask is inverted": lambda q, k, v, may: right(q, k, v, None if may is None else ~may),
-    "the mask is forgotten": lambda q, k, v, may: right(q, k, v),
-    "key and value are exchanged": lambda q, k, v, may: right(q, v, k, may),
-    "query and key are exchanged": lambda q, k, v, may: (
-        right(k, q, v, may) if k.shape == q.shape else right(q, k, v, may)
+    "the scale is forgotten": lambda q, k, v, may, sure: right(
+        q * np.sqrt(q.shape[-1]), k, v, may, sure
     ),
-    "the heads are exchanged": lambda q, k, v, may: right(q, k, v, may)[:, ::-1],
+    "the scale is 1 / d": lambda q, k, v, may, sure: right(
+        q / np.sqrt(q.shape[-1]), k, v, may, sure
+    ),
+    "the mask is inverted": lambda q, k, v, may, sure: right(
+        q, k, v, None if may is None else ~may, sure
+    ),
+    "the mask is forgotten": lambda q, k, v, may, sure: right(q, k, v),
+    "key and value are exchanged": lambda q, k, v, may, sure: right(q, v, k, may, sure),
+    "query and key are exchanged": lambda q, k, v, may, sure: (
+        right(k, q, v, may, sure) if k.shape == q.shape else right(q, k, v, may, sure)
+    ),
+    "a key is taken for granted": lambda q, k, v, may, sure: right(q, k, v, may, True),
+    "the heads are exchanged": lambda q, k, v, may, sure: right(q, k, v, may, sure)[:, ::-1],
 }
 
 
@@ -299,3 +306,19 @@ def test_the_right_one_holds() -> None:
 def test_a_planted_fault_is_caught(fault: str) -> None:
     with another(attention, "look", WRONG[fault]), pytest.raises(AssertionError):
         hold()
+
+
+def test_a_mask_that_changes_in_place_is_read_where_it_stands() -> None:
+    layer, mask = MultiheadAttention(4, 2, rng=0), np.ones((3, 3), bool)
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+
+    def f(x: Any) -> Any:
+        return layer(x, mask=mask)
+
+    program = autonn.compile(f)
+    for far in (1, 2, -1, -2):  # changes that leave each query a key
+        mask[:] = ~np.eye(3, k=far, dtype=bool)
+        agree(program(x), f(x).data)
+    for blind in range(3):
+        mask[blind] = False
+        agree(program(x), f(x).data)
