@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,7 +140,18 @@ def test_a_mean_of_what_a_single_number_is_taken_from_compiles() -> None:
 
 
 def test_even_factors_lead_from_a_negative_number_to_another() -> None:
+    def f(a: Any, b: Any) -> Any:
+        return np.geomspace(a, b, 4)
+
     ends = np.array([-1.0, 2.0]), np.array([-8.0, 54.0])
-    right = np.geomspace(*ends, 4)
-    np.testing.assert_allclose(np.geomspace(*map(an.Tensor, ends), 4).numpy(), right, rtol=1e-12)
-    np.testing.assert_allclose(an.compile(lambda a, b: np.geomspace(a, b, 4))(*ends), right)
+    np.testing.assert_allclose(f(*map(an.Tensor, ends)).numpy(), f(*ends), rtol=1e-12)
+    np.testing.assert_allclose(an.compile(f)(*ends), f(*ends), rtol=1e-12)
+
+
+def test_a_root_is_real_where_only_rounding_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a matrix with complex eigenvalues, whose root is real, SciPy 1.13 gives 1e-17 of i."""
+    x, right = np.array([[2.0, 0.5], [-0.5, 2.0]]), scipy.linalg.sqrtm
+    for part, kind in ((1e-17j, "f"), (1e-3j, "c")):
+        with monkeypatch.context() as patched:
+            patched.setattr(scipy.linalg, "sqrtm", lambda a, part=part: right(a) + part)
+            assert sqrtm(x).dtype.kind == kind
