@@ -19,7 +19,7 @@ from autonn import (
     random,
     train_step,
 )
-from autonn.training.selfcheck import CheckedStep
+from autonn.training.selfcheck import CheckedStep, is_unsteady
 
 
 class Hidden(Sequential):
@@ -108,3 +108,15 @@ def test_a_generator_beside_the_model_is_given_back_too(by_step: bool) -> None:
     told, costs = trained(None)
     assert told.compiled
     np.testing.assert_allclose(costs, trained(False)[1], rtol=1e-12)
+
+
+def test_what_a_rounding_of_the_inputs_moves_is_no_fault() -> None:
+    """As the slope of a relu does at its kink, which may be 0 or 1 by the last digit."""
+
+    def step(X: Any, y: Any) -> Any:
+        return float(np.sum(y)), (), [np.where(X["x"] > 1, 1.0, 0.0), X["k"]]
+
+    y, counts = np.ones(2), np.arange(3)
+    for x, unsteady in ((1.0, True), (1.1, False), (0.9, False)):
+        batch = {"x": np.full(2, x), "k": counts}, y
+        assert is_unsteady(step, batch, step(*batch), network()) is unsteady
