@@ -9,7 +9,7 @@ import numpy as np
 from autonn.engine import ops
 from autonn.engine.lineage import op_behind
 from autonn.engine.op import STOP_GRADIENT
-from autonn.engine.ops.probability import odds, over_odds
+from autonn.engine.ops.probability import odds, odds_limit, over_odds
 from autonn.engine.ops.special import xlog1py, xlogy
 
 __all__ = ["HELPERS", "NUMBERS"]
@@ -22,6 +22,8 @@ _MATH = {
     ops.log2: "log2", ops.log10: "log10", ops.cbrt: "cbrt", ops.floor: "floor", ops.ceil: "ceil",
     ops.trunc: "trunc", ops.sign: "sign",
 }  # fmt: skip
+
+_FAR = f"{odds_limit(np.dtype(float)):g}"
 
 # An expression of ``{0}``, ``{1}``, ...: the operands, each an element or a variable.
 NUMBERS: dict[Any, str] = {
@@ -48,8 +50,8 @@ NUMBERS: dict[Any, str] = {
     ops.erf.op: "errorFunction({0})",
     ops.normal_cdf.op: "normalCdf({0})",
     ops.sigmoid.op: "1 / (1 + Math.exp(-{0}))",
-    odds.op: "Math.exp(Math.min({0}, 709))",
-    over_odds.op: "({2} > 709 ? {0} * Math.exp(-{2}) : {0} / {1})",
+    odds.op: f"Math.exp(Math.min({{0}}, {_FAR}))",
+    over_odds.op: f"({{2}} > {_FAR} ? {{0}} * Math.exp(-{{2}}) : {{0}} / {{1}})",
     ops.equal.op: "Number({0} === {1})",
     ops.not_equal.op: "Number({0} !== {1})",
     ops.less.op: "Number({0} < {1})",

@@ -1,7 +1,7 @@
 """The user's lines: which one is under way, what stands there, and how its writer calls it.
 
-A cell of a notebook is compiled from a file of a made-up name, as /tmp/ipykernel_12/345.py, which
-its writer never sees: only IPython knows which cell that is.
+A cell of a notebook is compiled from a file of a made-up name, a number, which its writer never
+sees: only IPython knows which cell that is.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ class Op:
         put("with_residuals", self.forward)
         if self.residuals:
             put("forward", lambda *values: self.with_residuals(*values)[0])
-        if is_elementwise_ufunc(self.forward):
+        if self.pointwise or is_elementwise_ufunc(self.forward):
             put("rows", self.rows or elementwise)
             put("memory", self.memory or Memory.OUT)
             put("pointwise", True)

@@ -20,6 +20,12 @@ from autonn.training.state import Run, drawn_from
 from autonn.training.task import Step
 
 
+def fault_of(step: Step, batch: tuple[Any, ...], expected: Any, found: Any, model: Any) -> str:
+    """Say where a program differs from what the step gives by more than rounding explains."""
+    what = disagreement(expected, found)
+    return "" if what and is_unsteady(step, batch, expected, model) else what
+
+
 def is_unsteady(step: Step, batch: tuple[Any, ...], expected: Any, model: Any) -> bool:
     """Whether the step itself gives something else of inputs that differ by a rounding.
 
@@ -83,8 +89,8 @@ class CheckedStep:
             expected = self.run.task.step(*batch)
         with untouched(self.run.model, chance):
             found = program(*batch)
-        what = disagreement(expected, found)
-        if what and not is_unsteady(self.run.task.step, batch, expected, self.run.model):
+        what = fault_of(self.run.task.step, batch, expected, found, self.run.model)
+        if what:
             self.give_up(f"in step {self.count} it did not give what the step gives ({what})")
 
     def give_up(self, why: str) -> None:

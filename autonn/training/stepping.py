@@ -12,7 +12,6 @@ import numpy as np
 
 from autonn import checks
 from autonn.compiler import compile as compiled
-from autonn.compiler.verify import disagreement
 from autonn.engine.modes import CannotCompileError
 from autonn.engine.ownership import writable
 from autonn.engine.tensor import Array, Tensor, values_of
@@ -26,7 +25,7 @@ from autonn.training.compiling import attempt, untouched
 from autonn.training.loss import Loss, check_targets, require_targets, weighed
 from autonn.training.losses import as_loss
 from autonn.training.parts import checked_parts
-from autonn.training.selfcheck import is_unsteady
+from autonn.training.selfcheck import fault_of
 from autonn.training.state import drawn_from
 from autonn.training.structures import Way, call, is_structure, way_of_calling
 
@@ -166,8 +165,8 @@ class TrainStep:
             return  # the step itself will come to it
         with untouched(self.model, chance), np.errstate(all="ignore"):
             expected = self.objective.compute(*batch)
-        what = disagreement(expected, found)
-        if what and not is_unsteady(self.objective.compute, batch, expected, self.model):
+        what = fault_of(self.objective.compute, batch, expected, found, self.model)
+        if what:
             self.asked = True
             self.give_up(f"in step {self.count} it did not give what the step gives ({what})", 5)
 

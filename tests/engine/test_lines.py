@@ -14,7 +14,7 @@ from autonn.engine.lines import callee_at, shown_file, shown_line
 from autonn.engine.modes import CannotCompileError
 from autonn.teach import NonFiniteError, debug
 
-CELL = "/tmp/ipykernel_12/345.py"
+CELL = "ipykernel_12/345.py"
 
 
 @pytest.fixture

@@ -82,8 +82,6 @@ odds: Function = define(
     None,
     listed=False,
     numpy=(),
-    rows=elementwise,
-    memory=Memory.OUT,
     pointwise=True,
 )
 
@@ -96,8 +94,6 @@ over_odds: Function = define(
     None,
     listed=False,
     numpy=(),
-    rows=elementwise,
-    memory=Memory.OUT,
     pointwise=True,
 )
 
